@@ -1,0 +1,97 @@
+package subjects
+
+// Durability says what becomes of an event after it was delivered.
+type Durability int
+
+const (
+	Live    Durability = iota // handed to whoever listens, never stored
+	Durable                   // stored, replayed after a reconnect
+)
+
+// Access says who may read or write a kind of channel.
+type Access int
+
+const (
+	Nobody   Access = iota // not from a browser
+	SignedIn               // any user with a valid token
+	Members                // users with a key in the bucket "members"; public channels hold one for everyone
+	Self                   // the user whose id is the channel's id
+	Granted                // as the token's grants say; everyone when it carries none
+	Service                // tokens of role "service"
+)
+
+// Kind is one row of the channel catalog: everything the bridge must know of a
+// channel of this kind, as data.
+type Kind struct {
+	Name       string
+	Owner      string // the service that writes its facts; "" is the bridge itself
+	Durability Durability
+	Stream     string // where its facts are kept; "" for a live kind
+	Read       Access
+	// Roles read beside those whom Read lets in, on channels with the id
+	// or, when it is "*", on all.
+	Roles []RoleAccess
+	// Write is for live events, and for publishing on a kind without an owner.
+	// Commands are judged by the owner.
+	Write Access
+	// Publish names the owner's command for each event a browser may publish.
+	Publish map[string]string
+	// Live lists the ephemeral events browsers may publish; "*" is any name.
+	Live []string
+	// Conflate is set where only the newest live event of a sender matters to a
+	// browser that cannot keep up.
+	Conflate bool
+}
+
+// RoleAccess lets tokens of a role read the channel with an id, or all ("*").
+type RoleAccess struct{ Role, ID string }
+
+// Streams of the bus, one per family of kinds.
+const (
+	StreamRoom     = "ROOM"
+	StreamTracking = "TRACKING"
+	StreamOps      = "OPS"
+	StreamSystem   = "SYSTEM"
+	StreamUser     = "USER"
+	StreamApp      = "APP"
+)
+
+// Buckets of the bus.
+const (
+	BucketPresence = "presence" // who is on which channel, one key per session
+	BucketNodes    = "nodes"    // leases of the bridges, one key per node
+	BucketMembers  = "members"  // who belongs to which room, order or track
+)
+
+// Feeds of the buckets: JetStream republishes each change of a key below them.
+const (
+	FeedPresence = "presence."
+	FeedNodes    = "nodes."
+	FeedMembers  = "members."
+)
+
+// Catalog holds the built-in kinds of channels.
+var Catalog = map[string]Kind{
+	"room": {
+		Name: "room", Owner: "chat", Durability: Durable, Stream: StreamRoom, Read: Members, Write: Members,
+		Publish: map[string]string{"new_message": "post"}, Live: []string{"typing"}, Conflate: true,
+	},
+	"tracking": {
+		Name: "tracking", Owner: "tracking", Durability: Durable, Stream: StreamTracking, Read: Members, Write: Members,
+		Publish: map[string]string{"coords_update": "report"},
+	},
+	"ops": {
+		Name: "ops", Owner: "ops", Durability: Durable, Stream: StreamOps, Read: Members,
+		Roles: []RoleAccess{{"operator", Broadcast}, {"supervisor", "*"}},
+	},
+	"global": {
+		Name: "global", Owner: "ops", Durability: Durable, Stream: StreamSystem, Read: SignedIn, Write: Service,
+		Publish: map[string]string{"maintenance_alert": "announce"},
+	},
+	"user": {Name: "user", Owner: "presence", Durability: Durable, Stream: StreamUser, Read: Self},
+	"app":  {Name: "app", Durability: Live, Read: Granted, Write: Granted, Live: []string{"*"}},
+}
+
+// Broadcast is the id of the ops channel on which all operators are offered
+// new requests.
+const Broadcast = "broadcast"

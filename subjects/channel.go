@@ -1,0 +1,152 @@
+package subjects
+
+import (
+	"errors"
+	"strings"
+)
+
+// MaxID is the longest channel id, in bytes: escaped, it still leaves a subject
+// well below the 4 KB of a NATS control line.
+const MaxID = 200
+
+// ErrChannel is returned for a channel name that is not "kind:id".
+var ErrChannel = errors.New("not a channel name")
+
+// ErrSubject is returned when a subject or key is not of the parsed role.
+var ErrSubject = errors.New("not a subject of this role")
+
+// Channel is what clients subscribe to. The zero value is no channel.
+type Channel struct {
+	Kind string // lower-case letters and digits, a letter first
+	ID   string // any string of at most MaxID bytes
+}
+
+// ParseChannel reads "kind:id". The id may hold further colons, and be empty.
+func ParseChannel(name string) (Channel, error) {
+	kind, id, found := strings.Cut(name, ":")
+	if !found || !isKind(kind) || len(id) > MaxID {
+		return Channel{}, ErrChannel
+	}
+	return Channel{Kind: kind, ID: id}, nil
+}
+
+// String is the channel's name, "kind:id".
+func (c Channel) String() string { return c.Kind + ":" + c.ID }
+
+// tail is the part that all of a channel's subjects and keys share.
+func (c Channel) tail() string { return c.Kind + "." + Token(c.ID) }
+
+// Command is the subject on which the channel's owner takes the named command.
+func (c Channel) Command(name string) string { return "cmd." + c.tail() + "." + name }
+
+// Event is the subject of the channel's facts, which only its owner writes.
+func (c Channel) Event() string { return "evt." + c.tail() }
+
+// Feed is the subject on which stored facts come back with their sequence.
+func (c Channel) Feed() string { return "feed." + c.tail() }
+
+// Live is the subject of the channel's ephemeral events.
+func (c Channel) Live() string { return "live." + c.tail() }
+
+// Due is the subject of the channel's message schedule for what.
+func (c Channel) Due(what string) string { return "due." + c.tail() + "." + Token(what) }
+
+// Member is the key of a user's membership in the bucket "members".
+func (c Channel) Member(user string) string { return c.tail() + "." + Token(user) }
+
+// Presence is the key of one session of a user in the bucket "presence".
+func (c Channel) Presence(user, ref string) string {
+	return c.tail() + "." + Token(user) + "." + Token(ref)
+}
+
+// Everyone is the filter that matches all keys of the channel in a bucket.
+func (c Channel) Everyone() string { return c.tail() + ".>" }
+
+// CommandPattern is the subject filter for a command on every channel of a kind.
+func CommandPattern(kind, name string) string { return "cmd." + kind + ".*." + name }
+
+// ParseCommand splits a subject written by [Channel.Command].
+func ParseCommand(subject string) (c Channel, name string, err error) {
+	parts, err := split(subject, "cmd", 4)
+	if err != nil {
+		return Channel{}, "", err
+	}
+	c, err = channelOf(parts[1], parts[2])
+	return c, parts[3], err
+}
+
+// ParseEvent reads the channel from a subject written by [Channel.Event].
+func ParseEvent(subject string) (Channel, error) { return parseRole(subject, "evt") }
+
+// ParseFeed reads the channel from a subject written by [Channel.Feed].
+func ParseFeed(subject string) (Channel, error) { return parseRole(subject, "feed") }
+
+// ParseLive reads the channel from a subject written by [Channel.Live].
+func ParseLive(subject string) (Channel, error) { return parseRole(subject, "live") }
+
+// ParseMember splits a key of the bucket "members".
+func ParseMember(key string) (c Channel, user string, err error) {
+	parts, err := split(key, "", 3)
+	if err != nil {
+		return Channel{}, "", err
+	}
+	if c, err = channelOf(parts[0], parts[1]); err != nil {
+		return Channel{}, "", err
+	}
+	user, err = ParseToken(parts[2])
+	return c, user, err
+}
+
+// ParsePresence splits a key of the bucket "presence".
+func ParsePresence(key string) (c Channel, user, ref string, err error) {
+	parts, err := split(key, "", 4)
+	if err != nil {
+		return Channel{}, "", "", err
+	}
+	if c, err = channelOf(parts[0], parts[1]); err != nil {
+		return Channel{}, "", "", err
+	}
+	if user, err = ParseToken(parts[2]); err != nil {
+		return Channel{}, "", "", err
+	}
+	ref, err = ParseToken(parts[3])
+	return c, user, ref, err
+}
+
+func parseRole(subject, role string) (Channel, error) {
+	parts, err := split(subject, role, 3)
+	if err != nil {
+		return Channel{}, err
+	}
+	return channelOf(parts[1], parts[2])
+}
+
+// split cuts a subject into exactly n tokens, the first of which is role unless
+// role is empty.
+func split(subject, role string, n int) ([]string, error) {
+	parts := strings.SplitN(subject, ".", n+1)
+	if len(parts) != n || role != "" && parts[0] != role {
+		return nil, ErrSubject
+	}
+	return parts, nil
+}
+
+func channelOf(kind, token string) (Channel, error) {
+	id, err := ParseToken(token)
+	if err != nil || !isKind(kind) {
+		return Channel{}, ErrSubject
+	}
+	return Channel{Kind: kind, ID: id}, nil
+}
+
+func isKind(s string) bool {
+	if s == "" || len(s) > 32 || s[0] < 'a' || s[0] > 'z' {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,71 @@
+package subjects_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/latido/latido/subjects"
+)
+
+func TestParseChannel(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"room:42", "app:a:b.c *", "ops:", "x1:" + strings.Repeat("é", 100)} {
+		channel, err := subjects.ParseChannel(name)
+		if err != nil || channel.String() != name {
+			t.Errorf("ParseChannel(%q) = %v, %v", name, channel, err)
+		}
+	}
+	for _, name := range []string{"", "room", ":1", "Room:1", "ro om:1", "1a:x", "r.x:1", "room*:1", "room:" + strings.Repeat("a", 201)} {
+		if channel, err := subjects.ParseChannel(name); err == nil {
+			t.Errorf("ParseChannel(%q) = %v, want a refusal", name, channel)
+		}
+	}
+}
+
+func TestSubjectsComeBack(t *testing.T) {
+	t.Parallel()
+	c := subjects.Channel{Kind: "room", ID: "plaza mayor.7"}
+	if got, name, err := subjects.ParseCommand(c.Command("post")); err != nil || got != c || name != "post" {
+		t.Errorf("command: %v %q %v", got, name, err)
+	}
+	roles := map[string]func(string) (subjects.Channel, error){
+		c.Event(): subjects.ParseEvent, c.Feed(): subjects.ParseFeed, c.Live(): subjects.ParseLive,
+	}
+	for subject, parse := range roles {
+		if got, err := parse(subject); err != nil || got != c {
+			t.Errorf("%s: %v %v", subject, got, err)
+		}
+		for other, parseOther := range roles {
+			if other != subject {
+				if _, err := parseOther(subject); err == nil {
+					t.Errorf("%s was taken for the role of %s", subject, other)
+				}
+			}
+		}
+	}
+	if got, user, err := subjects.ParseMember(c.Member("a.b")); err != nil || got != c || user != "a.b" {
+		t.Errorf("member: %v %q %v", got, user, err)
+	}
+	if got, user, ref, err := subjects.ParsePresence(c.Presence("", "r1")); err != nil || got != c || user != "" || ref != "r1" {
+		t.Errorf("presence: %v %q %q %v", got, user, ref, err)
+	}
+	id := subjects.MessageID(c, "ana", "k/1")
+	if got, user, key, err := subjects.ParseMessageID(id + "/2"); err != nil || got != c || user != "ana" || key != "k/1" {
+		t.Errorf("message id: %v %q %q %v", got, user, key, err)
+	}
+}
+
+func TestCatalogNamesKnownStreams(t *testing.T) {
+	t.Parallel()
+	for name, kind := range subjects.Catalog {
+		if kind.Name != name {
+			t.Errorf("%q is listed as %q", kind.Name, name)
+		}
+		if _, err := subjects.ParseChannel(name + ":1"); err != nil {
+			t.Errorf("%q cannot be a kind", name)
+		}
+		if (kind.Durability == subjects.Durable) != (kind.Stream != "") {
+			t.Errorf("%s: a stream if and only if it is durable", name)
+		}
+	}
+}

@@ -1,0 +1,34 @@
+package subjects
+
+import "strings"
+
+// Headers of Latido's messages, beside NATS' own and "traceparent".
+const (
+	HeaderEvent   = "Latido-Event"   // the event's name, on facts and live events
+	HeaderFrom    = "Latido-From"    // the user, or "service:<name>"
+	HeaderName    = "Latido-Name"    // the user's display name
+	HeaderRole    = "Latido-Role"    // the caller's role, on commands
+	HeaderSession = "Latido-Session" // the public reference of the sender's session
+	HeaderDigest  = "Latido-Digest"  // hash of the command a fact answers, to tell a retry from a reused id
+)
+
+// RoleService is the role that services carry when they command one another.
+const RoleService = "service"
+
+// MaxKey is the longest idempotency key a client may choose, in bytes.
+const MaxKey = 64
+
+// MessageID is the Nats-Msg-Id of what user sends to the channel under an
+// idempotency key. A stream has one set of ids, so the key is scoped by channel
+// and user: nobody can collide with, or block, somebody else's message.
+func MessageID(c Channel, user, key string) string {
+	return c.tail() + "." + Token(user) + "." + Token(key)
+}
+
+// ParseMessageID splits an id written by [MessageID]. A part that a service
+// appended after a slash, to number the further facts of one command, is not
+// of the key.
+func ParseMessageID(id string) (c Channel, user, key string, err error) {
+	id, _, _ = strings.Cut(id, "/")
+	return ParsePresence(id)
+}

@@ -1,0 +1,132 @@
+// Package bustest runs real NATS servers inside a test: one node, or three in a
+// cluster. It answers "tested on what?". Only tests import it.
+package bustest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/subjects/topology"
+)
+
+// Bus is one or more NATS servers with JetStream that hold Latido's streams.
+type Bus struct {
+	Servers []*server.Server
+	options []*server.Options
+}
+
+// Start runs one server and lays out the streams. It ends with the test.
+func Start(tb testing.TB) *Bus { return start(tb, 1, topology.Config{}) }
+
+// StartWith is Start with a layout of the caller's choice. With three replicas
+// it runs three servers.
+func StartWith(tb testing.TB, cfg topology.Config) *Bus { return start(tb, max(cfg.Replicas, 1), cfg) }
+
+// StartCluster runs three servers in a cluster, each stream on all of them.
+func StartCluster(tb testing.TB) *Bus { return start(tb, 3, topology.Config{Replicas: 3}) }
+
+func start(tb testing.TB, n int, cfg topology.Config) *Bus {
+	tb.Helper()
+	bus := &Bus{}
+	if n == 1 {
+		bus.options = []*server.Options{serverOptions(tb, "n1")}
+	} else {
+		bus.options = clusterOptions(tb, n)
+	}
+	for _, options := range bus.options {
+		bus.Servers = append(bus.Servers, run(tb, options))
+	}
+	// Registered last, so that it ends first: the servers stop before the
+	// folders of their stores are removed.
+	tb.Cleanup(bus.stop)
+
+	nc := bus.Connect(tb)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := topology.Ensure(tb.Context(), js, cfg); err != nil {
+		tb.Fatal(err)
+	}
+	return bus
+}
+
+// URL lists the servers' addresses as nats.Connect takes them.
+func (b *Bus) URL() string {
+	url := ""
+	for i, s := range b.Servers {
+		if i > 0 {
+			url += ","
+		}
+		url += s.ClientURL()
+	}
+	return url
+}
+
+// Connect opens a connection that reconnects for ever and ends with the test.
+func (b *Bus) Connect(tb testing.TB) *nats.Conn {
+	tb.Helper()
+	nc, err := nats.Connect(b.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.RetryOnFailedConnect(true))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(nc.Close)
+	return nc
+}
+
+// Kill stops server i at once, as a crash of its process would look to others.
+func (b *Bus) Kill(i int) { b.Servers[i].Shutdown(); b.Servers[i].WaitForShutdown() }
+
+// Restart runs server i again on the store and the ports it had.
+func (b *Bus) Restart(tb testing.TB, i int) {
+	tb.Helper()
+	b.Servers[i] = run(tb, b.options[i])
+}
+
+// Leader is the index of the server that leads the stream, or -1.
+func (b *Bus) Leader(stream string) int {
+	for i, s := range b.Servers {
+		if s.Running() && s.JetStreamIsStreamLeader(server.DEFAULT_GLOBAL_ACCOUNT, stream) {
+			return i
+		}
+	}
+	return -1
+}
+
+func (b *Bus) stop() {
+	for _, s := range b.Servers {
+		s.Shutdown()
+	}
+	for _, s := range b.Servers {
+		s.WaitForShutdown()
+	}
+}
+
+func serverOptions(tb testing.TB, name string) *server.Options {
+	return &server.Options{
+		ServerName: name, Host: "127.0.0.1", Port: server.RANDOM_PORT,
+		JetStream: true, StoreDir: tb.TempDir(), NoLog: true, NoSigs: true,
+	}
+}
+
+func run(tb testing.TB, options *server.Options) *server.Server {
+	tb.Helper()
+	s, err := server.NewServer(options)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s.Start()
+	if !s.ReadyForConnections(20 * time.Second) {
+		tb.Fatalf("server %s is not ready", options.ServerName)
+	}
+	// A restart must come back where clients and routes look for it.
+	if address := s.Addr(); address != nil {
+		_, _ = fmt.Sscanf(s.ClientURL(), "nats://127.0.0.1:%d", &options.Port)
+	}
+	return s
+}

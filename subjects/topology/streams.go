@@ -1,0 +1,107 @@
+package topology
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/subjects"
+)
+
+const (
+	metadataVersion = "latido-layout"
+	// duplicates is how long a repeated idempotency key is answered as the first
+	// time. Beyond it clients reconcile by replay.
+	duplicates = 2 * time.Minute
+	day        = 24 * time.Hour
+)
+
+// LeaseTTL is how long a bridge's lease in the bucket "nodes" lives without a
+// refresh. A cluster may be without a leader for 7 s, so it must not be shorter.
+const LeaseTTL = 10 * time.Second
+
+// MarkerTTL is how long the marker of a removed presence or lease is kept.
+const MarkerTTL = time.Minute
+
+// PresenceAge is the backstop of presence: an entry that nobody has written
+// again for so long is gone even if every process that knew it died.
+const PresenceAge = 24 * time.Hour
+
+// Streams lists the configurations of all streams.
+func Streams(cfg Config) []jetstream.StreamConfig {
+	cfg = cfg.withDefaults()
+	room := stream(cfg, subjects.StreamRoom, "Rooms: membership and messages, one subject per room", "room")
+	room.MaxAge = cfg.RoomAge
+
+	tracking := stream(cfg, subjects.StreamTracking, "Tracks: the trail of fixes that counted, one subject per order", "tracking")
+	tracking.MaxAge, tracking.MaxMsgsPerSubject = cfg.TrailAge, cfg.TrailLen
+	if cfg.RelaxTrail && cfg.Replicas == 1 {
+		tracking.PersistMode, tracking.AllowAtomicPublish = jetstream.AsyncPersistMode, false
+	}
+
+	ops := stream(cfg, subjects.StreamOps, "Requests: each one's life, the broadcast to operators, and deadlines", "ops")
+	ops.Subjects = append(ops.Subjects, "due.ops.*.*")
+	ops.AllowMsgSchedules = true
+
+	system := stream(cfg, subjects.StreamSystem, "Announcements to every signed-in user", "global")
+	system.MaxAge = 7 * day
+
+	user := stream(cfg, subjects.StreamUser, "Inboxes: each user's own notifications and status", "user")
+	user.MaxAge = 30 * day
+
+	app := stream(cfg, subjects.StreamApp, "Events of app channels that are configured to be durable", "app")
+	for _, kind := range cfg.Kinds {
+		if kind.Durability == subjects.Durable && kind.Name != "app" {
+			app.Subjects = append(app.Subjects, "evt."+kind.Name+".*")
+		}
+	}
+	app.RePublish = &jetstream.RePublish{Source: "evt.>", Destination: "feed.>"}
+	app.MaxAge = cfg.AppAge
+	return []jetstream.StreamConfig{room, tracking, ops, system, user, app}
+}
+
+// stream is what all streams share: facts of one kind, republished with their
+// sequence, read back by Direct Get.
+func stream(cfg Config, name, description, kind string) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: name, Description: description, Metadata: metadata(),
+		Subjects: []string{"evt." + kind + ".*"},
+		RePublish: &jetstream.RePublish{
+			Source: "evt." + kind + ".*", Destination: "feed." + kind + ".{{wildcard(1)}}",
+		},
+		Storage: jetstream.FileStorage, Replicas: cfg.Replicas,
+		Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
+		AllowDirect: true, AllowAtomicPublish: true, AllowMsgTTL: true,
+		Duplicates: duplicates,
+	}
+}
+
+// Buckets lists the configurations of all buckets. Their history is 1: with
+// more, an older value comes back to life when a newer one expires, and no
+// marker is sent.
+func Buckets(cfg Config) []jetstream.KeyValueConfig {
+	cfg = cfg.withDefaults()
+	presence := bucket(cfg, subjects.BucketPresence, "Who is on which channel: <kind>.<id>.<user>.<session>", subjects.FeedPresence)
+	presence.TTL, presence.LimitMarkerTTL = PresenceAge, MarkerTTL
+
+	nodes := bucket(cfg, subjects.BucketNodes, "Leases of the bridges: a node that stops refreshing takes its sessions with it", subjects.FeedNodes)
+	nodes.TTL, nodes.LimitMarkerTTL = LeaseTTL, MarkerTTL
+	nodes.Storage = jetstream.MemoryStorage
+
+	members := bucket(cfg, subjects.BucketMembers, "Who belongs to which room, order or track: <kind>.<id>.<user>", subjects.FeedMembers)
+	members.LimitMarkerTTL = time.Hour
+	return []jetstream.KeyValueConfig{presence, nodes, members}
+}
+
+func bucket(cfg Config, name, description, feed string) jetstream.KeyValueConfig {
+	return jetstream.KeyValueConfig{
+		Bucket: name, Description: description, Metadata: metadata(),
+		History: 1, Storage: jetstream.FileStorage, Replicas: cfg.Replicas,
+		RePublish: &jetstream.RePublish{Source: "$KV." + name + ".>", Destination: feed + ">"},
+	}
+}
+
+func metadata() map[string]string {
+	return map[string]string{metadataVersion: strconv.Itoa(Version)}
+}
