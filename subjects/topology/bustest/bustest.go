@@ -80,7 +80,10 @@ func (b *Bus) Connect(tb testing.TB) *nats.Conn {
 }
 
 // Kill stops server i at once, as a crash of its process would look to others.
-func (b *Bus) Kill(i int) { b.Servers[i].Shutdown(); b.Servers[i].WaitForShutdown() }
+func (b *Bus) Kill(i int) {
+	b.Servers[i].Shutdown()
+	b.Servers[i].WaitForShutdown()
+}
 
 // Restart runs server i again on the store and the ports it had.
 func (b *Bus) Restart(tb testing.TB, i int) {

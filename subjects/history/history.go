@@ -1,0 +1,162 @@
+// Package history reads the facts of a channel back from its stream without a
+// consumer: it answers "what happened since?".
+//
+// A read is bounded by a watermark, the last sequence the stream's leader knows
+// for the subject, and pages up to it by batched Direct Get. Any replica may
+// answer a page and may lag behind the leader, so a read that falls short of the
+// watermark is repeated: what is returned as complete is complete. Nothing is
+// left behind on the server when a reader goes away.
+//
+// The bridge and the services both read through this package. It imports
+// nats.go only.
+package history
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+const (
+	pageFacts = 256
+	pageBytes = 1 << 20
+	// requestTimeout bounds one request; reads ask again until their context ends.
+	requestTimeout = 2 * time.Second
+)
+
+// ErrStream is returned when the stream does not exist.
+var ErrStream = errors.New("no such stream")
+
+// Fact is one stored message.
+type Fact struct {
+	Subject  string
+	Sequence uint64
+	Time     time.Time
+	Header   nats.Header
+	Data     []byte
+}
+
+// Page is a run of facts of one subject, in order and without a hole.
+type Page struct {
+	Facts   []Fact
+	Pending uint64 // facts of the subject after the last one of the page, as the answering replica knows
+}
+
+// Stream is the identity and the extent of a stream, as its leader knows it.
+type Stream struct {
+	Epoch      string // changes when the stream is created anew
+	First      uint64 // oldest kept sequence
+	Last       uint64 // newest sequence
+	PerSubject bool   // old facts of a subject may go while older ones of others stay
+}
+
+// Describe asks the leader for the stream's identity and extent.
+func Describe(ctx context.Context, nc *nats.Conn, stream string) (Stream, error) {
+	var info struct {
+		Created time.Time `json:"created"`
+		Config  struct {
+			PerSubject int64 `json:"max_msgs_per_subject"`
+		} `json:"config"`
+		State struct {
+			First uint64 `json:"first_seq"`
+			Last  uint64 `json:"last_seq"`
+		} `json:"state"`
+		Error *apiError `json:"error"`
+	}
+	if err := ask(ctx, nc, "$JS.API.STREAM.INFO."+stream, nil, &info); err != nil {
+		return Stream{}, fmt.Errorf("stream info: %w", err)
+	}
+	if info.Error != nil {
+		return Stream{}, info.Error.wrap()
+	}
+	return Stream{
+		Epoch: strconv.FormatInt(info.Created.UnixNano(), 36),
+		First: info.State.First, Last: info.State.Last,
+		PerSubject: info.Config.PerSubject > 0,
+	}, nil
+}
+
+// Last asks the leader for the newest sequence of a subject, which may hold
+// wildcards. It is 0 when the stream keeps no message of it.
+func Last(ctx context.Context, nc *nats.Conn, stream, subject string) (uint64, error) {
+	var reply struct {
+		Message struct {
+			Sequence uint64 `json:"seq"`
+		} `json:"message"`
+		Error *apiError `json:"error"`
+	}
+	request := map[string]any{"last_by_subj": subject, "no_hdr": true}
+	if err := ask(ctx, nc, "$JS.API.STREAM.MSG.GET."+stream, request, &reply); err != nil {
+		return 0, fmt.Errorf("last of %s: %w", subject, err)
+	}
+	if reply.Error != nil && reply.Error.ErrCode == codeNoMessage {
+		return 0, nil
+	}
+	if reply.Error != nil {
+		return 0, reply.Error.wrap()
+	}
+	return reply.Message.Sequence, nil
+}
+
+const (
+	codeNoMessage = 10037
+	codeNoStream  = 10059
+)
+
+type apiError struct {
+	ErrCode     int    `json:"err_code"`
+	Description string `json:"description"`
+}
+
+func (e *apiError) wrap() error {
+	if e.ErrCode == codeNoStream {
+		return ErrStream
+	}
+	return fmt.Errorf("%s (%d)", e.Description, e.ErrCode)
+}
+
+// ask sends a JetStream API request and decodes its answer. While the stream has
+// no leader nobody answers, so it asks again until ctx ends.
+func ask(ctx context.Context, nc *nats.Conn, subject string, request, reply any) error {
+	var body []byte
+	if request != nil {
+		var err error
+		if body, err = json.Marshal(request); err != nil {
+			return err
+		}
+	}
+	for {
+		attempt, cancel := context.WithTimeout(ctx, requestTimeout)
+		msg, err := nc.RequestWithContext(attempt, subject, body)
+		cancel()
+		if err == nil {
+			return json.Unmarshal(msg.Data, reply)
+		}
+		if !transient(err) || !pause(ctx, 50*time.Millisecond) {
+			return err
+		}
+	}
+}
+
+// transient says whether asking again may help while the caller's context lasts.
+func transient(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) ||
+		errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrConnectionReconnecting)
+}
+
+// pause waits and says whether ctx still lasts.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

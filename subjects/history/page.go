@@ -1,0 +1,148 @@
+package history
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// recheck is how often a read that makes no progress asks the leader whether its
+// watermark still stands: facts may be deleted while they are read.
+const recheck = 250 * time.Millisecond
+
+// Read calls each with every page of the subject's facts after sequence after,
+// oldest first, until upTo is reached. The subject may hold wildcards. It returns
+// the sequence up to which the reader is now whole, at least upTo unless the
+// facts there were deleted meanwhile. An error of each ends the read.
+func Read(ctx context.Context, nc *nats.Conn, stream, subject string, after, upTo uint64, each func(Page) error) (uint64, error) {
+	checked := time.Now()
+	for after < upTo {
+		page, err := Next(ctx, nc, stream, subject, after)
+		if err != nil {
+			return after, err
+		}
+		if n := len(page.Facts); n > 0 {
+			if err := each(page); err != nil {
+				return after, err
+			}
+			after, checked = page.Facts[n-1].Sequence, time.Now()
+			continue
+		}
+		if !pause(ctx, 2*time.Millisecond) {
+			return after, context.Cause(ctx)
+		}
+		if time.Since(checked) < recheck {
+			continue
+		}
+		last, err := Last(ctx, nc, stream, subject)
+		if err != nil {
+			return after, err
+		}
+		if last <= after {
+			return upTo, nil // what stood between was deleted
+		}
+		upTo, checked = min(upTo, last), time.Now()
+	}
+	return after, nil
+}
+
+// Next reads one page of the subject's facts after a sequence. An empty page
+// means that the replica which answered has nothing newer; it may lag.
+func Next(ctx context.Context, nc *nats.Conn, stream, subject string, after uint64) (Page, error) {
+	request, err := json.Marshal(map[string]any{
+		"seq": after + 1, "next_by_subj": subject, "batch": pageFacts, "max_bytes": pageBytes,
+	})
+	if err != nil {
+		return Page{}, err
+	}
+	for {
+		attempt, cancel := context.WithTimeout(ctx, requestTimeout)
+		page, err := batch(attempt, nc, "$JS.API.DIRECT.GET."+stream, request)
+		cancel()
+		if err == nil {
+			return page, nil
+		}
+		if ctx.Err() != nil || !transient(err) || !pause(ctx, 50*time.Millisecond) {
+			return Page{}, fmt.Errorf("read %s: %w", subject, err)
+		}
+	}
+}
+
+// Exists says whether the stream still keeps the message with a sequence, and
+// that it is of the subject.
+func Exists(ctx context.Context, nc *nats.Conn, stream, subject string, sequence uint64) (bool, error) {
+	var reply struct {
+		Message struct {
+			Subject string `json:"subject"`
+		} `json:"message"`
+		Error *apiError `json:"error"`
+	}
+	request := map[string]any{"seq": sequence, "no_hdr": true}
+	if err := ask(ctx, nc, "$JS.API.STREAM.MSG.GET."+stream, request, &reply); err != nil {
+		return false, fmt.Errorf("message %d: %w", sequence, err)
+	}
+	if reply.Error != nil && reply.Error.ErrCode != codeNoMessage {
+		return false, reply.Error.wrap()
+	}
+	return reply.Message.Subject == subject, nil
+}
+
+var errBatch = errors.New("direct get refused")
+
+// batch sends one batched Direct Get and collects its answers, which end with a
+// message that carries a status instead of a fact.
+func batch(ctx context.Context, nc *nats.Conn, subject string, request []byte) (Page, error) {
+	inbox := nc.NewRespInbox()
+	replies, err := nc.SubscribeSync(inbox)
+	if err != nil {
+		return Page{}, err
+	}
+	defer func() { _ = replies.Unsubscribe() }()
+	if err := replies.SetPendingLimits(-1, -1); err != nil {
+		return Page{}, err
+	}
+	if err := nc.PublishRequest(subject, inbox, request); err != nil {
+		return Page{}, err
+	}
+	var page Page
+	for {
+		msg, err := replies.NextMsgWithContext(ctx)
+		if err != nil {
+			return Page{}, err
+		}
+		switch status := msg.Header.Get("Status"); status {
+		case "":
+			fact, err := factOf(msg)
+			if err != nil {
+				return Page{}, err
+			}
+			page.Facts = append(page.Facts, fact)
+		case "204":
+			page.Pending, _ = strconv.ParseUint(msg.Header.Get("Nats-Num-Pending"), 10, 64)
+			return page, nil
+		case "404":
+			return page, nil
+		case "503":
+			return Page{}, nats.ErrNoResponders
+		default:
+			return Page{}, fmt.Errorf("%w: %s %s", errBatch, status, msg.Header.Get("Description"))
+		}
+	}
+}
+
+func factOf(msg *nats.Msg) (Fact, error) {
+	sequence, err := strconv.ParseUint(msg.Header.Get("Nats-Sequence"), 10, 64)
+	if err != nil {
+		return Fact{}, fmt.Errorf("sequence of a direct get: %w", err)
+	}
+	at, err := time.Parse(time.RFC3339Nano, msg.Header.Get("Nats-Time-Stamp"))
+	if err != nil {
+		return Fact{}, fmt.Errorf("time of a direct get: %w", err)
+	}
+	return Fact{Subject: msg.Header.Get("Nats-Subject"), Sequence: sequence, Time: at, Header: msg.Header, Data: msg.Data}, nil
+}
