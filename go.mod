@@ -2,6 +2,12 @@ module github.com/latido/latido
 
 go 1.26.0
 
+ignore (
+	./bridge/sdk/node_modules
+	./schemas/node_modules
+	./tests/e2e/browser/node_modules
+)
+
 tool (
 	github.com/atombender/go-jsonschema
 	github.com/evanw/esbuild/cmd/esbuild

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// schema is the part of JSON Schema that this folder uses.
+type schema struct {
+	path string // the file, or "" for what is written inside another
+
+	Title       string     `json:"title"`
+	Description string     `json:"description"`
+	Reference   string     `json:"$ref"`
+	Type        string     `json:"type"`
+	Format      string     `json:"format"`
+	Const       *string    `json:"const"`
+	Maximum     float64    `json:"maximum"`
+	Required    []string   `json:"required"`
+	Items       *schema    `json:"items"`
+	Properties  properties `json:"properties"`
+}
+
+// properties keep the order of the file, which is the order a reader should meet them in.
+type properties []property
+
+type property struct {
+	name   string
+	schema *schema
+}
+
+func (p *properties) UnmarshalJSON(data []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	if _, err := decoder.Token(); err != nil {
+		return err
+	}
+	for decoder.More() {
+		name, err := decoder.Token()
+		if err != nil {
+			return err
+		}
+		value := new(schema)
+		if err := decoder.Decode(value); err != nil {
+			return err
+		}
+		*p = append(*p, property{name: name.(string), schema: value})
+	}
+	return nil
+}
+
+// load reads the schemas of a folder and of its folders, in the order of their paths.
+func load(folder string) ([]*schema, error) {
+	shared, err := filepath.Glob(filepath.Join(folder, "*.json"))
+	if err != nil {
+		return nil, err
+	}
+	bodies, err := filepath.Glob(filepath.Join(folder, "*", "*.json"))
+	if err != nil {
+		return nil, err
+	}
+	var schemas []*schema
+	for _, path := range slices.Concat(shared, bodies) {
+		if strings.HasSuffix(path, ".example.json") {
+			continue
+		}
+		loaded, err := read(path)
+		if err != nil {
+			return nil, err
+		}
+		schemas = append(schemas, loaded)
+	}
+	return schemas, nil
+}
+
+func read(path string) (*schema, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	loaded := &schema{path: path}
+	if err := json.Unmarshal(text, loaded); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return loaded, nil
+}
+
+// resolve follows a $ref that is written in the file at path.
+func (s *schema) resolve(path string) (*schema, string, error) {
+	if s.Reference == "" {
+		return s, path, nil
+	}
+	path = filepath.Join(filepath.Dir(path), s.Reference)
+	target, err := read(path)
+	return target, path, err
+}

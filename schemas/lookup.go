@@ -1,0 +1,114 @@
+package schemas
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"io/fs"
+	"strings"
+	"sync"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+//go:embed *.json chat tracking ops presence bridge
+var files embed.FS
+
+// folders says which folder describes a kind of channel. The kind app has none: its events are anybody's, and any JSON.
+var folders = map[string]string{
+	"room":     "chat",
+	"tracking": "tracking",
+	"ops":      "ops",
+	"global":   "ops",
+	"user":     "presence",
+}
+
+const anyEventKind = "app"
+
+// Command finds the schema of a command's body. It refuses with [UnknownKind] or [UnknownCommand].
+func Command(kind, name string) (*Schema, error) {
+	folder, ok := folders[kind]
+	if !ok {
+		return nil, Refuse(UnknownKind, "no schemas for channels of kind %q", kind)
+	}
+	return find(folder+"/commands/"+name, UnknownCommand)
+}
+
+// Event finds the schema of an event's body, be the event stored or live. It refuses with [UnknownKind] or [UnknownEvent].
+// Events of app channels may carry any JSON.
+func Event(kind, name string) (*Schema, error) {
+	if kind == anyEventKind {
+		return &Schema{Name: kind + "/" + name}, nil
+	}
+	folder, ok := folders[kind]
+	if !ok {
+		return nil, Refuse(UnknownKind, "no schemas for channels of kind %q", kind)
+	}
+	return find(folder+"/events/"+name, UnknownEvent)
+}
+
+// Request finds the schema of a frame that clients of the native dialect send. It refuses with [UnknownOp].
+func Request(name string) (*Schema, error) { return find("bridge/requests/"+name, UnknownOp) }
+
+// Notice finds the schema of a frame that the native dialect sends to clients. It refuses with [UnknownOp].
+func Notice(name string) (*Schema, error) { return find("bridge/notices/"+name, UnknownOp) }
+
+func find(name string, otherwise Code) (*Schema, error) {
+	if schema, ok := compiled()[name]; ok {
+		return schema, nil
+	}
+	return nil, Refuse(otherwise, "no schema %q", name)
+}
+
+// compiled maps a file's path without ".json" to its schema. A schema that does not compile is a defect of this build,
+// which the tests find, hence the panic.
+var compiled = sync.OnceValue(func() map[string]*Schema {
+	schemas, err := compile(files)
+	if err != nil {
+		panic("schemas: " + err.Error())
+	}
+	return schemas
+})
+
+func compile(source fs.FS) (map[string]*Schema, error) {
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	ids, err := addAll(compiler, source)
+	if err != nil {
+		return nil, err
+	}
+	schemas := make(map[string]*Schema, len(ids))
+	for name, id := range ids {
+		compiled, err := compiler.Compile(id)
+		if err != nil {
+			return nil, fmt.Errorf("compile %s: %w", name, err)
+		}
+		schemas[name] = &Schema{Name: name, compiled: compiled}
+	}
+	return schemas, nil
+}
+
+// addAll makes every schema known before any is compiled, as they refer to each other.
+func addAll(compiler *jsonschema.Compiler, source fs.FS) (ids map[string]string, err error) {
+	ids = make(map[string]string)
+	err = fs.WalkDir(source, ".", func(path string, _ fs.DirEntry, err error) error {
+		name, isJSON := strings.CutSuffix(path, ".json")
+		if err != nil || !isJSON || name == "errors" || strings.HasSuffix(name, ".example") {
+			return err
+		}
+		text, err := fs.ReadFile(source, path)
+		if err != nil {
+			return err
+		}
+		document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+		if err != nil {
+			return fmt.Errorf("read %s: %w", path, err)
+		}
+		ids[name] = base + path
+		return compiler.AddResource(ids[name], document)
+	})
+	return ids, err
+}
+
+// base precedes a file's path in its $id. It names, it is not fetched.
+const base = "https://github.com/latido/latido/schemas/"
