@@ -1,0 +1,185 @@
+package es
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/subjects"
+)
+
+const (
+	// conflictsAllowed is how often a command is decided again because others
+	// wrote to its channel first, before its caller is told to come back.
+	conflictsAllowed = 16
+	// trust is how long an unchecked fact may be decided on a remembered state
+	// that nobody has confirmed meanwhile.
+	trust = time.Second
+)
+
+// aggregates answers the commands of one kind of channel.
+type aggregates[S any] struct {
+	*bus
+	decider  Decider[S]
+	stream   string
+	memories *memories[S]
+	members  *membership // nil when nothing is projected
+}
+
+// open is how a [Decider] becomes a [Kind] of a service.
+func (d Decider[S]) open(ctx context.Context, b *bus) (opened, error) {
+	a := &aggregates[S]{bus: b, decider: d, stream: subjects.Catalog[d.Kind].Stream, memories: newMemories(d.evolve)}
+	kind := opened{kind: d.Kind, commands: slices.Sorted(maps.Keys(d.Commands)), serve: a.serve, remember: a.remember}
+	if d.Members == nil {
+		return kind, nil
+	}
+	var err error
+	if a.members, err = openMembership(ctx, b); err != nil {
+		return opened{}, err
+	}
+	kind.reactions = []reaction{{name: d.Kind + "-members", kind: d.Kind, facts: d.Facts, react: a.heal}}
+	return kind, nil
+}
+
+// evolve prefers the state that a fact carries: facts before it may be gone.
+func (d Decider[S]) evolve(state S, f fact) S {
+	var carried S
+	if d.Carry && json.Unmarshal([]byte(f.state), &carried) == nil {
+		return carried
+	}
+	return d.Evolve(state, f.Event)
+}
+
+// serve decodes a request and handles it.
+func (a *aggregates[S]) serve(ctx context.Context, r request) (uint64, error) {
+	body, err := a.decider.Commands[r.name](r.body)
+	if err != nil {
+		return 0, fmt.Errorf("decode %s: %w", r.name, err)
+	}
+	r.Body = body
+	seq, err := a.handle(ctx, r)
+	if err != nil && passing(err) {
+		a.log.Warn("bus", "channel", r.Channel.String(), "cause", err)
+		return 0, schemas.Refuse(schemas.Timeout, "Whether it was stored is not known: ask again with the same key.")
+	}
+	return seq, err
+}
+
+// handle decides a request and stores what follows. It returns the sequence of
+// the first fact; a repeated request gets the same answer again.
+//
+// A remembered state may accept, since the append checks it; that something is
+// refused, or is so already, is believed only on a state just read.
+func (a *aggregates[S]) handle(ctx context.Context, r request) (uint64, error) {
+	known := a.memories.recall(r.Channel)
+	fresh := false
+	for conflicts := 0; conflicts < conflictsAllowed; {
+		if known.confirmed.IsZero() {
+			var err error
+			if known, err = a.refresh(ctx, r.Channel); err != nil {
+				return 0, err
+			}
+			fresh = true
+		}
+		if earlier, found := known.receipt(r.id); found {
+			return earlier.answer(r)
+		}
+		events, err := a.decider.Decide(known.state, r.Command)
+		if !fresh && (err != nil || !a.appendable(known, events)) {
+			known.confirmed = time.Time{}
+			continue
+		}
+		if err != nil || len(events) == 0 {
+			return known.seq, err
+		}
+		seq, err := a.store(ctx, r, known, events)
+		if !errors.Is(err, errConflict) {
+			return seq, err
+		}
+		conflicts++
+		known, fresh = memory[S]{}, false
+		_ = pause(ctx, time.Duration(conflicts)*2*time.Millisecond)
+	}
+	return 0, schemas.Refuse(schemas.Busy, "Others keep changing the channel.")
+}
+
+// appendable reports whether events decided on a memory may be stored without
+// reading the channel: they are checked then, or the memory is young.
+func (a *aggregates[S]) appendable(known memory[S], events []Event) bool {
+	return len(events) > 0 && (!events[0].Unchecked || time.Since(known.confirmed) < trust)
+}
+
+// store appends the events, remembers and projects them.
+func (a *aggregates[S]) store(ctx context.Context, r request, known memory[S], events []Event) (uint64, error) {
+	messages, err := r.messages(events, known.seq)
+	if err != nil {
+		return 0, err
+	}
+	state, facts, err := a.carry(r, known, events, messages)
+	if err != nil {
+		return 0, err
+	}
+	stored, err := a.append(ctx, messages)
+	if err != nil {
+		return 0, err
+	}
+	if stored.duplicate {
+		return a.repeated(ctx, r, stored.first)
+	}
+	for i := range facts {
+		facts[i].seq += stored.first
+	}
+	if !events[0].Unchecked { // the feed will tell what an unchecked fact follows
+		a.memories.learn(r.Channel, known.seq, facts, time.Now())
+	}
+	return stored.first, a.project(ctx, r.Channel, state, facts[len(facts)-1].seq, facts...)
+}
+
+// carry returns the state after the events, and those on the request's own
+// channel as facts with their sequence relative to the first. Where the kind
+// asks for it, each message gets the state after it.
+func (a *aggregates[S]) carry(r request, known memory[S], events []Event, messages []*nats.Msg) (S, []fact, error) {
+	state := known.state
+	var facts []fact
+	for i, event := range events {
+		if event.Channel != (subjects.Channel{}) {
+			continue
+		}
+		event.Channel, event.Key = r.Channel, r.Key
+		state = a.decider.Evolve(state, event)
+		f := fact{Event: event, seq: uint64(i), id: messages[i].Header.Get(jetstream.MsgIDHeader), digest: r.digest}
+		if a.decider.Carry {
+			carried, err := json.Marshal(state)
+			if err != nil {
+				return state, nil, fmt.Errorf("carry state: %w", err)
+			}
+			messages[i].Header.Set(headerState, string(carried))
+		}
+		facts = append(facts, f)
+	}
+	return state, facts, nil
+}
+
+// repeated answers a request whose fact was stored before, at seq.
+func (a *aggregates[S]) repeated(ctx context.Context, r request, seq uint64) (uint64, error) {
+	f, err := a.stored(ctx, a.stream, r.Channel, seq)
+	if err != nil {
+		return 0, err
+	}
+	return receipt{id: f.id, digest: f.digest, seq: f.seq}.answer(r)
+}
+
+func (earlier receipt) answer(r request) (uint64, error) {
+	if earlier.digest != r.digest {
+		return 0, schemas.Refuse(schemas.KeyReused, "The key belongs to an earlier, different command.")
+	}
+	return earlier.seq, nil
+}

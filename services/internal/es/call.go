@@ -1,0 +1,83 @@
+package es
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/subjects"
+)
+
+// Call is a command to the owner of a channel, whichever service that is.
+type Call struct {
+	Channel subjects.Channel
+	Command string
+	From    string // the user, or "service:<name>"
+	Role    string
+	Key     string // the same key is answered as the first time
+	Body    any
+}
+
+// Do sends the command and returns the sequence it was answered with. A no of
+// the owner is a [schemas.Refusal].
+func (c Call) Do(ctx context.Context, nc *nats.Conn) (uint64, error) {
+	body, err := json.Marshal(c.Body)
+	if err != nil {
+		return 0, fmt.Errorf("call %s: %w", c.Command, err)
+	}
+	reply, err := nc.RequestMsgWithContext(ctx, &nats.Msg{
+		Subject: c.Channel.Command(c.Command),
+		Data:    body,
+		Header: nats.Header{
+			subjects.HeaderFrom:   {c.From},
+			subjects.HeaderRole:   {c.Role},
+			jetstream.MsgIDHeader: {subjects.MessageID(c.Channel, c.From, c.Key)},
+		},
+	})
+	if err != nil {
+		return 0, fmt.Errorf("call %s on %s: %w", c.Command, c.Channel, err)
+	}
+	if code := reply.Header.Get(micro.ErrorCodeHeader); code != "" {
+		return 0, refusal(code, reply.Data)
+	}
+	var answer struct {
+		Seq uint64 `json:"seq"`
+	}
+	if err := json.Unmarshal(reply.Data, &answer); err != nil {
+		return 0, fmt.Errorf("call %s on %s: read answer: %w", c.Command, c.Channel, err)
+	}
+	return answer.Seq, nil
+}
+
+// explanation is the body of a refused command's answer.
+type explanation struct {
+	Message string `json:"message,omitempty"`
+}
+
+// refuse writes a refusal the way micro's clients expect an error.
+func refuse(message *nats.Msg, refusal schemas.Refusal) {
+	message.Header = nats.Header{
+		micro.ErrorCodeHeader: {strconv.Itoa(int(refusal.Code))},
+		micro.ErrorHeader:     {refusal.Code.Reason()},
+	}
+	if refusal.Message != "" {
+		message.Data, _ = json.Marshal(explanation{refusal.Message}) // strings always encode
+	}
+}
+
+// refusal is the inverse of refuse.
+func refusal(code string, body []byte) error {
+	number, err := strconv.Atoi(code)
+	if err != nil {
+		return fmt.Errorf("error code %q: %w", code, err)
+	}
+	var why explanation
+	_ = json.Unmarshal(body, &why) // the explanation is optional
+	return schemas.Refusal{Code: schemas.Code(number), Message: why.Message}
+}

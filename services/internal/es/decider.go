@@ -1,0 +1,82 @@
+package es
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/latido/latido/subjects"
+)
+
+// Meta surrounds a command: who asks, of which channel, and when. It is the
+// only clock, and the only source of ids, that a decider has.
+type Meta struct {
+	Channel subjects.Channel
+	From    string // the user, or "service:<name>"
+	Role    string
+	Name    string // the user's display name
+	Key     string // the caller's idempotency key
+	Now     time.Time
+}
+
+// Command is a request to a decider. Body is what its [Decoder] made of it.
+type Command struct {
+	Meta
+	Body any
+}
+
+// Event is a fact: decided now, or stored long ago.
+type Event struct {
+	// Channel is where the event happened. A decider leaves it empty for the
+	// command's own channel; another one must belong to the same stream, and
+	// must not come first.
+	Channel subjects.Channel
+	Name    string
+	// Data is nil for a stored event whose name this version does not know.
+	Data any
+	// Unchecked events are stored whatever was stored meanwhile, so that they
+	// never contend: the stream alone orders them. They may have been decided
+	// on a state that is up to a second old.
+	Unchecked bool
+	// Key is the idempotency key of the command behind a stored event.
+	Key string
+}
+
+// Decoder makes a typed value of a JSON body.
+type Decoder func(body []byte) (any, error)
+
+// As is the [Decoder] of type T.
+func As[T any](body []byte) (any, error) {
+	var value T
+	err := json.Unmarshal(body, &value)
+	return value, err
+}
+
+// Decider is all that a service knows about one kind of channel. The zero S is
+// the state of a channel on which nothing has happened.
+type Decider[S any] struct {
+	Kind     string
+	Commands map[string]Decoder
+	Facts    map[string]Decoder
+	// Decide answers a command with what happens because of it, or with a
+	// [schemas.Refusal]. No events and no error mean that it is so already. It
+	// is pure and must not change the state.
+	Decide func(S, Command) ([]Event, error)
+	// Evolve returns the state after the event. It is pure, never refuses and
+	// ignores what it does not know; the state it was given stays as it was.
+	Evolve func(S, Event) S
+	// Carry stores the state, as JSON, in a header of each fact, so that it
+	// outlives facts which the stream's limits remove. It is for small states
+	// without unchecked events.
+	Carry bool
+	// Members, when set, is projected to the bucket "members".
+	Members *Members[S]
+}
+
+// Members tells who belongs to a channel.
+type Members[S any] struct {
+	// Changed lists the users whose membership the event may have changed; ""
+	// stands for everyone.
+	Changed func(Event) []string
+	// Role is the user's role in the channel, "" for none.
+	Role func(state S, user string) string
+}

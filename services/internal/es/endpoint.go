@@ -1,0 +1,119 @@
+package es
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/subjects"
+)
+
+// endpoint takes one command, on every channel of a kind.
+type endpoint struct {
+	*bus
+	pool    *pool
+	name    string
+	command string
+	serve   func(context.Context, request) (uint64, error)
+
+	accepted, refused, failed, busy atomic.Int64
+}
+
+// counts are shown by "nats micro stats": what micro counts and times itself
+// ends when a command is handed to the pool.
+func (e *endpoint) counts() any {
+	return map[string]int64{
+		"accepted": e.accepted.Load(), "refused": e.refused.Load(),
+		"failed": e.failed.Load(), "busy": e.busy.Load(),
+	}
+}
+
+// Handle gives the command to a worker: those of a channel run in order. It
+// never blocks, because micro calls it from the subscription.
+func (e *endpoint) Handle(message micro.Request) {
+	now := time.Now().UTC()
+	channel, _, err := subjects.ParseCommand(message.Subject())
+	if err != nil {
+		e.answer(message.Reply(), 0, schemas.Refuse(schemas.UnknownKind, "The subject names no channel."))
+		return
+	}
+	taken := e.pool.submit(channel.String(), func() {
+		var seq uint64
+		err := contain(func() error {
+			r, err := e.read(channel, message, now)
+			if err == nil {
+				// What was taken is finished even while the service stops;
+				// persist bounds how long that takes.
+				seq, err = e.serve(context.Background(), r)
+			}
+			return err
+		})
+		e.answer(message.Reply(), seq, err)
+	})
+	if !taken {
+		e.busy.Add(1)
+		e.answer(message.Reply(), 0, schemas.Refuse(schemas.Busy, "Too many commands are waiting."))
+	}
+}
+
+func (e *endpoint) read(channel subjects.Channel, message micro.Request, now time.Time) (request, error) {
+	body := message.Data()
+	schema, err := schemas.Command(channel.Kind, e.command)
+	if err != nil {
+		return request{}, err
+	}
+	if err := schema.Validate(body); err != nil {
+		return request{}, err
+	}
+	header := nats.Header(message.Headers())
+	id := header.Get(jetstream.MsgIDHeader)
+	_, _, key, err := subjects.ParseMessageID(id)
+	if err != nil {
+		return request{}, schemas.Refuse(schemas.InvalidFrame, "The command carries no message id.")
+	}
+	meta := Meta{
+		Channel: channel,
+		From:    header.Get(subjects.HeaderFrom),
+		Role:    header.Get(subjects.HeaderRole),
+		Name:    header.Get(subjects.HeaderName),
+		Key:     key,
+		Now:     now,
+	}
+	return request{
+		Command: Command{Meta: meta}, name: e.command, body: body,
+		id: id, digest: digest(e.command, body), header: header,
+	}, nil
+}
+
+// answer replies once: with the sequence, the refusal, or "internal" for an
+// error, which is logged here and nowhere else. It does not go through micro,
+// whose counts would race with a reply from another goroutine.
+func (e *endpoint) answer(reply string, seq uint64, err error) {
+	message := &nats.Msg{Subject: reply}
+	_, refused := errors.AsType[schemas.Refusal](err)
+	switch {
+	case err == nil:
+		e.accepted.Add(1)
+		message.Data = append(strconv.AppendUint([]byte(`{"seq":`), seq, 10), '}')
+	case refused:
+		e.refused.Add(1)
+		refuse(message, schemas.RefusalOf(err))
+	default:
+		e.failed.Add(1)
+		e.log.Error("command", "command", e.command, "cause", err)
+		refuse(message, schemas.RefusalOf(err))
+	}
+	if reply == "" {
+		return
+	}
+	if err := e.nc.PublishMsg(message); err != nil {
+		e.log.Warn("reply", "command", e.command, "cause", err)
+	}
+}

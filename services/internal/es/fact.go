@@ -1,0 +1,109 @@
+package es
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/subjects"
+)
+
+const (
+	headerTrace = "traceparent"  // W3C trace context, from a command to its facts
+	headerState = "Latido-State" // the state after the fact, see Decider.Carry
+)
+
+// request is a command as it came over the bus. Its Body is not decoded yet.
+type request struct {
+	Command
+	name   string
+	body   []byte
+	id     string // its Nats-Msg-Id
+	digest string
+	header nats.Header
+}
+
+// fact is an event as it is stored.
+type fact struct {
+	Event
+	seq    uint64
+	id     string
+	digest string
+	state  string // as JSON, when it is carried
+}
+
+// digest tells a retry of a command from another command under the same key.
+// White space in the body does not matter.
+func digest(command string, body []byte) string {
+	var compact bytes.Buffer
+	if json.Compact(&compact, body) != nil {
+		compact.Write(body)
+	}
+	sum := sha256.Sum256(append([]byte(command+"\n"), compact.Bytes()...))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// messages writes the events as the facts of the request. The first carries the
+// request's own id, and the check that the channel is still at version, unless
+// it is unchecked.
+func (r request) messages(events []Event, version uint64) ([]*nats.Msg, error) {
+	messages := make([]*nats.Msg, len(events))
+	for i, event := range events {
+		channel := event.Channel
+		if channel == (subjects.Channel{}) {
+			channel = r.Channel
+		}
+		body, err := json.Marshal(event.Data)
+		if err != nil {
+			return nil, fmt.Errorf("encode %s: %w", event.Name, err)
+		}
+		message := &nats.Msg{Subject: channel.Event(), Data: body, Header: nats.Header{
+			subjects.HeaderEvent:  {event.Name},
+			subjects.HeaderFrom:   {r.From},
+			subjects.HeaderDigest: {r.digest},
+			jetstream.MsgIDHeader: {r.id},
+		}}
+		for _, name := range []string{subjects.HeaderName, subjects.HeaderSession, headerTrace} {
+			if value := r.header.Get(name); value != "" {
+				message.Header.Set(name, value)
+			}
+		}
+		if i > 0 {
+			message.Header.Set(jetstream.MsgIDHeader, r.id+"/"+strconv.Itoa(i+1))
+		} else if !event.Unchecked {
+			message.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(version, 10))
+		}
+		messages[i] = message
+	}
+	return messages, nil
+}
+
+// readFact is the inverse of messages.
+func readFact(channel subjects.Channel, seq uint64, header nats.Header, body []byte, decoders map[string]Decoder) (fact, error) {
+	f := fact{
+		Event:  Event{Channel: channel, Name: header.Get(subjects.HeaderEvent)},
+		seq:    seq,
+		id:     header.Get(jetstream.MsgIDHeader),
+		digest: header.Get(subjects.HeaderDigest),
+		state:  header.Get(headerState),
+	}
+	if _, _, key, err := subjects.ParseMessageID(f.id); err == nil {
+		f.Key = key
+	}
+	decode, known := decoders[f.Name]
+	if !known {
+		return f, nil
+	}
+	data, err := decode(body)
+	if err != nil {
+		return fact{}, fmt.Errorf("decode %s at %d: %w", f.Name, seq, err)
+	}
+	f.Data = data
+	return f, nil
+}

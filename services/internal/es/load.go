@@ -1,0 +1,83 @@
+package es
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/history"
+)
+
+// refresh brings what is remembered of a channel up to the stream's leader.
+func (a *aggregates[S]) refresh(ctx context.Context, channel subjects.Channel) (memory[S], error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	asked := time.Now()
+	last, err := history.Last(ctx, a.nc, a.stream, channel.Event())
+	if err != nil {
+		return memory[S]{}, fmt.Errorf("refresh %s: %w", channel, err)
+	}
+	after := a.memories.recall(channel).seq
+	if last < after { // the stream was created anew
+		a.memories.forget(channel)
+		after = 0
+	}
+	_, err = history.Read(ctx, a.nc, a.stream, channel.Event(), after, last, func(page history.Page) error {
+		facts := make([]fact, len(page.Facts))
+		for i, stored := range page.Facts {
+			if facts[i], err = readFact(channel, stored.Sequence, stored.Header, stored.Data, a.decider.Facts); err != nil {
+				return err
+			}
+		}
+		a.memories.learn(channel, after, facts, time.Time{})
+		after = facts[len(facts)-1].seq
+		return nil
+	})
+	if err != nil {
+		return memory[S]{}, fmt.Errorf("refresh %s: %w", channel, err)
+	}
+	known := a.memories.learn(channel, after, nil, asked)
+	if known.seq < after {
+		return memory[S]{}, fmt.Errorf("refresh %s: crowded out of memory", channel)
+	}
+	return known, nil
+}
+
+// remember keeps a remembered channel up to date from the feed.
+func (a *aggregates[S]) remember(message *nats.Msg) {
+	channel, err := subjects.ParseFeed(message.Subject)
+	if err != nil || !a.memories.holds(channel) {
+		return
+	}
+	now := time.Now()
+	seq, err1 := strconv.ParseUint(message.Header.Get(jetstream.SequenceHeader), 10, 64)
+	previous, err2 := strconv.ParseUint(message.Header.Get(jetstream.LastSequenceHeader), 10, 64)
+	f, err3 := readFact(channel, seq, message.Header, message.Data, a.decider.Facts)
+	if err1 != nil || err2 != nil || err3 != nil {
+		a.memories.forget(channel) // whoever reads it from the stream will say why
+		return
+	}
+	a.memories.learn(channel, previous, []fact{f}, now)
+}
+
+// stored reads one fact of the channel by its sequence.
+func (b *bus) stored(ctx context.Context, stream string, channel subjects.Channel, seq uint64) (found fact, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	_, err = history.Read(ctx, b.nc, stream, channel.Event(), seq-1, seq, func(page history.Page) error {
+		if found.seq == 0 {
+			first := page.Facts[0]
+			found, err = readFact(channel, first.Sequence, first.Header, first.Data, nil)
+		}
+		return err
+	})
+	if err == nil && found.seq != seq {
+		err = fmt.Errorf("read %s: %d is gone", channel, seq)
+	}
+	return found, err
+}

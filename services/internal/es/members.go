@@ -1,0 +1,129 @@
+package es
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/subjects"
+)
+
+// tombstone is how long a revoked membership leaves a marker behind: longer
+// than anyone may hold on to an older state.
+const tombstone = time.Minute
+
+// membership is a projection: the bucket "members" as one kind's facts have it.
+// Writers race: the one that answers a command, its twin in another replica,
+// and the reactor that heals after a crash. So an entry names the fact it is
+// true of, and only a newer one replaces it.
+type membership struct {
+	*bus
+	stream jetstream.Stream // of the bucket
+}
+
+// member is the value of an entry.
+type member struct {
+	Role string `json:"role"`
+	Seq  uint64 `json:"seq"`
+}
+
+func openMembership(ctx context.Context, b *bus) (*membership, error) {
+	var m membership
+	err := persist(ctx, func(ctx context.Context) (err error) {
+		m = membership{bus: b}
+		m.stream, err = b.js.Stream(ctx, "KV_"+subjects.BucketMembers)
+		return err
+	})
+	return &m, err
+}
+
+// set makes the user's role in the channel what a state at seq says, unless the
+// entry is of a newer state, or says the same and is not older than the fact
+// changed, which is why we look.
+func (m *membership) set(ctx context.Context, channel subjects.Channel, user, role string, changed, seq uint64) error {
+	subject := "$KV." + subjects.BucketMembers + "." + channel.Member(user)
+	value, err := json.Marshal(member{Role: role, Seq: seq})
+	if err != nil {
+		return err
+	}
+	return persist(ctx, func(ctx context.Context) error {
+		for {
+			current, revision, err := m.current(ctx, subject)
+			if err != nil {
+				return err
+			}
+			if current.Seq >= seq || current.Role == role && current.Seq >= changed {
+				return nil
+			}
+			message := &nats.Msg{Subject: subject, Data: value, Header: nats.Header{
+				jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(revision, 10)},
+			}}
+			if role == "" { // what KeyValue.Purge writes, but for the body
+				message.Header.Set("KV-Operation", "PURGE")
+				message.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
+				message.Header.Set(jetstream.MsgTTLHeader, tombstone.String())
+			}
+			if _, err := m.publish(ctx, []*nats.Msg{message}); !errors.Is(err, errConflict) {
+				return err
+			}
+			if err := pause(ctx, 5*time.Millisecond); err != nil {
+				return err
+			}
+		}
+	})
+}
+
+// current returns the user's entry, or the marker that the last one left.
+func (m *membership) current(ctx context.Context, subject string) (entry member, revision uint64, err error) {
+	message, err := m.stream.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return member{}, 0, nil
+	}
+	if err != nil {
+		return member{}, 0, fmt.Errorf("read member: %w", err)
+	}
+	if len(message.Data) > 0 { // the server's own markers have no body
+		err = json.Unmarshal(message.Data, &entry)
+	}
+	return entry, message.Sequence, err
+}
+
+// project writes to the bucket what the facts changed, as the state at seq has
+// it.
+func (a *aggregates[S]) project(ctx context.Context, channel subjects.Channel, state S, seq uint64, facts ...fact) error {
+	if a.members == nil {
+		return nil
+	}
+	for _, f := range facts {
+		for _, user := range a.decider.Members.Changed(f.Event) {
+			role := a.decider.Members.Role(state, user)
+			if err := a.members.set(ctx, channel, user, role, f.seq, seq); err != nil {
+				return fmt.Errorf("project member: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// heal is the reactor's way to project: a crash may have come between a fact
+// and its projection. It goes by the newest state, so that facts which are read
+// again bring no revoked member back.
+func (a *aggregates[S]) heal(ctx context.Context, f fact) error {
+	if len(a.decider.Members.Changed(f.Event)) == 0 {
+		return nil
+	}
+	known := a.memories.recall(f.Channel)
+	if known.seq < f.seq || known.confirmed.IsZero() {
+		var err error
+		if known, err = a.refresh(ctx, f.Channel); err != nil {
+			return err
+		}
+	}
+	return a.project(ctx, f.Channel, known.state, known.seq, f)
+}

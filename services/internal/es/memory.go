@@ -1,0 +1,140 @@
+package es
+
+import (
+	"container/list"
+	"sync"
+	"time"
+
+	"github.com/latido/latido/subjects"
+)
+
+const (
+	aggregatesKept = 10_000 // aggregates remembered by a process, the least recently used go first
+	receiptsKept   = 64     // latest facts of an aggregate whose command ids are remembered
+)
+
+// receipt is what a repeated command is answered from.
+type receipt struct {
+	id, digest string
+	seq        uint64
+}
+
+// memory is what is known of an aggregate. It is never changed, only replaced.
+type memory[S any] struct {
+	state     S
+	seq       uint64    // of the last fact in state
+	receipts  []receipt // oldest first
+	confirmed time.Time // when seq was last known to be the newest
+}
+
+func (m memory[S]) receipt(id string) (receipt, bool) {
+	for i := len(m.receipts) - 1; i >= 0; i-- {
+		if m.receipts[i].id == id {
+			return m.receipts[i], true
+		}
+	}
+	return receipt{}, false
+}
+
+// after returns the memory with one more fact in it. Only the newest memory of
+// an aggregate may be carried on, because receipts share their array.
+func (m memory[S]) after(f fact, evolve func(S, fact) S, now time.Time) memory[S] {
+	receipts := m.receipts
+	if len(receipts) >= 2*receiptsKept {
+		receipts = append(make([]receipt, 0, 2*receiptsKept), receipts[len(receipts)-receiptsKept+1:]...)
+	}
+	return memory[S]{
+		state:     evolve(m.state, f),
+		seq:       f.seq,
+		receipts:  append(receipts, receipt{id: f.id, digest: f.digest, seq: f.seq}),
+		confirmed: now,
+	}
+}
+
+// memories holds the most recently used aggregates of a kind.
+type memories[S any] struct {
+	evolve func(S, fact) S
+
+	mu    sync.Mutex
+	known map[subjects.Channel]*list.Element // of *entry[S]
+	used  *list.List                         // most recently used first
+}
+
+type entry[S any] struct {
+	channel subjects.Channel
+	memory  memory[S]
+}
+
+func newMemories[S any](evolve func(S, fact) S) *memories[S] {
+	return &memories[S]{evolve: evolve, known: make(map[subjects.Channel]*list.Element), used: list.New()}
+}
+
+// recall returns what is remembered; the zero memory is that of a channel
+// without facts.
+func (m *memories[S]) recall(channel subjects.Channel) memory[S] {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	element, found := m.known[channel]
+	if !found {
+		return memory[S]{}
+	}
+	m.used.MoveToFront(element)
+	return element.Value.(*entry[S]).memory
+}
+
+// holds reports whether the channel is remembered.
+func (m *memories[S]) holds(channel subjects.Channel) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, found := m.known[channel]
+	return found
+}
+
+// learn remembers facts that follow directly on the fact with sequence after,
+// and the time at which the last of them was the newest. What is remembered
+// already is skipped; when the facts do not follow on it they are not believed,
+// and the memory is marked as unconfirmed.
+func (m *memories[S]) learn(channel subjects.Channel, after uint64, facts []fact, now time.Time) memory[S] {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	element, found := m.known[channel]
+	if !found {
+		element = m.used.PushFront(&entry[S]{channel: channel})
+		m.known[channel] = element
+		m.trim()
+	}
+	e := element.Value.(*entry[S])
+	for _, f := range facts {
+		switch {
+		case f.seq <= e.memory.seq:
+		case after == e.memory.seq:
+			e.memory = e.memory.after(f, m.evolve, now)
+		default:
+			e.memory.confirmed = time.Time{}
+			return e.memory
+		}
+		after = f.seq
+	}
+	if after == e.memory.seq && now.After(e.memory.confirmed) {
+		e.memory.confirmed = now
+	}
+	return e.memory
+}
+
+// forget drops the channel, so that it is read from the start.
+func (m *memories[S]) forget(channel subjects.Channel) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if element, found := m.known[channel]; found {
+		m.used.Remove(element)
+		delete(m.known, channel)
+	}
+}
+
+func (m *memories[S]) trim() {
+	for m.used.Len() > aggregatesKept {
+		oldest := m.used.Back()
+		m.used.Remove(oldest)
+		delete(m.known, oldest.Value.(*entry[S]).channel)
+	}
+}

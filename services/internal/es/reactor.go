@@ -1,0 +1,129 @@
+package es
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/subjects"
+)
+
+// Reactor does something because of facts, once they are stored: what must
+// happen even if the process that stored the fact has died since.
+type Reactor struct {
+	// Name is that of the durable consumer, shared by all replicas.
+	Name string
+	// Kind of the channels whose facts are read, from the first on.
+	Kind  string
+	Facts map[string]Decoder
+	// React is called with each fact at least once, in the stream's order but
+	// for those that failed before: they come again, later and later.
+	React func(ctx context.Context, event Event) error
+}
+
+const (
+	reactionTime = 30 * time.Second // after which a silent replica's fact goes to another
+	reactionLull = 5 * time.Second  // heartbeats tell a quiet consumer from a lost one
+	retryMost    = 30 * time.Second
+)
+
+// reaction is a reactor as the shell sees it.
+type reaction struct {
+	name  string
+	kind  string
+	facts map[string]Decoder
+	react func(context.Context, fact) error
+}
+
+func (r Reactor) reaction() reaction {
+	return reaction{name: r.Name, kind: r.Kind, facts: r.Facts, react: func(ctx context.Context, f fact) error {
+		return r.React(ctx, f.Event)
+	}}
+}
+
+// follow runs a reaction until ctx ends. When the consumer or its stream is
+// gone it is declared again and starts over: reactions are idempotent.
+func (b *bus) follow(ctx context.Context, r reaction) {
+	log := b.log.With("reactor", r.name)
+	for ctx.Err() == nil {
+		if err := b.consume(ctx, r, log); ctx.Err() == nil {
+			log.Warn("consume again", "cause", err)
+			_ = pause(ctx, time.Second)
+		}
+	}
+}
+
+// consume reacts to facts until the consumer ends or ctx does.
+func (b *bus) consume(ctx context.Context, r reaction, log *slog.Logger) error {
+	declaring, cancel := context.WithTimeout(ctx, attempt)
+	defer cancel()
+	consumer, err := b.js.CreateOrUpdateConsumer(declaring, subjects.Catalog[r.kind].Stream, jetstream.ConsumerConfig{
+		Durable:       r.name,
+		Description:   "facts of kind " + r.kind + " for the reactor " + r.name,
+		FilterSubject: pattern("evt", r.kind),
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       reactionTime,
+		MaxAckPending: 256,
+	})
+	if err != nil {
+		return fmt.Errorf("declare consumer: %w", err)
+	}
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(64), jetstream.PullHeartbeat(reactionLull))
+	if err != nil {
+		return fmt.Errorf("pull: %w", err)
+	}
+	defer messages.Stop()
+	for {
+		message, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return fmt.Errorf("next: %w", err)
+		}
+		if err := b.react(ctx, r, message); err != nil {
+			log.Error("react", "subject", message.Subject(), "cause", err)
+		}
+	}
+}
+
+// react handles one message and settles it: done, or to come again later.
+func (b *bus) react(ctx context.Context, r reaction, message jetstream.Msg) error {
+	working, cancel := context.WithTimeout(context.WithoutCancel(ctx), reactionTime/2)
+	defer cancel()
+	meta, err := message.Metadata()
+	if err != nil {
+		return err
+	}
+	err = contain(func() error {
+		channel, err := subjects.ParseEvent(message.Subject())
+		if err != nil {
+			return err
+		}
+		f, err := readFact(channel, meta.Sequence.Stream, message.Headers(), message.Data(), r.facts)
+		if err != nil {
+			return err
+		}
+		return r.react(working, f)
+	})
+	if err == nil {
+		return message.Ack()
+	}
+	delay := min(retryMost, 100*time.Millisecond<<min(meta.NumDelivered, 16))
+	return errors.Join(err, message.NakWithDelay(delay))
+}
+
+// errPanic is what a contained panic becomes.
+var errPanic = errors.New("panic")
+
+// contain turns a panic of do into an error with its stack.
+func contain(do func() error) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("%w: %v\n%s", errPanic, cause, debug.Stack())
+		}
+	}()
+	return do()
+}
