@@ -8,10 +8,13 @@
 //
 // What several schemas share lies one folder up and is reached by $ref. From these files `go generate ./schemas`
 // makes the Go types of the packages below (chat.NewMessage), the codes of this package and the types in typescript/; the
-// results are committed, and a test refuses results that are stale.
+// results are committed, and a test refuses results that are stale. Only the TypeScript part needs more than Go:
+// `npm ci --prefix schemas/typescript`.
 //
 // At the edges the same files judge what arrives: [Command], [Event], [Request] and [Notice] find a schema, [Schema.Validate]
 // applies it. A no is a [Refusal], the value that crosses the bus; every other error is a fault of ours.
+//
+// A required list is never null: give the Go types an empty slice where there is nothing to list.
 //
 // To add an event, write its schema and its example, then generate. An event is forever: give it new optional fields, or
 // give what happened a new name; never change what a field means.

@@ -23,7 +23,7 @@ func typescriptOutputs(ctx context.Context, root string) (map[string][]byte, err
 	command.Stderr = &complaint
 	printed, err := command.Output()
 	if err != nil {
-		return nil, fmt.Errorf("json-schema-to-typescript (is `npm ci --prefix schemas` done?): %w\n%s", err, &complaint)
+		return nil, fmt.Errorf("json-schema-to-typescript (is `npm ci --prefix schemas/typescript` done?): %w\n%s", err, &complaint)
 	}
 	var modules map[string]string
 	if err := json.Unmarshal(printed, &modules); err != nil {

@@ -1,0 +1,116 @@
+package schemas
+
+import (
+	"encoding/json"
+	"io/fs"
+	"strings"
+	"testing"
+)
+
+// TestEveryFile holds each schema to the habits of this folder: it compiles, says what it is, lets nothing pass that it
+// does not name, bounds what it names, and has an example that fits.
+func TestEveryFile(t *testing.T) {
+	t.Parallel()
+	all, err := compile(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 60 {
+		t.Fatalf("found %d schemas only", len(all))
+	}
+	for name, schema := range all {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var document map[string]any
+			if err := json.Unmarshal(read(t, name+".json"), &document); err != nil {
+				t.Fatal(err)
+			}
+			if want := base + name + ".json"; document["$id"] != want {
+				t.Errorf("$id is %v, want %s", document["$id"], want)
+			}
+			for _, keyword := range []string{"$schema", "title", "description"} {
+				if text, _ := document[keyword].(string); text == "" {
+					t.Errorf("no %s", keyword)
+				}
+			}
+			requireBounds(t, name, document)
+			if err := schema.Validate(read(t, name+".example.json")); err != nil {
+				t.Errorf("example: %v", err)
+			}
+		})
+	}
+}
+
+func TestNoExampleWithoutSchema(t *testing.T) {
+	t.Parallel()
+	err := fs.WalkDir(files, ".", func(path string, _ fs.DirEntry, err error) error {
+		if name, ok := strings.CutSuffix(path, ".example.json"); ok && compiled()[name] == nil {
+			t.Errorf("%s shows nothing", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestEveryKindHasItsFolder fails when a kind points to nowhere, or a folder of schemas belongs to no kind.
+func TestEveryKindHasItsFolder(t *testing.T) {
+	t.Parallel()
+	owned := map[string]bool{"bridge": true}
+	for kind, folder := range folders {
+		owned[folder] = true
+		if _, err := fs.Stat(files, folder+"/events"); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+	for name := range compiled() {
+		if folder, _, nested := strings.Cut(name, "/"); nested && !owned[folder] {
+			t.Errorf("%s belongs to no kind", folder)
+		}
+	}
+}
+
+// requireBounds walks a schema and names each part that would let a sender send without end.
+func requireBounds(t *testing.T, where string, schema map[string]any) {
+	t.Helper()
+	need := func(keywords ...string) {
+		for _, keyword := range keywords {
+			if _, ok := schema[keyword]; !ok {
+				t.Errorf("%s has no %s", where, keyword)
+			}
+		}
+	}
+	switch schema["type"] {
+	case "object":
+		if schema["additionalProperties"] != false {
+			t.Errorf("%s allows additional properties", where)
+		}
+	case "array":
+		need("items", "maxItems")
+	case "number", "integer":
+		need("minimum", "maximum")
+	case "string":
+		_, formatted := schema["format"]
+		_, patterned := schema["pattern"]
+		if !formatted && !patterned {
+			need("maxLength")
+		}
+	}
+	properties, _ := schema["properties"].(map[string]any)
+	for name, property := range properties {
+		requireBounds(t, where+"."+name, property.(map[string]any))
+	}
+	if items, ok := schema["items"].(map[string]any); ok {
+		requireBounds(t, where+"[]", items)
+	}
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	text, err := fs.ReadFile(files, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
