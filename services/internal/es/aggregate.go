@@ -38,14 +38,16 @@ type aggregates[S any] struct {
 func (d Decider[S]) open(ctx context.Context, b *bus) (opened, error) {
 	a := &aggregates[S]{bus: b, decider: d, stream: subjects.Catalog[d.Kind].Stream, memories: newMemories(d.evolve)}
 	kind := opened{kind: d.Kind, commands: slices.Sorted(maps.Keys(d.Commands)), serve: a.serve, remember: a.remember}
-	if d.Members == nil {
-		return kind, nil
+	for _, r := range d.reactors {
+		kind.reactions = append(kind.reactions, a.reaction(r))
 	}
-	var err error
-	if a.members, err = openMembership(ctx, b); err != nil {
-		return opened{}, err
+	if d.Members != nil {
+		var err error
+		if a.members, err = openMembership(ctx, b); err != nil {
+			return opened{}, err
+		}
+		kind.reactions = append(kind.reactions, a.reacting(d.Kind+"-members", a.heal))
 	}
-	kind.reactions = []reaction{{name: d.Kind + "-members", kind: d.Kind, facts: d.Facts, react: a.heal}}
 	return kind, nil
 }
 

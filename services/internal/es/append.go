@@ -36,11 +36,12 @@ const (
 
 // Answers of the stream to an append (server/errors.json of nats-server).
 const (
-	codeWrongVersion         jetstream.ErrorCode = 10071
-	codeWrongVersionInFlight jetstream.ErrorCode = 10164 // replicated streams
-	codeBatchIncomplete      jetstream.ErrorCode = 10176 // a part was lost, or had no room
-	codeBatchDuplicate       jetstream.ErrorCode = 10201
-	codeBatchCrowded         jetstream.ErrorCode = 10210
+	codeWrongVersion           = jetstream.JSErrCodeStreamWrongLastSequence
+	codeWrongVersionReplicated = jetstream.JSErrCodeStreamWrongLastSequenceConstant
+
+	codeBatchIncomplete jetstream.ErrorCode = 10176 // a part was lost, or had no room
+	codeBatchDuplicate  jetstream.ErrorCode = 10201
+	codeBatchCrowded    jetstream.ErrorCode = 10210
 )
 
 // bus is what all parts of a service share.
@@ -95,7 +96,7 @@ func (b *bus) publish(ctx context.Context, messages []*nats.Msg) (ack, error) {
 	}
 	if answer.Error != nil {
 		switch answer.Error.ErrorCode {
-		case codeWrongVersion, codeWrongVersionInFlight, codeBatchDuplicate:
+		case codeWrongVersion, codeWrongVersionReplicated, codeBatchDuplicate:
 			return ack{}, errConflict
 		}
 		return ack{}, answer.Error

@@ -1,7 +1,9 @@
 package es
 
 import (
+	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/latido/latido/subjects"
@@ -70,6 +72,14 @@ type Decider[S any] struct {
 	Carry bool
 	// Members, when set, is projected to the bucket "members".
 	Members *Members[S]
+
+	reactors []Reactor[S]
+}
+
+// With returns the decider with reactors to its facts.
+func (d Decider[S]) With(reactors ...Reactor[S]) Decider[S] {
+	d.reactors = slices.Concat(d.reactors, reactors)
+	return d
 }
 
 // Members tells who belongs to a channel.
@@ -79,4 +89,17 @@ type Members[S any] struct {
 	Changed func(Event) []string
 	// Role is the user's role in the channel, "" for none.
 	Role func(state S, user string) string
+}
+
+// Reactor does something because of facts, once they are stored: what must
+// happen even when the process that stored the fact has died since.
+type Reactor[S any] struct {
+	// Name is that of the durable consumer, which all replicas share.
+	Name string
+	// On lists the events that React wants.
+	On []string
+	// React is called at least once for each fact, from the first ever stored
+	// on, with a state that is at least as new. The facts come in the stream's
+	// order, but for those that failed: they come again, later and later.
+	React func(ctx context.Context, event Event, state S) error
 }

@@ -118,12 +118,9 @@ func (a *aggregates[S]) heal(ctx context.Context, f fact) error {
 	if len(a.decider.Members.Changed(f.Event)) == 0 {
 		return nil
 	}
-	known := a.memories.recall(f.Channel)
-	if known.seq < f.seq || known.confirmed.IsZero() {
-		var err error
-		if known, err = a.refresh(ctx, f.Channel); err != nil {
-			return err
-		}
+	known, err := a.including(ctx, f)
+	if err != nil {
+		return err
 	}
 	return a.project(ctx, f.Channel, known.state, known.seq, f)
 }

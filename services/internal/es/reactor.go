@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -13,26 +14,13 @@ import (
 	"github.com/latido/latido/subjects"
 )
 
-// Reactor does something because of facts, once they are stored: what must
-// happen even if the process that stored the fact has died since.
-type Reactor struct {
-	// Name is that of the durable consumer, shared by all replicas.
-	Name string
-	// Kind of the channels whose facts are read, from the first on.
-	Kind  string
-	Facts map[string]Decoder
-	// React is called with each fact at least once, in the stream's order but
-	// for those that failed before: they come again, later and later.
-	React func(ctx context.Context, event Event) error
-}
-
 const (
 	reactionTime = 30 * time.Second // after which a silent replica's fact goes to another
 	reactionLull = 5 * time.Second  // heartbeats tell a quiet consumer from a lost one
 	retryMost    = 30 * time.Second
 )
 
-// reaction is a reactor as the shell sees it.
+// reaction is a [Reactor], the type of its state forgotten.
 type reaction struct {
 	name  string
 	kind  string
@@ -40,10 +28,31 @@ type reaction struct {
 	react func(context.Context, fact) error
 }
 
-func (r Reactor) reaction() reaction {
-	return reaction{name: r.Name, kind: r.Kind, facts: r.Facts, react: func(ctx context.Context, f fact) error {
-		return r.React(ctx, f.Event)
-	}}
+// reaction gives the reactor the state that it asks for.
+func (a *aggregates[S]) reaction(r Reactor[S]) reaction {
+	return a.reacting(r.Name, func(ctx context.Context, f fact) error {
+		if !slices.Contains(r.On, f.Name) {
+			return nil
+		}
+		known, err := a.including(ctx, f)
+		if err != nil {
+			return err
+		}
+		return r.React(ctx, f.Event, known.state)
+	})
+}
+
+func (a *aggregates[S]) reacting(name string, react func(context.Context, fact) error) reaction {
+	return reaction{name: name, kind: a.decider.Kind, facts: a.decider.Facts, react: react}
+}
+
+// including returns what is known of the fact's channel, the fact included.
+func (a *aggregates[S]) including(ctx context.Context, f fact) (memory[S], error) {
+	known := a.memories.recall(f.Channel)
+	if known.confirmed.IsZero() || known.seq < f.seq {
+		return a.refresh(ctx, f.Channel)
+	}
+	return known, nil
 }
 
 // follow runs a reaction until ctx ends. When the consumer or its stream is

@@ -28,7 +28,6 @@ type Service struct {
 	Version     string // semantic version
 	Description string
 	Kinds       []Kind
-	Reactors    []Reactor
 }
 
 // Kind is a [Decider], whatever its state.
@@ -76,9 +75,6 @@ func Run(ctx context.Context, nc *nats.Conn, log *slog.Logger, s Service) error 
 // start opens every kind, then answers commands, then reacts.
 func (p *process) start(ctx context.Context, s Service) (err error) {
 	var reactions []reaction
-	for _, r := range s.Reactors {
-		reactions = append(reactions, r.reaction())
-	}
 	kinds := make([]opened, len(s.Kinds))
 	for i, kind := range s.Kinds {
 		if kinds[i], err = kind.open(ctx, p.bus); err != nil {

@@ -1,0 +1,172 @@
+package ops
+
+import (
+	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/schemas/ops"
+	"github.com/latido/latido/services/internal/es"
+	"github.com/latido/latido/subjects"
+)
+
+// Request is the state of one client's request for an operator.
+type Request struct {
+	Stage    Stage
+	Client   string
+	Operator string
+}
+
+// Stage is how far a request has come.
+type Stage int
+
+// A request's life. The zero value is a request that nobody made.
+const (
+	Unmade Stage = iota
+	Open
+	Withdrawn
+	Accepted
+	Assigned
+)
+
+const roleOperator = "operator"
+
+// broadcast is where all operators hear of requests.
+var broadcast = subjects.Channel{Kind: "ops", ID: subjects.Broadcast}
+
+var request = es.Decider[Request]{
+	Kind: "ops",
+	Commands: map[string]es.Decoder{
+		"request": es.As[ops.Request], "accept": es.As[ops.Accept],
+		"withdraw": es.As[ops.Withdraw], "assign": es.As[ops.Assign],
+	},
+	Facts: map[string]es.Decoder{
+		"requested": es.As[ops.Requested], "accepted": es.As[ops.Accepted],
+		"withdrawn": es.As[ops.Withdrawn], "assigned": es.As[ops.Assigned],
+	},
+	Decide:  decide,
+	Evolve:  evolve,
+	Members: &es.Members[Request]{Changed: changed, Role: Request.role},
+}
+
+func decide(r Request, c es.Command) ([]es.Event, error) {
+	switch body := c.Body.(type) {
+	case ops.Request:
+		return ask(r, c.Meta, body)
+	case ops.Accept:
+		return accept(r, c.Meta)
+	case ops.Withdraw:
+		return withdraw(r, c.Meta)
+	case ops.Assign:
+		return assign(r, c.Meta, body)
+	}
+	return nil, schemas.Refuse(schemas.UnknownCommand, "a request does not know %T", c.Body)
+}
+
+func ask(r Request, m es.Meta, c ops.Request) ([]es.Event, error) {
+	switch {
+	case m.Channel == broadcast:
+		return nil, forbidden
+	case m.Channel.ID == "":
+		return nil, schemas.Refuse(schemas.InvalidData, "a request needs an id")
+	case r.Stage != Unmade:
+		return nil, schemas.Refuse(schemas.Exists, "the request was made already")
+	}
+	return []es.Event{
+		{Name: "requested", Data: ops.Requested{
+			Client: m.From, Zona: c.Zona, Precio: c.Precio, Lat: c.Lat, Lng: c.Lng, Notes: c.Notes,
+		}},
+		{Channel: broadcast, Name: "new_request", Data: ops.NewRequest{
+			ID: m.Channel.ID, Zona: c.Zona, Precio: c.Precio, Lat: c.Lat, Lng: c.Lng, Notes: c.Notes,
+		}},
+	}, nil
+}
+
+// accept has one winner: the append checks that the request is still open.
+func accept(r Request, m es.Meta) ([]es.Event, error) {
+	switch {
+	case m.Role != roleOperator || r.Stage == Unmade:
+		return nil, forbidden
+	case r.Stage == Withdrawn:
+		return nil, withdrawn
+	case r.Operator == m.From:
+		return nil, nil
+	case r.Stage != Open:
+		return nil, taken
+	}
+	return []es.Event{
+		{Name: "accepted", Data: ops.Accepted{Operator: m.From}},
+		{Channel: broadcast, Name: "request_taken", Data: ops.RequestTaken{ID: m.Channel.ID}},
+	}, nil
+}
+
+func withdraw(r Request, m es.Meta) ([]es.Event, error) {
+	switch {
+	case r.Stage == Unmade || r.Client != m.From:
+		return nil, forbidden
+	case r.Stage == Withdrawn:
+		return nil, nil
+	case r.Stage != Open:
+		return nil, taken
+	}
+	return []es.Event{
+		{Name: "withdrawn", Data: ops.Withdrawn{}},
+		{Channel: broadcast, Name: "request_withdrawn", Data: ops.RequestWithdrawn{ID: m.Channel.ID}},
+	}, nil
+}
+
+func assign(r Request, m es.Meta, c ops.Assign) ([]es.Event, error) {
+	switch {
+	case m.Role != subjects.RoleService || r.Stage == Unmade:
+		return nil, forbidden
+	case r.Stage == Assigned:
+		return nil, nil
+	case r.Stage != Accepted:
+		return nil, schemas.Refuse(schemas.Conflict, "nobody has accepted the request")
+	}
+	return []es.Event{{Name: "assigned", Data: ops.Assigned{
+		Client: r.Client, Operator: r.Operator, Room: c.Room, Tracking: c.Tracking,
+	}}}, nil
+}
+
+// What a stranger is told is the same whether the request exists or not.
+var (
+	forbidden = schemas.Refuse(schemas.Forbidden, "this is not yours to do")
+	taken     = schemas.Refuse(schemas.Taken, "an operator has taken the request")
+	withdrawn = schemas.Refuse(schemas.Withdrawn, "the client withdrew the request")
+)
+
+func evolve(r Request, event es.Event) Request {
+	switch fact := event.Data.(type) {
+	case ops.Requested:
+		return Request{Stage: Open, Client: fact.Client}
+	case ops.Accepted:
+		r.Stage, r.Operator = Accepted, fact.Operator
+	case ops.Withdrawn:
+		r.Stage = Withdrawn
+	case ops.Assigned:
+		r.Stage = Assigned
+	}
+	return r
+}
+
+// role is what the bucket "members" says of a user. Who serves their own
+// request stays its client.
+func (r Request) role(user string) string {
+	switch user {
+	case "":
+		return ""
+	case r.Client:
+		return "client"
+	case r.Operator:
+		return roleOperator
+	}
+	return ""
+}
+
+func changed(event es.Event) []string {
+	switch fact := event.Data.(type) {
+	case ops.Requested:
+		return []string{fact.Client}
+	case ops.Accepted:
+		return []string{fact.Operator}
+	}
+	return nil
+}

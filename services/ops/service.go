@@ -1,0 +1,27 @@
+// Package ops decides about requests: who asked, and which of the operators
+// that want one gets it. It answers "decided by whom?" for channels of the kinds
+// ops and global.
+//
+// It imports services/internal/es, schemas and subjects, and no other service:
+// rooms and tracks of an order are opened by command, over the bus.
+package ops
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/latido/latido/services/internal/es"
+)
+
+// Run answers the commands of requests and announcements until ctx ends, and
+// returns when everything it started has ended.
+func Run(ctx context.Context, nc *nats.Conn, log *slog.Logger) error {
+	return es.Run(ctx, nc, log, es.Service{
+		Name:        "ops",
+		Version:     "1.0.0",
+		Description: "Decides about requests: one operator wins each; and announces.",
+		Kinds:       []es.Kind{request.With(assignment{nc}.reactor()), announcements},
+	})
+}

@@ -1,0 +1,47 @@
+// Package presence decides who is there: it folds sessions to users, and writes
+// down when a user's first session comes and the last one goes. It answers
+// "decided by whom?" for channels of kind user.
+//
+// It imports services/internal/es, schemas and subjects, and no other service.
+package presence
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/services/internal/es"
+)
+
+// Run keeps presence until ctx ends, and returns when everything it started has
+// ended.
+func Run(ctx context.Context, nc *nats.Conn, log *slog.Logger) error {
+	return run(ctx, nc, log, patient)
+}
+
+func run(ctx context.Context, nc *nats.Conn, log *slog.Logger, timing timing) error {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return fmt.Errorf("run presence: %w", err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	reporter := newReporter(nc, log.With("service", "presence"))
+	keeper := keeper{nc: nc, js: js, log: reporter.log, timing: timing, reporter: reporter}
+	var running sync.WaitGroup
+	running.Go(func() { reporter.run(ctx) })
+	running.Go(func() { keeper.run(ctx) })
+	err = es.Run(ctx, nc, log, es.Service{
+		Name:        "presence",
+		Version:     "1.0.0",
+		Description: "Decides who is there: first session in, last session out.",
+		Kinds:       []es.Kind{user},
+	})
+	cancel()
+	running.Wait()
+	return err
+}

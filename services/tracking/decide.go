@@ -1,0 +1,156 @@
+package tracking
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/schemas/tracking"
+	"github.com/latido/latido/services/internal/es"
+	"github.com/latido/latido/subjects"
+)
+
+// Track is the state of an order's tracking. The zero value was never opened.
+// It is carried by its facts, because the trail is bounded and the fact that
+// opened it goes first.
+type Track struct {
+	Opened   bool          `json:"opened,omitempty"`
+	Closed   bool          `json:"closed,omitempty"`
+	Public   bool          `json:"public,omitempty"`
+	Operator string        `json:"operator,omitempty"`
+	Watchers []string      `json:"watchers,omitempty"`
+	Last     *tracking.Fix `json:"last,omitempty"`
+}
+
+const (
+	oldest  = time.Minute // a fix older than that is history, not a position
+	newest  = time.Minute // a clock ahead of ours by more is wrong
+	fastest = 340.0       // metres per second; no order is served by supersonic flight
+	shaky   = time.Second // over a shorter time, inaccuracy looks like speed
+)
+
+var track = es.Decider[Track]{
+	Kind: "tracking",
+	Commands: map[string]es.Decoder{
+		"open": es.As[tracking.Open], "report": es.As[tracking.Report], "close": es.As[tracking.Close],
+	},
+	Facts: map[string]es.Decoder{
+		"tracking_opened": es.As[tracking.TrackingOpened], "coords_update": es.As[tracking.CoordsUpdate],
+		"tracking_closed": es.As[tracking.TrackingClosed],
+	},
+	Decide:  decide,
+	Evolve:  evolve,
+	Carry:   true,
+	Members: &es.Members[Track]{Changed: changed, Role: Track.role},
+}
+
+func decide(t Track, c es.Command) ([]es.Event, error) {
+	switch body := c.Body.(type) {
+	case tracking.Open:
+		return open(t, c.Meta, body)
+	case tracking.Report:
+		return report(t, c.Meta, body)
+	case tracking.Close:
+		return closeTrack(t, c.Meta)
+	}
+	return nil, schemas.Refuse(schemas.UnknownCommand, "tracking does not know %T", c.Body)
+}
+
+func open(t Track, m es.Meta, c tracking.Open) ([]es.Event, error) {
+	switch {
+	case m.Role != subjects.RoleService && m.From != c.Operator:
+		return nil, forbidden
+	case t.Opened:
+		return nil, schemas.Refuse(schemas.Exists, "the tracking is open already")
+	}
+	watchers := append([]string{}, c.Watchers...)
+	return happens("tracking_opened", tracking.TrackingOpened{Operator: c.Operator, Watchers: watchers, Public: c.Public}), nil
+}
+
+func report(t Track, m es.Meta, fix tracking.Report) ([]es.Event, error) {
+	switch {
+	case t.Operator != m.From:
+		return nil, forbidden
+	case t.Closed:
+		return nil, schemas.Refuse(schemas.Closed, "the tracking is closed")
+	case m.Now.Sub(fix.At) > oldest:
+		return nil, schemas.Refuse(schemas.Stale, "the fix is older than a minute")
+	case fix.At.Sub(m.Now) > newest:
+		return nil, schemas.Refuse(schemas.Implausible, "the fix is of the future")
+	case t.Last != nil && !fix.At.After(t.Last.At):
+		return nil, schemas.Refuse(schemas.Stale, "a fix as new is known already")
+	case t.Last != nil && impossible(*t.Last, fix):
+		return nil, schemas.Refuse(schemas.Implausible, "nothing moves that fast")
+	}
+	return happens("coords_update", fix), nil
+}
+
+func closeTrack(t Track, m es.Meta) ([]es.Event, error) {
+	switch {
+	case !t.Opened || m.Role != subjects.RoleService && m.From != t.Operator:
+		return nil, forbidden
+	case t.Closed:
+		return nil, nil
+	}
+	return happens("tracking_closed", tracking.TrackingClosed{}), nil
+}
+
+var forbidden = schemas.Refuse(schemas.Forbidden, "only the order's operator may do that")
+
+func happens(name string, data any) []es.Event { return []es.Event{{Name: name, Data: data}} }
+
+// impossible judges by the devices' own times, so that a trace may be replayed
+// faster than it was recorded.
+func impossible(from, to tracking.Fix) bool {
+	elapsed := to.At.Sub(from.At)
+	return elapsed > shaky && metres(from, to)/elapsed.Seconds() > fastest
+}
+
+// metres is the distance over a spherical Earth (haversine).
+func metres(from, to tracking.Fix) float64 {
+	const radius, degree = 6_371_000, math.Pi / 180
+	north, east := math.Sin((to.Lat-from.Lat)*degree/2), math.Sin((to.Lng-from.Lng)*degree/2)
+	h := north*north + math.Cos(from.Lat*degree)*math.Cos(to.Lat*degree)*east*east
+	return 2 * radius * math.Asin(math.Sqrt(min(1, h)))
+}
+
+func evolve(t Track, event es.Event) Track {
+	switch fact := event.Data.(type) {
+	case tracking.TrackingOpened:
+		return Track{Opened: true, Operator: fact.Operator, Watchers: fact.Watchers, Public: fact.Public}
+	case tracking.CoordsUpdate:
+		t.Last = &fact
+	case tracking.TrackingClosed:
+		t.Closed = true
+	}
+	return t
+}
+
+// role is what the bucket "members" says of a user. The operator stays
+// "operator" when named among the watchers, too.
+func (t Track) role(user string) string {
+	switch {
+	case user == "" && t.Public:
+		return "watcher"
+	case user == "":
+		return ""
+	case user == t.Operator:
+		return "operator"
+	case slices.Contains(t.Watchers, user):
+		return "watcher"
+	}
+	return ""
+}
+
+func changed(event es.Event) []string {
+	opened, ok := event.Data.(tracking.TrackingOpened)
+	if !ok {
+		return nil
+	}
+	users := append([]string{opened.Operator}, opened.Watchers...)
+	if opened.Public {
+		users = append(users, "")
+	}
+	return users
+}
