@@ -73,25 +73,6 @@ func Next(ctx context.Context, nc *nats.Conn, stream, subject string, after uint
 	}
 }
 
-// Exists says whether the stream still keeps the message with a sequence, and
-// that it is of the subject.
-func Exists(ctx context.Context, nc *nats.Conn, stream, subject string, sequence uint64) (bool, error) {
-	var reply struct {
-		Message struct {
-			Subject string `json:"subject"`
-		} `json:"message"`
-		Error *apiError `json:"error"`
-	}
-	request := map[string]any{"seq": sequence, "no_hdr": true}
-	if err := ask(ctx, nc, "$JS.API.STREAM.MSG.GET."+stream, request, &reply); err != nil {
-		return false, fmt.Errorf("message %d: %w", sequence, err)
-	}
-	if reply.Error != nil && reply.Error.ErrCode != codeNoMessage {
-		return false, reply.Error.wrap()
-	}
-	return reply.Message.Subject == subject, nil
-}
-
 var errBatch = errors.New("direct get refused")
 
 // batch sends one batched Direct Get and collects its answers, which end with a

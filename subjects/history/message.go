@@ -1,0 +1,60 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Message asks the leader for the message with a sequence. found is false when
+// the stream does not keep it any more.
+func Message(ctx context.Context, nc *nats.Conn, stream string, sequence uint64) (fact Fact, found bool, err error) {
+	return message(ctx, nc, stream, map[string]any{"seq": sequence})
+}
+
+// LastMessage asks the leader for the newest message of a subject.
+func LastMessage(ctx context.Context, nc *nats.Conn, stream, subject string) (fact Fact, found bool, err error) {
+	return message(ctx, nc, stream, map[string]any{"last_by_subj": subject})
+}
+
+// Exists says whether the stream still keeps the message with a sequence, and
+// that it is of the subject.
+func Exists(ctx context.Context, nc *nats.Conn, stream, subject string, sequence uint64) (bool, error) {
+	fact, found, err := Message(ctx, nc, stream, sequence)
+	return found && fact.Subject == subject, err
+}
+
+func message(ctx context.Context, nc *nats.Conn, stream string, request map[string]any) (Fact, bool, error) {
+	var reply struct {
+		Message struct {
+			Subject  string    `json:"subject"`
+			Sequence uint64    `json:"seq"`
+			Header   []byte    `json:"hdrs"`
+			Data     []byte    `json:"data"`
+			Time     time.Time `json:"time"`
+		} `json:"message"`
+		Error *apiError `json:"error"`
+	}
+	if err := ask(ctx, nc, "$JS.API.STREAM.MSG.GET."+stream, request, &reply); err != nil {
+		return Fact{}, false, fmt.Errorf("message of %s: %w", stream, err)
+	}
+	if reply.Error != nil && reply.Error.ErrCode == codeNoMessage {
+		return Fact{}, false, nil
+	}
+	if reply.Error != nil {
+		return Fact{}, false, reply.Error.wrap()
+	}
+	m := reply.Message
+	fact := Fact{Subject: m.Subject, Sequence: m.Sequence, Time: m.Time, Data: m.Data, Header: nats.Header{}}
+	if len(m.Header) == 0 {
+		return fact, true, nil
+	}
+	header, err := nats.DecodeHeadersMsg(m.Header)
+	if err != nil {
+		return Fact{}, false, fmt.Errorf("header of a message of %s: %w", stream, err)
+	}
+	fact.Header = header
+	return fact, true, nil
+}
