@@ -1,7 +1,11 @@
 package chat
 
 import (
+	"fmt"
+	"slices"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/schemas/chat"
@@ -11,18 +15,170 @@ import (
 	"github.com/latido/latido/subjects/topology/bustest"
 )
 
-func TestOpenThenPost(t *testing.T) {
-	t.Parallel()
+var channel = subjects.Channel{Kind: "room", ID: "order 42.*>"}
+
+func call(user, command, key string, body any) es.Call {
+	return es.Call{Channel: channel, Command: command, From: user, Key: key, Body: body}
+}
+
+func opening(members ...string) es.Call {
+	return call("ana", "open", "open", chat.Open{Members: members})
+}
+
+// start runs two replicas.
+func start(t *testing.T) estest.Caller {
+	t.Helper()
 	bus := bustest.Start(t)
 	estest.Replica(t, bus, Run)
 	estest.Replica(t, bus, Run)
-	caller := estest.NewCaller(t, bus)
-	channel := subjects.Channel{Kind: "room", ID: "42"}
-	first := caller.Do(es.Call{Channel: channel, Command: "open", From: "ana", Key: "k1", Body: chat.Open{Members: []string{"luis"}}})
-	second := caller.Do(es.Call{Channel: channel, Command: "post", From: "luis", Key: "k2", Body: chat.Post{Text: "hola"}})
-	if second <= first {
-		t.Errorf("post at %d, opened at %d", second, first)
+	return estest.NewCaller(t, bus)
+}
+
+func TestPostsOfManyAreStoredOnceEach(t *testing.T) {
+	t.Parallel()
+	caller := start(t)
+	const users, posts = 8, 50
+	members := make([]string, users)
+	for i := range members {
+		members[i] = fmt.Sprintf("user %d", i)
 	}
-	caller.Refused(schemas.Forbidden, es.Call{Channel: channel, Command: "post", From: "eve", Key: "k3", Body: chat.Post{Text: "hi"}})
-	t.Log(caller.Facts(channel))
+	caller.Do(opening(members...))
+	var group errgroup.Group
+	for _, user := range members {
+		group.Go(func() error {
+			for i := range posts {
+				post := call(user, "post", fmt.Sprint(i), chat.Post{Text: fmt.Sprint(user, "/", i)})
+				first, err := caller.Ask(post)
+				if err != nil {
+					return err
+				}
+				if again, err := caller.Ask(post); err != nil || again != first {
+					return fmt.Errorf("again: %d, %w; want %d", again, err, first)
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	var texts []string
+	for _, fact := range caller.Facts(channel)[1:] {
+		texts = append(texts, string(fact.Data))
+	}
+	slices.Sort(texts)
+	if got := len(texts); got != users*posts || len(slices.Compact(texts)) != got {
+		t.Errorf("%d messages stored, want %d, each once", got, users*posts)
+	}
+}
+
+func TestAKeyNamesOneCommand(t *testing.T) {
+	t.Parallel()
+	caller := start(t)
+	first := caller.Do(opening("luis"))
+	hola := caller.Do(call("luis", "post", "k1", chat.Post{Text: "hola"}))
+	for range 4 { // whichever replica takes it
+		caller.Refused(schemas.KeyReused, call("luis", "post", "k1", chat.Post{Text: "adiós"}))
+		caller.Refused(schemas.KeyReused, call("luis", "invite", "k1", chat.Invite{User: "eve"}))
+		if again := caller.Do(call("luis", "post", "k1", chat.Post{Text: "hola"})); again != hola {
+			t.Errorf("again at %d, want %d", again, hola)
+		}
+		if again := caller.Do(opening("luis")); again != first {
+			t.Errorf("opened again at %d, want %d", again, first)
+		}
+	}
+	if other := caller.Do(call("ana", "post", "k1", chat.Post{Text: "adiós"})); other == hola {
+		t.Error("two users' keys collide")
+	}
+}
+
+func TestOneOfManyOpensTheRoom(t *testing.T) {
+	t.Parallel()
+	caller := start(t)
+	refusals := make(chan error, 32)
+	var group errgroup.Group
+	for i := range cap(refusals) {
+		group.Go(func() error {
+			_, err := caller.Ask(call(fmt.Sprintf("user %d", i), "open", "k", chat.Open{Members: []string{}}))
+			refusals <- err
+			return nil
+		})
+	}
+	_ = group.Wait()
+	close(refusals)
+	winners := 0
+	for err := range refusals {
+		if err == nil {
+			winners++
+		} else if got := schemas.RefusalOf(err).Code; got != schemas.Exists {
+			t.Errorf("loser got %v", err)
+		}
+	}
+	if winners != 1 || len(caller.Facts(channel)) != 1 {
+		t.Errorf("%d winners, facts %v; want one", winners, caller.Names(channel))
+	}
+}
+
+func TestMembersAreWrittenBeforeTheAnswer(t *testing.T) {
+	t.Parallel()
+	caller := start(t)
+	role := func(user, want string) {
+		t.Helper()
+		if got := caller.Role(channel, user); got != want {
+			t.Errorf("role of %s = %q, want %q", user, got, want)
+		}
+	}
+	caller.Do(opening("luis"))
+	role("ana", "member")
+	role("luis", "member")
+	role("", "")
+	for i := range 5 {
+		caller.Do(call("luis", "leave", fmt.Sprint("leave", i), chat.Leave{}))
+		role("luis", "")
+		caller.Refused(schemas.Forbidden, call("luis", "post", fmt.Sprint("post", i), chat.Post{Text: "hola"}))
+		caller.Do(call("ana", "invite", fmt.Sprint("invite", i), chat.Invite{User: "luis"}))
+		role("luis", "member")
+		caller.Do(call("luis", "post", fmt.Sprint("posted", i), chat.Post{Text: "hola"}))
+	}
+}
+
+// A service that died between a fact and its projection leaves members out of
+// the bucket; whoever is there next makes up for it, and revives nobody.
+func TestMembersAreHealed(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	caller := estest.NewCaller(t, bus)
+	caller.Store(channel, es.Event{Name: "room_opened", Data: chat.RoomOpened{Members: []string{"ana", "luis"}, By: "ana", Public: true}})
+	caller.Store(channel, es.Event{Name: "member_left", Data: chat.MemberLeft{User: "luis"}})
+	caller.Store(channel, es.Event{Name: "member_joined", Data: chat.MemberJoined{User: "eve"}})
+	estest.Replica(t, bus, Run)
+	caller.AwaitRole(channel, "eve", "member") // the last fact
+	caller.AwaitRole(channel, "ana", "member")
+	caller.AwaitRole(channel, "", "member")
+	if got := caller.Role(channel, "luis"); got != "" {
+		t.Errorf("luis left, and is %q", got)
+	}
+}
+
+// The healing consumer may be deleted under way: it is declared again.
+func TestHealingSurvivesItsConsumer(t *testing.T) {
+	t.Parallel()
+	caller := start(t)
+	caller.Do(opening("luis"))
+	if err := caller.JS.DeleteConsumer(t.Context(), subjects.StreamRoom, "room-members"); err != nil {
+		t.Fatal(err)
+	}
+	caller.Store(channel, es.Event{Name: "member_joined", Data: chat.MemberJoined{User: "eve"}})
+	caller.AwaitRole(channel, "eve", "member")
+}
+
+func TestNonsenseIsRefused(t *testing.T) {
+	t.Parallel()
+	caller := start(t)
+	caller.Refused(schemas.InvalidData, call("ana", "open", "k", map[string]any{"members": "luis"}))
+	caller.Refused(schemas.InvalidData, call("ana", "post", "k", map[string]any{"text": "hola", "colour": "red"}))
+	caller.Refused(schemas.InvalidFrame, call("", "open", "k", chat.Open{Members: []string{}}))
+	if names := caller.Names(channel); names != nil {
+		t.Errorf("stored %v", names)
+	}
 }

@@ -70,7 +70,7 @@ func open(t Track, m es.Meta, c tracking.Open) ([]es.Event, error) {
 
 func report(t Track, m es.Meta, fix tracking.Report) ([]es.Event, error) {
 	switch {
-	case t.Operator != m.From:
+	case !t.Opened || m.From != t.Operator:
 		return nil, forbidden
 	case t.Closed:
 		return nil, schemas.Refuse(schemas.Closed, "the tracking is closed")

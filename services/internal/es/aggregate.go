@@ -70,7 +70,7 @@ func (a *aggregates[S]) serve(ctx context.Context, r request) (uint64, error) {
 	seq, err := a.handle(ctx, r)
 	if err != nil && passing(err) {
 		a.log.Warn("bus", "channel", r.Channel.String(), "cause", err)
-		return 0, schemas.Refuse(schemas.Timeout, "Whether it was stored is not known: ask again with the same key.")
+		return 0, schemas.Refuse(schemas.Timeout, "whether it was stored is not known: ask again with the same key")
 	}
 	return seq, err
 }
@@ -110,7 +110,7 @@ func (a *aggregates[S]) handle(ctx context.Context, r request) (uint64, error) {
 		known, fresh = memory[S]{}, false
 		_ = pause(ctx, time.Duration(conflicts)*2*time.Millisecond)
 	}
-	return 0, schemas.Refuse(schemas.Busy, "Others keep changing the channel.")
+	return 0, schemas.Refuse(schemas.Busy, "others keep changing the channel")
 }
 
 // appendable reports whether events decided on a memory may be stored without
@@ -181,7 +181,7 @@ func (a *aggregates[S]) repeated(ctx context.Context, r request, seq uint64) (ui
 
 func (earlier receipt) answer(r request) (uint64, error) {
 	if earlier.digest != r.digest {
-		return 0, schemas.Refuse(schemas.KeyReused, "The key belongs to an earlier, different command.")
+		return 0, schemas.Refuse(schemas.KeyReused, "the key belongs to an earlier, different command")
 	}
 	return earlier.seq, nil
 }

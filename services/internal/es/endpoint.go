@@ -41,7 +41,7 @@ func (e *endpoint) Handle(message micro.Request) {
 	now := time.Now().UTC()
 	channel, _, err := subjects.ParseCommand(message.Subject())
 	if err != nil {
-		e.answer(message.Reply(), 0, schemas.Refuse(schemas.UnknownKind, "The subject names no channel."))
+		e.answer(message.Reply(), 0, schemas.Refuse(schemas.UnknownKind, "the subject names no channel"))
 		return
 	}
 	taken := e.pool.submit(channel.String(), func() {
@@ -59,7 +59,7 @@ func (e *endpoint) Handle(message micro.Request) {
 	})
 	if !taken {
 		e.busy.Add(1)
-		e.answer(message.Reply(), 0, schemas.Refuse(schemas.Busy, "Too many commands are waiting."))
+		e.answer(message.Reply(), 0, schemas.Refuse(schemas.Busy, "too many commands are waiting"))
 	}
 }
 
@@ -74,13 +74,14 @@ func (e *endpoint) read(channel subjects.Channel, message micro.Request, now tim
 	}
 	header := nats.Header(message.Headers())
 	id := header.Get(jetstream.MsgIDHeader)
+	from := header.Get(subjects.HeaderFrom)
 	_, _, key, err := subjects.ParseMessageID(id)
-	if err != nil {
-		return request{}, schemas.Refuse(schemas.InvalidFrame, "The command carries no message id.")
+	if err != nil || from == "" {
+		return request{}, schemas.Refuse(schemas.InvalidFrame, "a command carries its sender and a message id")
 	}
 	meta := Meta{
 		Channel: channel,
-		From:    header.Get(subjects.HeaderFrom),
+		From:    from,
 		Role:    header.Get(subjects.HeaderRole),
 		Name:    header.Get(subjects.HeaderName),
 		Key:     key,

@@ -93,7 +93,11 @@ func (b *bus) consume(ctx context.Context, r reaction, log *slog.Logger) error {
 			return fmt.Errorf("next: %w", err)
 		}
 		if err := b.react(ctx, r, message); err != nil {
-			log.Error("react", "subject", message.Subject(), "cause", err)
+			level := slog.LevelError
+			if passing(err) {
+				level = slog.LevelWarn
+			}
+			log.Log(ctx, level, "react", "subject", message.Subject(), "cause", err)
 		}
 	}
 }

@@ -1,0 +1,113 @@
+package ops
+
+import (
+	"testing"
+
+	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/schemas/ops"
+	"github.com/latido/latido/services/internal/es"
+	"github.com/latido/latido/services/internal/estest"
+)
+
+var (
+	asked    = es.Event{Name: "requested", Data: ops.Requested{Client: "ana", Zona: "centro", Precio: 12.5}}
+	accepted = es.Event{Name: "accepted", Data: ops.Accepted{Operator: "olga"}}
+	revoked  = es.Event{Name: "withdrawn", Data: ops.Withdrawn{}}
+	assigned = es.Event{Name: "assigned", Data: ops.Assigned{Client: "ana", Operator: "olga", Room: "room:1", Tracking: "tracking:1"}}
+)
+
+// told is what every operator hears beside the request's own fact.
+func told(name string, data any) es.Event {
+	return es.Event{Channel: broadcast, Name: name, Data: data}
+}
+
+func TestAsk(t *testing.T) {
+	t.Parallel()
+	body := ops.Request{Zona: "centro", Precio: 12.5}
+	toBroadcast := estest.By("ana", body)
+	toBroadcast.Channel = broadcast
+	estest.Check(t, request, []estest.Row{
+		{
+			Name: "a request is told to all operators", When: estest.By("ana", body),
+			Then: estest.Facts(asked, told("new_request", ops.NewRequest{ID: "1", Zona: "centro", Precio: 12.5})),
+		},
+		{Name: "a request is made once", Given: estest.Facts(asked), When: estest.By("ana", body), Refused: schemas.Exists},
+		{Name: "an id is not used again", Given: estest.Facts(asked, revoked), When: estest.By("ana", body), Refused: schemas.Exists},
+		{Name: "the broadcast is no request", When: toBroadcast, Refused: schemas.Forbidden},
+	})
+}
+
+func TestAccept(t *testing.T) {
+	t.Parallel()
+	byOlga := estest.As("operator", "olga", ops.Accept{})
+	byOtto := estest.As("operator", "otto", ops.Accept{})
+	estest.Check(t, request, []estest.Row{
+		{
+			Name: "an operator accepts and the others hear it", Given: estest.Facts(asked), When: byOlga,
+			Then: estest.Facts(accepted, told("request_taken", ops.RequestTaken{ID: "1"})),
+		},
+		{Name: "a second operator is too late", Given: estest.Facts(asked, accepted), When: byOtto, Refused: schemas.Taken},
+		{Name: "even after it was assigned", Given: estest.Facts(asked, accepted, assigned), When: byOtto, Refused: schemas.Taken},
+		{Name: "to accept twice changes nothing", Given: estest.Facts(asked, accepted), When: byOlga},
+		{Name: "a client does not accept", Given: estest.Facts(asked), When: estest.As("client", "ana", ops.Accept{}), Refused: schemas.Forbidden},
+		{Name: "nobody accepts what was withdrawn", Given: estest.Facts(asked, revoked), When: byOlga, Refused: schemas.Withdrawn},
+		{Name: "nobody accepts what was never asked", When: byOlga, Refused: schemas.Forbidden},
+	})
+}
+
+func TestWithdraw(t *testing.T) {
+	t.Parallel()
+	estest.Check(t, request, []estest.Row{
+		{
+			Name: "the client withdraws and operators hear it", Given: estest.Facts(asked), When: estest.By("ana", ops.Withdraw{}),
+			Then: estest.Facts(revoked, told("request_withdrawn", ops.RequestWithdrawn{ID: "1"})),
+		},
+		{Name: "to withdraw twice changes nothing", Given: estest.Facts(asked, revoked), When: estest.By("ana", ops.Withdraw{})},
+		{Name: "another does not withdraw it", Given: estest.Facts(asked), When: estest.By("eve", ops.Withdraw{}), Refused: schemas.Forbidden},
+		{Name: "it is too late once accepted", Given: estest.Facts(asked, accepted), When: estest.By("ana", ops.Withdraw{}), Refused: schemas.Taken},
+		{Name: "nobody withdraws what was never asked", When: estest.By("", ops.Withdraw{}), Refused: schemas.Forbidden},
+	})
+}
+
+func TestAssign(t *testing.T) {
+	t.Parallel()
+	body := ops.Assign{Room: "room:1", Tracking: "tracking:1"}
+	estest.Check(t, request, []estest.Row{
+		{Name: "an accepted request is assigned", Given: estest.Facts(asked, accepted), When: estest.Service("ops", body), Then: estest.Facts(assigned)},
+		{Name: "to assign twice changes nothing", Given: estest.Facts(asked, accepted, assigned), When: estest.Service("ops", body)},
+		{Name: "an operator does not assign", Given: estest.Facts(asked, accepted), When: estest.As("operator", "olga", body), Refused: schemas.Forbidden},
+		{Name: "an open request is not assigned", Given: estest.Facts(asked), When: estest.Service("ops", body), Refused: schemas.Conflict},
+	})
+}
+
+func TestAnnounce(t *testing.T) {
+	t.Parallel()
+	body := ops.Announce{Msg: "back at noon", Type: "maintenance"}
+	alert := es.Event{Name: "maintenance_alert", Data: ops.MaintenanceAlert(body), Unchecked: true}
+	estest.Check(t, announcements, []estest.Row{
+		{Name: "a service announces", When: estest.Service("deploy", body), Then: estest.Facts(alert)},
+		{Name: "a user does not", When: estest.By("ana", body), Refused: schemas.Forbidden},
+	})
+}
+
+func TestWhoIsTold(t *testing.T) {
+	t.Parallel()
+	open := evolve(Request{}, asked)
+	taken := evolve(open, accepted)
+	for _, row := range []struct {
+		request Request
+		user    string
+		want    string
+	}{
+		{open, "ana", "client"},
+		{open, "olga", ""},
+		{open, "", ""},
+		{taken, "ana", "client"},
+		{taken, "olga", "operator"},
+		{taken, "otto", ""},
+	} {
+		if got := row.request.role(row.user); got != row.want {
+			t.Errorf("role of %q in %+v = %q, want %q", row.user, row.request, got, row.want)
+		}
+	}
+}

@@ -1,0 +1,44 @@
+package presence
+
+import (
+	"testing"
+	"time"
+
+	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/schemas/presence"
+	"github.com/latido/latido/services/internal/es"
+	"github.com/latido/latido/services/internal/estest"
+)
+
+func at(seconds int) time.Time { return estest.Now.Add(time.Duration(seconds) * time.Second) }
+
+func came(seconds int) es.Event {
+	return es.Event{Name: "online", Data: presence.Online{}, Key: observationKey(at(seconds))}
+}
+
+func went(seconds int) es.Event {
+	return es.Event{Name: "offline", Data: presence.Offline{LastSeen: at(seconds)}, Key: observationKey(at(seconds))}
+}
+
+// decided is an event as it leaves the decider, which does not know the key.
+func decided(event es.Event) []es.Event {
+	event.Key = ""
+	return []es.Event{event}
+}
+
+func TestObserve(t *testing.T) {
+	t.Parallel()
+	seen := func(online bool, seconds int) es.Command {
+		return estest.Service("presence", presence.Observe{Online: online, At: at(seconds)})
+	}
+	estest.Check(t, user, []estest.Row{
+		{Name: "a user comes", When: seen(true, 1), Then: decided(came(1))},
+		{Name: "a user goes", Given: estest.Facts(came(1)), When: seen(false, 2), Then: decided(went(2))},
+		{Name: "a user comes again", Given: estest.Facts(came(1), went(2)), When: seen(true, 3), Then: decided(came(3))},
+		{Name: "who is there need not come", Given: estest.Facts(came(1)), When: seen(true, 2)},
+		{Name: "who is not there cannot go", When: seen(false, 1)},
+		{Name: "old news of a departure is no news", Given: estest.Facts(came(1), went(2), came(3)), When: seen(false, 2)},
+		{Name: "old news of an arrival is no news", Given: estest.Facts(came(1), went(2)), When: seen(true, 1)},
+		{Name: "a user does not observe", When: estest.By("ana", presence.Observe{Online: true, At: at(1)}), Refused: schemas.Forbidden},
+	})
+}
