@@ -96,3 +96,43 @@ func TestAbsentStream(t *testing.T) {
 		t.Errorf("Last: %v", err)
 	}
 }
+
+func TestTail(t *testing.T) {
+	t.Parallel()
+	nc := bustest.Start(t).Connect(t)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine, other := subjects.Channel{Kind: "room", ID: "1"}, subjects.Channel{Kind: "room", ID: "2"}
+	var sequences []uint64
+	for i := range 50 {
+		for _, channel := range []subjects.Channel{other, mine, other} {
+			ack, err := js.Publish(t.Context(), channel.Event(), fmt.Appendf(nil, "%d", i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if channel == mine {
+				sequences = append(sequences, ack.Sequence)
+			}
+		}
+	}
+	for _, n := range []int{1, 2, 17, 49, 50, 51} {
+		after, err := history.Tail(t.Context(), nc, subjects.StreamRoom, mine.Event(), uint64(n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := 0
+		for _, sequence := range sequences {
+			if sequence > after {
+				got++
+			}
+		}
+		if want := min(n, 50); got != want {
+			t.Errorf("the last %d: %d facts follow %d", n, got, after)
+		}
+	}
+	if after, err := history.Tail(t.Context(), nc, subjects.StreamRoom, "evt.room.none", 5); err != nil || after != 0 {
+		t.Errorf("of nothing: %d, %v", after, err)
+	}
+}
