@@ -1,0 +1,99 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/history"
+)
+
+// Fact is one message of a stream, read without the bridge.
+type Fact struct {
+	Seq         uint64
+	Event, From string
+	MessageID   string
+	At          time.Time
+	Data        []byte
+}
+
+// Truth is what the streams hold, by channel, oldest first.
+type Truth map[string][]Fact
+
+// ReadTruth reads all facts of the streams up to what their leaders know, by
+// ordered consumers: another way than the bridge's.
+func ReadTruth(ctx context.Context, nc *nats.Conn, streams ...string) (Truth, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, err
+	}
+	truth := Truth{}
+	for _, stream := range streams {
+		last, err := history.Last(ctx, nc, stream, "evt.>")
+		if err != nil {
+			return nil, err
+		}
+		if err := truth.read(ctx, js, stream, last); err != nil {
+			return nil, fmt.Errorf("read stream %s: %w", stream, err)
+		}
+	}
+	return truth, nil
+}
+
+func (t Truth) read(ctx context.Context, js jetstream.JetStream, stream string, last uint64) error {
+	if last == 0 {
+		return nil
+	}
+	consumer, err := js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{"evt.>"}})
+	if err != nil {
+		return err
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		return err
+	}
+	defer messages.Stop()
+	for seq := uint64(0); seq < last; {
+		message, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return err
+		}
+		channel, fact, err := factOf(message)
+		if err != nil {
+			return err
+		}
+		seq = fact.Seq
+		t[channel] = append(t[channel], fact)
+	}
+	return nil
+}
+
+func factOf(message jetstream.Msg) (string, Fact, error) {
+	meta, err := message.Metadata()
+	if err != nil {
+		return "", Fact{}, err
+	}
+	channel, err := subjects.ParseEvent(message.Subject())
+	if err != nil {
+		return "", Fact{}, fmt.Errorf("%s: %w", message.Subject(), err)
+	}
+	header := message.Headers()
+	return channel.String(), Fact{
+		Seq: meta.Sequence.Stream, At: meta.Timestamp, Data: message.Data(),
+		Event: header.Get(subjects.HeaderEvent), From: header.Get(subjects.HeaderFrom),
+		MessageID: header.Get(jetstream.MsgIDHeader),
+	}, nil
+}
+
+// last is the sequence of the channel's newest fact, 0 if it has none.
+func (t Truth) last(channel string) uint64 {
+	facts := t[channel]
+	if len(facts) == 0 {
+		return 0
+	}
+	return facts[len(facts)-1].Seq
+}

@@ -1,0 +1,140 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/latido/latido/schemas/tracking"
+)
+
+// Fix is one line of a cab's trace.
+type Fix struct {
+	Lat, Lng float64
+	Occupied bool
+	At       time.Time
+}
+
+// ParseTrace reads a cab's fixes, oldest first.
+func ParseTrace(r io.Reader) ([]Fix, error) {
+	var fixes []Fix
+	scanner := bufio.NewScanner(r)
+	for scanner.Scan() {
+		var fix Fix
+		var occupied, seconds int64
+		if _, err := fmt.Sscan(scanner.Text(), &fix.Lat, &fix.Lng, &occupied, &seconds); err != nil {
+			return nil, fmt.Errorf("trace line %d: %w", len(fixes)+1, err)
+		}
+		fix.Occupied, fix.At = occupied == 1, time.Unix(seconds, 0)
+		fixes = append(fixes, fix)
+	}
+	if err := scanner.Err(); err != nil {
+		return nil, fmt.Errorf("trace: %w", err)
+	}
+	return fixes, nil
+}
+
+// Days cuts a trace by days of 24 hours: each (cab, day) serves as an operator.
+func Days(fixes []Fix) [][]Fix {
+	return cutWhere(fixes, func(before, fix Fix) bool { return before.At.Unix()/86400 != fix.At.Unix()/86400 })
+}
+
+const (
+	longestGap = 10 * time.Minute // between two fixes of one leg
+	longestLeg = 25 * time.Minute
+)
+
+// Legs cuts a day where a passenger gets in or out, where the cab was not heard
+// of for long, and before a leg gets longer than can be told in a minute.
+func Legs(day []Fix) [][]Fix {
+	var legs [][]Fix
+	for _, run := range cutWhere(day, func(before, fix Fix) bool {
+		return before.Occupied != fix.Occupied || fix.At.Sub(before.At) > longestGap
+	}) {
+		for len(run) > 0 {
+			end := slices.IndexFunc(run, func(fix Fix) bool { return fix.At.Sub(run[0].At) > longestLeg })
+			if end < 0 {
+				end = len(run)
+			}
+			legs, run = append(legs, run[:end]), run[end:]
+		}
+	}
+	return legs
+}
+
+func cutWhere(fixes []Fix, cut func(before, fix Fix) bool) [][]Fix {
+	var runs [][]Fix
+	start := 0
+	for i := 1; i <= len(fixes); i++ {
+		if i == len(fixes) || cut(fixes[i-1], fixes[i]) {
+			runs, start = append(runs, fixes[start:i]), i
+		}
+	}
+	return runs
+}
+
+// The tracking service takes fixes that are at most a minute old and at most a
+// minute ahead. A leg takes longer, so its fix times are squeezed into the span
+// between these marks around the moment it starts. Spacing stays in proportion;
+// a speed grows by the same factor, about ten for a long leg.
+const (
+	squeezedStart = -20 * time.Second
+	squeezedSpan  = 70 * time.Second
+)
+
+// Stamp gives the leg's fixes times around start.
+func Stamp(leg []Fix, start time.Time) []tracking.Fix {
+	var stamped []tracking.Fix
+	whole := leg[len(leg)-1].At.Sub(leg[0].At)
+	factor := min(1, float64(squeezedSpan)/float64(max(whole, 1)))
+	for _, fix := range leg {
+		offset := time.Duration(float64(fix.At.Sub(leg[0].At)) * factor)
+		stamped = append(stamped, tracking.Fix{
+			Lat: fix.Lat, Lng: fix.Lng, At: start.Add(squeezedStart + offset).UTC().Round(time.Millisecond),
+		})
+	}
+	return stamped
+}
+
+// Possibility is what the tracking service must say of a fix after another.
+type Possibility int
+
+const (
+	Possible   Possibility = iota
+	Borderline             // too near to a limit to tell
+	Stale                  // not newer
+	Impossible             // faster than anything moves
+)
+
+// The service's documented rule: nothing moves faster than 340 m/s, except over
+// at most a second, where inaccuracy looks like speed.
+const (
+	fastest = 340.0
+	shaky   = time.Second
+	margin  = 0.02
+)
+
+// PossibilityOf foretells the service's judgement of a fix after the one it took last.
+func PossibilityOf(from, to tracking.Fix) Possibility {
+	elapsed := to.At.Sub(from.At)
+	speed := metres(from, to) / elapsed.Seconds()
+	switch {
+	case elapsed <= 0:
+		return Stale
+	case elapsed <= shaky-10*time.Millisecond || speed < fastest*(1-margin):
+		return Possible
+	case elapsed < shaky+10*time.Millisecond || speed < fastest*(1+margin):
+		return Borderline
+	}
+	return Impossible
+}
+
+// metres is the distance on a plane that touches the city, which is near enough.
+func metres(from, to tracking.Fix) float64 {
+	const radius, degree = 6_371_000, math.Pi / 180
+	east := (to.Lng - from.Lng) * math.Cos((from.Lat+to.Lat)/2*degree)
+	return radius * degree * math.Hypot(east, to.Lat-from.Lat)
+}
