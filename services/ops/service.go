@@ -18,10 +18,14 @@ import (
 // Run answers the commands of requests and announcements until ctx ends, and
 // returns when everything it started has ended.
 func Run(ctx context.Context, nc *nats.Conn, log *slog.Logger) error {
-	return es.Run(ctx, nc, log, es.Service{
+	return es.Run(ctx, nc, log, service(request.With(assignment{nc}.reactor())))
+}
+
+func service(requests es.Kind) es.Service {
+	return es.Service{
 		Name:        "ops",
 		Version:     "1.0.0",
 		Description: "Decides about requests: one operator wins each; and announces.",
-		Kinds:       []es.Kind{request.With(assignment{nc}.reactor()), announcements},
-	})
+		Kinds:       []es.Kind{requests, announcements},
+	}
 }

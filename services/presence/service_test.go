@@ -1,0 +1,171 @@
+package presence
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/services/internal/estest"
+	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/topology"
+	"github.com/latido/latido/subjects/topology/bustest"
+)
+
+var (
+	room = subjects.Channel{Kind: "room", ID: "42"}
+	ana  = subjects.Channel{Kind: "user", ID: "ana"}
+)
+
+// runImpatiently is Run for buses whose leases need no time to settle.
+func runImpatiently(ctx context.Context, nc *nats.Conn, log *slog.Logger) error {
+	return run(ctx, nc, log, timing{
+		settle: 300 * time.Millisecond, returning: 50 * time.Millisecond,
+		sweep: 20 * time.Millisecond, progress: 50 * time.Millisecond,
+	})
+}
+
+// bridge writes to the buckets what a bridge would.
+type bridge struct {
+	estest.Caller
+	t               *testing.T
+	sessions, nodes jetstream.KeyValue
+}
+
+func newBridge(t *testing.T, bus *bustest.Bus) bridge {
+	t.Helper()
+	b := bridge{Caller: estest.NewCaller(t, bus), t: t}
+	for name, bucket := range map[string]*jetstream.KeyValue{
+		subjects.BucketPresence: &b.sessions, subjects.BucketNodes: &b.nodes,
+	} {
+		var err error
+		if *bucket, err = b.JS.KeyValue(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b
+}
+
+func (b bridge) come(user, ref, node string) {
+	b.t.Helper()
+	value, err := json.Marshal(map[string]string{"user": user, "ref": ref, "node": node})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if _, err := b.sessions.Put(b.t.Context(), room.Presence(user, ref), value); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b bridge) goAway(user, ref string) {
+	b.t.Helper()
+	if err := b.sessions.Purge(b.t.Context(), room.Presence(user, ref), jetstream.PurgeTTL(time.Minute)); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b bridge) lease(node string) {
+	b.t.Helper()
+	if _, err := b.nodes.Put(b.t.Context(), node, []byte("{}")); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b bridge) expire(node string) {
+	b.t.Helper()
+	if err := b.nodes.Purge(b.t.Context(), node, jetstream.PurgeTTL(time.Minute)); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func TestFirstSessionInLastSessionOut(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	estest.Replica(t, bus, Run)
+	estest.Replica(t, bus, Run)
+	b := newBridge(t, bus)
+	feed := b.Feed(ana)
+	b.come("ana", "phone", "")
+	feed.Await("online")
+	b.come("ana", "laptop", "")
+	b.goAway("ana", "phone")
+	b.goAway("ana", "laptop")
+	var offline struct {
+		LastSeen time.Time `json:"last_seen"`
+	}
+	if err := json.Unmarshal(feed.Await("offline").Data, &offline); err != nil {
+		t.Fatal(err)
+	}
+	if offline.LastSeen.IsZero() || time.Since(offline.LastSeen) > time.Minute {
+		t.Errorf("last seen %v", offline.LastSeen)
+	}
+	b.come("ana", "phone", "")
+	feed.Await("online")
+	if names := b.Names(ana); !slices.Equal(names, []string{"online", "offline", "online"}) {
+		t.Errorf("stored %v", names)
+	}
+}
+
+func TestWhoeverCameOrWentWhileNobodyKept(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	stop := estest.Replica(t, bus, Run)
+	b := newBridge(t, bus)
+	gone, back := b.Feed(ana), b.Feed(subjects.Channel{Kind: "user", ID: "luis"})
+	b.come("ana", "phone", "")
+	gone.Await("online")
+	stop()
+	b.goAway("ana", "phone")
+	b.come("luis", "phone", "")
+	estest.Replica(t, bus, Run)
+	gone.Await("offline")
+	back.Await("online")
+}
+
+func TestADeadNodeTakesItsSessionsWithIt(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b := newBridge(t, bus)
+	b.lease("b1")
+	b.lease("b2")
+	b.come("ana", "phone", "b1")
+	b.come("luis", "phone", "b2")
+	b.come("eve", "phone", "b0") // whose node died before anyone watched
+	feed, luis, eve := b.Feed(ana), b.Feed(subjects.Channel{Kind: "user", ID: "luis"}), b.Feed(subjects.Channel{Kind: "user", ID: "eve"})
+	estest.Replica(t, bus, runImpatiently)
+	estest.Replica(t, bus, runImpatiently)
+	feed.Await("online")
+	luis.Await("online")
+	eve.Await("offline")
+	b.expire("b1")
+	feed.Await("offline")
+	if _, err := b.sessions.Get(t.Context(), room.Presence("luis", "phone")); err != nil {
+		t.Errorf("luis's session on a node that lives: %v", err)
+	}
+	if names := b.Names(subjects.Channel{Kind: "user", ID: "luis"}); !slices.Equal(names, []string{"online"}) {
+		t.Errorf("luis: stored %v", names)
+	}
+}
+
+func TestKeepingSurvivesTheServer(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	estest.Replica(t, bus, runImpatiently)
+	b := newBridge(t, bus)
+	feed := b.Feed(ana)
+	b.come("ana", "phone", "")
+	feed.Await("online")
+	bus.Kill(0)
+	bus.Restart(t, 0)
+	// A bucket in memory is gone with its server: whoever starts lays it out.
+	if err := topology.Ensure(t.Context(), b.JS, topology.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	b.goAway("ana", "phone")
+	feed.Await("offline")
+}
