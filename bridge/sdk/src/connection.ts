@@ -1,0 +1,242 @@
+import type { Backoff } from "./backoff.ts";
+import { Link, type Answer } from "./link.ts";
+import { Listeners } from "./listeners.ts";
+import { Local, Refusal } from "./refusal.ts";
+import type { ResumeId } from "./resume.ts";
+import type { TokenSource } from "./token.ts";
+import { verdict } from "./verdict.ts";
+import type { HelloFrame, ServerFrame, WelcomeFrame } from "./wire.ts";
+
+/**
+ * - `connecting`: there is no connection, but there will be; this is also the state between two connections.
+ * - `connected`: everything works.
+ * - `degraded`: the server is there but its bus is away; it heals by itself.
+ * - `disconnected`: not started, closed, or refused in a way that trying again cannot mend.
+ */
+export type State = "connecting" | "connected" | "degraded" | "disconnected";
+
+export interface StateChange {
+  state: State;
+  /** Why: a server's or a WebSocket close code, one of {@link Local}, or 0. */
+  code: number;
+  reason: string;
+}
+
+export interface ConnectionNews {
+  ready(welcome: WelcomeFrame): void;
+  frame(frame: ServerFrame): void;
+  /** The link broke; what it had not answered is open again. A new one is on its way unless `stopped` follows. */
+  lost(): void;
+  /** Nothing is on its way any more. */
+  stopped(why: Refusal): void;
+}
+
+export interface ConnectionParts {
+  client: string;
+  tokens: TokenSource;
+  resume: ResumeId;
+  backoff: Backoff;
+  dial: () => WebSocket;
+  news: ConnectionNews;
+}
+
+/** A link that lived this long was a good one: the next pauses start small again. */
+const settled = 10_000;
+
+/** One logical connection over any number of links: dials, says hello, renews the token, comes back. */
+export class Connection {
+  readonly changes = new Listeners<StateChange>();
+  readonly #parts: ConnectionParts;
+  #state: State = "disconnected";
+  #link: Link | undefined;
+  #welcome: WelcomeFrame | undefined;
+  #welcomedAt = 0;
+  #redial: ReturnType<typeof setTimeout> | undefined;
+  #renewal: ReturnType<typeof setTimeout> | undefined;
+  #draining = false;
+  #dialling = 0;
+  #refusedToken = false;
+
+  constructor(parts: ConnectionParts) {
+    this.#parts = parts;
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** The newest welcome; kept over drops. */
+  get welcome(): WelcomeFrame | undefined {
+    return this.#welcome;
+  }
+
+  open(): void {
+    if (this.#state !== "disconnected") return;
+    this.#refusedToken = false;
+    this.#parts.backoff.reset();
+    this.#become("connecting", 0, "open");
+    void this.#dial();
+  }
+
+  close(): void {
+    if (this.#state === "disconnected") return;
+    this.#parts.resume.forget();
+    this.#stop(Local.closed, "closed", () => this.#link?.drop(Local.closed, "closed"));
+  }
+
+  /** Sends on the living link; false when there is none. The answer may never come: then `lost` is told. */
+  request(body: string, answered: (answer: Answer) => void): boolean {
+    if (!this.#link || (this.#state !== "connected" && this.#state !== "degraded")) return false;
+    this.#link.request(body, answered);
+    return true;
+  }
+
+  /** Whether the server asked us to leave: what is sent now might not be answered. */
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** A good moment to try: the user is back. */
+  wake(): void {
+    this.#link?.check();
+    if (!this.#link && this.#redial !== undefined) void this.#dial();
+  }
+
+  /** The network changed, and a link over the old one would only die later. Dials at once. */
+  redial(code: number = Local.online, reason = "online"): void {
+    if (this.#state === "disconnected") return;
+    const link = this.#link;
+    this.#link = undefined;
+    link?.drop(code, reason);
+    if (link) this.#parts.news.lost();
+    this.#become("connecting", code, reason);
+    void this.#dial();
+  }
+
+  async #dial(): Promise<void> {
+    clearTimeout(this.#redial);
+    clearTimeout(this.#renewal);
+    this.#redial = undefined;
+    this.#draining = false;
+    const attempt = ++this.#dialling;
+    let token: string;
+    try {
+      token = await this.#parts.tokens.current();
+    } catch {
+      if (attempt === this.#dialling) this.#again(Local.token, "token");
+      return;
+    }
+    if (attempt !== this.#dialling) return;
+    const link: Link = new Link(this.#parts.dial(), this.#hello(token), {
+      welcome: (frame) => this.#welcomed(frame),
+      frame: (frame) => this.#read(frame),
+      closed: (code, reason) => {
+        if (link === this.#link) this.#closed(code, reason);
+      },
+    });
+    this.#link = link;
+  }
+
+  #hello(token: string): HelloFrame {
+    const hello: HelloFrame = { op: "hello", token, client: this.#parts.client, batch: true };
+    if (this.#parts.resume.current !== undefined) hello.session = this.#parts.resume.current;
+    return hello;
+  }
+
+  #welcomed(frame: WelcomeFrame): void {
+    this.#welcome = frame;
+    this.#welcomedAt = Date.now();
+    this.#refusedToken = false;
+    this.#parts.resume.keep(frame.session);
+    this.#planRenewal();
+    this.#become("connected", 0, "welcome");
+    this.#parts.news.ready(frame);
+  }
+
+  #read(frame: ServerFrame): void {
+    switch (frame.op) {
+      case "degraded":
+        return this.#become("degraded", 0, "degraded");
+      case "restored":
+        return this.#become("connected", 0, "restored");
+      case "drain":
+        this.#draining = true;
+        clearTimeout(this.#redial);
+        this.#redial = setTimeout(() => this.redial(4503, "draining"), frame.return_in);
+        return;
+    }
+    this.#parts.news.frame(frame);
+  }
+
+  #closed(code: number, reason: string): void {
+    this.#link = undefined;
+    clearTimeout(this.#renewal);
+    this.#parts.news.lost();
+    if (this.#state === "disconnected") return;
+    if (Date.now() - this.#welcomedAt >= settled) this.#parts.backoff.reset();
+    switch (verdict(code)) {
+      case "stop":
+        return this.#stop(code, reason);
+      case "token":
+        return this.#anotherToken(code, reason);
+      case "session":
+        this.#parts.resume.forget();
+    }
+    this.#again(code, reason);
+  }
+
+  /** A refused token is replaced once at once; one that merely ended may be replaced any number of times, with pauses. */
+  #anotherToken(code: number, reason: string): void {
+    const { tokens } = this.#parts;
+    if (!tokens.renewable || (this.#refusedToken && code === 4010)) return this.#stop(code, reason);
+    tokens.forget();
+    if (this.#refusedToken) return this.#again(code, reason);
+    this.#refusedToken = true;
+    this.#become("connecting", code, reason);
+    void this.#dial();
+  }
+
+  #again(code: number, reason: string): void {
+    // A server that drains has said when to return, and spreads its clients itself.
+    if (!this.#draining) this.#redial = setTimeout(() => void this.#dial(), this.#parts.backoff.next());
+    this.#become("connecting", code, reason);
+  }
+
+  #stop(code: number, reason: string, goodbye?: () => void): void {
+    clearTimeout(this.#redial);
+    clearTimeout(this.#renewal);
+    this.#redial = undefined;
+    this.#draining = false;
+    this.#dialling++;
+    this.#become("disconnected", code, reason);
+    goodbye?.();
+    this.#parts.news.stopped(new Refusal(code, reason || "closed"));
+  }
+
+  #planRenewal(): void {
+    clearTimeout(this.#renewal);
+    const pause = this.#parts.tokens.renewIn;
+    if (pause === undefined) return;
+    // A timer holds at most 2³¹-1 ms; a token that lasts longer is looked at again then.
+    this.#renewal = setTimeout(() => void this.#renew(), Math.min(pause, 2 ** 31 - 1));
+  }
+
+  async #renew(): Promise<void> {
+    const link = this.#link;
+    try {
+      const token = await this.#parts.tokens.renew();
+      if (link !== this.#link) return;
+      // A refusal needs no handling: the server closes with the same code when the old token ends.
+      this.request(JSON.stringify({ op: "token", token }), () => {});
+    } catch {
+      // The old token still holds; the question is asked again below.
+    }
+    if (link === this.#link) this.#planRenewal();
+  }
+
+  #become(state: State, code: number, reason: string): void {
+    if (this.#state === state && state !== "connecting") return;
+    this.#state = state;
+    this.changes.tell({ state, code, reason });
+  }
+}

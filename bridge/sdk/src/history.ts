@@ -1,0 +1,45 @@
+import type { ChannelEvent } from "./channel.ts";
+import { Refusal } from "./refusal.ts";
+import type { ErrorFrame, EventFrame, Position } from "./wire.ts";
+
+export interface HistoryOptions {
+  /** Read what comes after this; without it from the oldest event kept. */
+  since?: Position;
+  /** Events in one request. Default 100. */
+  page?: number;
+}
+
+/** Where the HTTP API is, and who asks. */
+export interface Site {
+  readonly url: string;
+  token(): Promise<string>;
+}
+
+interface Page {
+  position: Position;
+  events: Omit<EventFrame, "op" | "channel">[];
+}
+
+export async function* history(site: Site, channel: string, options: HistoryOptions): AsyncGenerator<ChannelEvent> {
+  let since = options.since;
+  for (;;) {
+    const page = await read(site, channel, since, options.page ?? 100);
+    for (const event of page.events) yield { ...event, channel, replayed: true };
+    const last = page.events.at(-1)?.seq;
+    if (last === undefined || last >= page.position.seq) return;
+    since = { epoch: page.position.epoch, seq: last };
+  }
+}
+
+async function read(site: Site, channel: string, since: Position | undefined, limit: number): Promise<Page> {
+  const query = new URLSearchParams({ limit: String(limit) });
+  if (since) {
+    query.set("since", String(since.seq));
+    query.set("epoch", since.epoch);
+  }
+  const path = `/api/channels/${encodeURIComponent(channel)}/events?${query}`;
+  const response = await fetch(site.url + path, { headers: { Authorization: `Bearer ${await site.token()}` } });
+  if (response.ok) return (await response.json()) as Page;
+  const { code, reason, retry, message } = (await response.json()) as ErrorFrame;
+  throw new Refusal(code, reason, retry, message);
+}

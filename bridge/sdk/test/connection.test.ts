@@ -1,0 +1,150 @@
+import assert from "node:assert/strict";
+import { beforeEach, mock, test } from "node:test";
+import { createClient, type StateChange } from "../src/index.ts";
+import { FakeServer, settle } from "./fake_server.ts";
+
+beforeEach(() => {
+  mock.timers.reset();
+  mock.timers.enable({ apis: ["setTimeout", "Date"] });
+});
+
+const backoff = { base: 1_000, cap: 8_000, random: () => 0.5 };
+
+test("says hello, is welcomed, and tells its states with their reasons", async () => {
+  const server = new FakeServer();
+  const client = createClient(server.options);
+  const changes: StateChange[] = [];
+  client.onState((change) => changes.push(change));
+  assert.equal(client.state, "connecting");
+  const line = await server.welcome();
+  assert.deepEqual(line.hello, { op: "hello", token: "secret", client: "test/1", batch: true });
+  assert.equal(client.state, "connected");
+  assert.equal(client.me?.user, "ana");
+  line.tell({ op: "degraded" });
+  assert.equal(client.state, "degraded");
+  line.tell({ op: "restored" });
+  client.close();
+  assert.equal(line.closedWith, 1000);
+  assert.deepEqual(changes.map(({ state, code, reason }) => [state, code, reason]), [
+    ["connected", 0, "welcome"],
+    ["degraded", 0, "degraded"],
+    ["connected", 0, "restored"],
+    ["disconnected", 3900, "closed"],
+  ]);
+});
+
+test("answers pings and reads several frames from one message", async () => {
+  const server = new FakeServer();
+  const client = createClient(server.options);
+  const line = await server.welcome();
+  line.tell({ op: "ping" }, { op: "degraded" });
+  assert.deepEqual(await line.idle(), ["pong"]);
+  assert.equal(client.state, "degraded");
+});
+
+test("comes back after a pause with its session", async () => {
+  const server = new FakeServer();
+  const client = createClient({ ...server.options, backoff });
+  const first = await server.welcome({ session: "mine" });
+  first.break();
+  assert.equal(client.state, "connecting");
+  mock.timers.tick(499);
+  await settle();
+  assert.equal(server.dials, 1);
+  mock.timers.tick(1);
+  const second = await server.welcome();
+  assert.equal(second.hello?.["session"], "mine");
+});
+
+test("pauses grow while links die young, and start small after a good one", async () => {
+  const server = new FakeServer();
+  createClient({ ...server.options, backoff });
+  for (const pause of [500, 1_000, 2_000, 4_000, 4_000]) {
+    (await server.welcome()).break();
+    mock.timers.tick(pause - 1);
+    await settle();
+    const before = server.dials;
+    mock.timers.tick(1);
+    await settle();
+    assert.equal(server.dials, before + 1, `after ${pause} ms`);
+  }
+  const good = await server.welcome();
+  mock.timers.tick(10_000);
+  good.break();
+  mock.timers.tick(500);
+  await server.accept();
+});
+
+test("a silent server is left, and not said goodbye to", async () => {
+  const server = new FakeServer();
+  const client = createClient({ ...server.options, backoff });
+  const line = await server.welcome({ ping: 5 });
+  mock.timers.tick(14_999);
+  line.tell({ op: "ping" });
+  mock.timers.tick(14_999);
+  assert.equal(client.state, "connected");
+  mock.timers.tick(1);
+  assert.equal(client.state, "connecting");
+  assert.equal(line.closedWith, 3906, "1000 would take our members away");
+});
+
+test("a dial that leads nowhere is given up", async () => {
+  const server = new FakeServer();
+  createClient({ ...server.options, backoff });
+  const line = await server.accept();
+  mock.timers.tick(10_000);
+  assert.equal(line.closedWith, 3906);
+  mock.timers.tick(500);
+  await server.accept();
+});
+
+test("a draining server says when to return", async () => {
+  const server = new FakeServer();
+  createClient({ ...server.options, backoff });
+  const line = await server.welcome();
+  line.tell({ op: "drain", return_in: 3_000 });
+  mock.timers.tick(1_000);
+  line.break(4503, "draining");
+  mock.timers.tick(1_999);
+  await settle();
+  assert.equal(server.dials, 1);
+  mock.timers.tick(1);
+  await server.welcome();
+});
+
+test("a draining server that does not close is left when the time has come", async () => {
+  const server = new FakeServer();
+  createClient({ ...server.options, backoff });
+  const line = await server.welcome();
+  line.tell({ op: "drain", return_in: 3_000 });
+  mock.timers.tick(3_000);
+  await server.welcome();
+  assert.equal(line.closedWith, 4503);
+});
+
+test("a refusal that trying again cannot mend ends everything", async () => {
+  const server = new FakeServer();
+  const client = createClient({ ...server.options, backoff });
+  const room = client.channel("room:1");
+  const subscribed = assert.rejects(room.subscribe(), { code: 4030, reason: "forbidden", retry: false });
+  const published = assert.rejects(room.publish("new_message", { text: "hi" }), { code: 4030 });
+  const line = await server.accept();
+  line.break(4030, "forbidden");
+  await Promise.all([subscribed, published]);
+  assert.equal(client.state, "disconnected");
+  mock.timers.tick(60_000);
+  await settle();
+  assert.equal(server.dials, 1);
+  client.open();
+  await server.welcome();
+});
+
+test("a session that another connection took is not taken back", async () => {
+  const server = new FakeServer();
+  createClient({ ...server.options, backoff });
+  const line = await server.welcome({ session: "mine" });
+  line.break(4096, "replaced");
+  mock.timers.tick(500);
+  const next = await server.welcome();
+  assert.equal(next.hello?.["session"], undefined);
+});
