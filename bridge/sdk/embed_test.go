@@ -11,7 +11,7 @@ import (
 
 func TestBundleIsFresh(t *testing.T) {
 	t.Parallel()
-	bundletest.Fresh(t, "embed.go", "src")
+	bundletest.Fresh(t, "embed.go", "src", "../../schemas/typescript/codes.ts")
 }
 
 // A page on a slow phone pays for every kilobyte before it can connect.

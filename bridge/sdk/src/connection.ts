@@ -5,7 +5,7 @@ import { Local, Refusal } from "./refusal.ts";
 import type { ResumeId } from "./resume.ts";
 import type { TokenSource } from "./token.ts";
 import { verdict } from "./verdict.ts";
-import type { HelloFrame, ServerFrame, WelcomeFrame } from "./wire.ts";
+import { codes, type HelloFrame, type ServerFrame, type WelcomeFrame } from "./wire.ts";
 
 /**
  * - `connecting`: there is no connection, but there will be; this is also the state between two connections.
@@ -162,7 +162,7 @@ export class Connection {
       case "drain":
         this.#draining = true;
         clearTimeout(this.#redial);
-        this.#redial = setTimeout(() => this.redial(4503, "draining"), frame.return_in);
+        this.#redial = setTimeout(() => this.redial(codes.draining, "draining"), frame.return_in);
         return;
     }
     this.#parts.news.frame(frame);
@@ -188,7 +188,7 @@ export class Connection {
   /** A refused token is replaced once at once; one that merely ended may be replaced any number of times, with pauses. */
   #anotherToken(code: number, reason: string): void {
     const { tokens } = this.#parts;
-    if (!tokens.renewable || (this.#refusedToken && code === 4010)) return this.#stop(code, reason);
+    if (!tokens.renewable || (this.#refusedToken && code === codes.unauthenticated)) return this.#stop(code, reason);
     tokens.forget();
     if (this.#refusedToken) return this.#again(code, reason);
     this.#refusedToken = true;

@@ -8,6 +8,6 @@ export type { HistoryOptions } from "./history.ts";
 export type { Off } from "./listeners.ts";
 export type { Receipt } from "./outbox.ts";
 export type { Token } from "./token.ts";
-export type { GapFrame, Limits, Member, Position } from "./wire.ts";
+export { codes, type GapFrame, type Limits, type Member, type Position } from "./wire.ts";
 export { createKey } from "./key.ts";
 export { Local, Refusal } from "./refusal.ts";

@@ -4,7 +4,7 @@ import type { Line } from "./line.ts";
 import type { Answer } from "./link.ts";
 import { Pace } from "./pace.ts";
 import { Local, Refusal } from "./refusal.ts";
-import type { CallRequest, EventFrame, Limits, OkFrame, PublishRequest } from "./wire.ts";
+import { codes, type CallRequest, type EventFrame, type Limits, type OkFrame, type PublishRequest } from "./wire.ts";
 
 export interface OutboxOptions {
   /** How many unacknowledged requests are kept. Default 1,000. */
@@ -77,7 +77,7 @@ export class Outbox {
     const body = JSON.stringify(request);
     const twin = this.#items.get(place(request));
     if (twin?.body === body) return twin.receipt.promise;
-    if (twin) throw new Refusal(4093, "key_reused");
+    if (twin) throw new Refusal(codes.key_reused, "key_reused");
     if (volatile && !this.#carrier.isOpen()) throw new Refusal(Local.offline, "offline", true);
     if (this.#items.size >= (this.#options.queue ?? 1_000)) throw new Refusal(Local.full, "full", true);
     const item = this.#item(request, body, volatile);
@@ -157,7 +157,7 @@ export class Outbox {
   }
 
   #send(item: Item): void {
-    if (item.size + 24 > this.#frameLimit) return this.#refuse(item, new Refusal(4130, "frame_too_large", false));
+    if (item.size + 24 > this.#frameLimit) return this.#refuse(item, new Refusal(codes.frame_too_large, "frame_too_large"));
     item.state = "sent";
     this.#carrier.request(item.body, (answer) => this.#answered(item, answer));
   }
@@ -174,7 +174,7 @@ export class Outbox {
     if (!answer.retry || item.volatile || Date.now() >= item.giveUpAt) {
       return this.#refuse(item, new Refusal(answer.code, answer.reason, answer.retry, answer.message));
     }
-    item.state = answer.code === 4505 ? "waiting" : "doubtful";
+    item.state = answer.code === codes.rate_limited ? "waiting" : "doubtful";
     item.notBefore = Date.now() + item.backoff.next();
     this.flush();
   }

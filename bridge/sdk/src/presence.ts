@@ -12,6 +12,8 @@ export interface PresenceChange {
   count: number;
 }
 
+type Diff = Omit<Exclude<PresenceFrame, { state: Member[] }>, "op" | "channel">;
+
 /**
  * Who is in a channel. The snapshot that comes after every reconnect is compared with what was known, so that
  * listeners hear of people who came or went and never of the reconnect itself.
@@ -20,10 +22,10 @@ export class Presence {
   readonly changes = new Listeners<PresenceChange>();
   #members: ReadonlyMap<string, Member> = new Map();
   #count = 0;
-  /** The pages of a snapshot that is not complete; undefined between snapshots. */
-  #snapshot: Map<string, Member> | undefined;
+  /** Who a snapshot has named so far; undefined between snapshots. */
+  #snapshot: Set<string> | undefined;
   /** Diffs that came before their snapshot; undefined once that has begun. */
-  #early: PresenceFrame[] | undefined = [];
+  #early: Diff[] | undefined = [];
 
   get members(): ReadonlyMap<string, Member> {
     return this.#members;
@@ -42,53 +44,57 @@ export class Presence {
   /** Not subscribed any more: nobody is known to be here. */
   clear(): void {
     this.restart();
-    this.#apply({ leaves: [...this.#members.values()], count: 0 });
+    this.#apply([], [...this.#members.keys()], 0);
   }
 
+  /** A state is the first page of a snapshot; the other pages come as joins, told apart by nothing but the count. */
   take(frame: PresenceFrame): void {
-    if (frame.state) this.#page(frame.state, frame.count);
-    else if (this.#early) this.#early.push(frame);
-    else this.#diff(frame);
+    if ("state" in frame) {
+      this.#snapshot = new Set();
+      this.#merge({ joins: frame.state, count: frame.count });
+      for (const diff of this.#early?.splice(0) ?? []) this.#merge(diff);
+      this.#early = undefined;
+    } else if (this.#early) {
+      this.#early.push(frame);
+    } else {
+      this.#merge(frame);
+    }
   }
 
-  /** A page adds members at once, but nobody is called gone before the last page. */
-  #page(page: Member[], count: number): void {
-    const snapshot = (this.#snapshot ??= new Map());
-    for (const member of page) snapshot.set(member.ref, member);
-    const complete = snapshot.size >= count;
-    const gone = complete ? [...this.#members.values()].filter((member) => !snapshot.has(member.ref)) : [];
-    if (complete) this.#snapshot = undefined;
-    this.#apply({ joins: page, leaves: gone, count });
-    const early = this.#early ?? [];
-    this.#early = undefined;
-    for (const diff of early) this.#diff(diff);
+  /** Members are added at once; but who is not in a snapshot is gone only when all of it has come. */
+  #merge(diff: Diff): void {
+    const came = [...(diff.joins ?? []), ...(diff.updates ?? [])];
+    const left = (diff.leaves ?? []).map(({ ref }) => ref);
+    const snapshot = this.#snapshot;
+    if (snapshot) {
+      for (const { ref } of came) snapshot.add(ref);
+      for (const ref of left) snapshot.delete(ref);
+      if (snapshot.size >= diff.count) {
+        left.push(...[...this.#members.keys()].filter((ref) => !snapshot.has(ref)));
+        this.#snapshot = undefined;
+      }
+    }
+    this.#apply(came, left, diff.count);
   }
 
-  #diff(frame: PresenceFrame): void {
-    for (const member of [...(frame.joins ?? []), ...(frame.updates ?? [])]) this.#snapshot?.set(member.ref, member);
-    for (const { ref } of frame.leaves ?? []) this.#snapshot?.delete(ref);
-    const joins = [...(frame.joins ?? []), ...(frame.updates ?? [])];
-    this.#apply({ joins, leaves: frame.leaves ?? [], count: frame.count });
-  }
-
-  #apply(news: { joins?: Member[]; leaves: { ref: string }[]; count: number }): void {
+  #apply(came: Member[], left: string[], count: number): void {
     const members = new Map(this.#members);
-    const change: PresenceChange = { joins: [], updates: [], leaves: [], members, count: news.count };
-    for (const { ref } of news.leaves) {
+    const change: PresenceChange = { joins: [], updates: [], leaves: [], members, count };
+    for (const ref of left) {
       const known = members.get(ref);
       if (known) change.leaves.push(known);
       members.delete(ref);
     }
-    for (const member of news.joins ?? []) {
+    for (const member of came) {
       const known = members.get(member.ref);
       if (!known) change.joins.push(member);
       else if (!same(known, member)) change.updates.push(member);
       members.set(member.ref, member);
     }
     const silent = change.joins.length + change.updates.length + change.leaves.length === 0;
-    if (silent && this.#count === news.count) return;
+    if (silent && this.#count === count) return;
     this.#members = members;
-    this.#count = news.count;
+    this.#count = count;
     this.changes.tell(change);
   }
 }

@@ -1,3 +1,5 @@
+import { retryable } from "./wire.ts";
+
 /**
  * Codes that this library adds to those of the server. They lie below 4000, where the server has none.
  */
@@ -32,7 +34,7 @@ export class Refusal extends Error {
   readonly reason: string;
   readonly retry: boolean;
 
-  constructor(code: number, reason: string, retry = code >= 4500, message?: string) {
+  constructor(code: number, reason: string, retry = retryable(code), message?: string) {
     super(message ?? `${reason} (${code})`);
     this.code = code;
     this.reason = reason;

@@ -176,22 +176,21 @@ export class Subscription {
     if (this.#state !== "subscribing") return;
     this.#backoff.reset();
     this.#durable = ok.position !== undefined;
-    if (ok.position) this.#expect(ok.position, ok.replaying ?? 0);
+    if (ok.position) this.#expect(ok.position, ok.replaying);
     this.#become("subscribed", 0, "subscribed");
     this.#outcome.resolve(ok.position);
     if (!this.#missing) this.whole.tell();
   }
 
   /**
-   * While something is missing the position stays what it was, old epoch included: were the link to break
-   * before the first event, the same question would have to be asked again.
+   * Without a replay the position is the server's. With one it stays what it was, old epoch included, until the
+   * events move it: were the link to break before the first, the same question would have to be asked again.
    */
-  #expect(until: Position, count: number): void {
+  #expect(until: Position, count: number | undefined): void {
     this.#epoch = until.epoch;
     const seen = this.#seen;
-    const missing = count > 0 && seen < until.seq;
-    this.#missing = missing ? { until: until.seq, count } : undefined;
-    if (!missing) this.#position = { epoch: until.epoch, seq: Math.max(seen, until.seq) };
+    this.#missing = count && seen < until.seq ? { until: until.seq, count } : undefined;
+    if (count === undefined || (count === 0 && seen === 0)) this.#position = until;
   }
 
   /** The last number seen in the server's epoch: those of another epoch say nothing about this one. */

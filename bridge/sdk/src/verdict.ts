@@ -1,3 +1,5 @@
+import { codes, retryable } from "./wire.ts";
+
 /** What to do after a close: dial again, dial with another token or as a new session, or stop for good. */
 export type Verdict = "again" | "token" | "session" | "stop";
 
@@ -7,12 +9,12 @@ export type Verdict = "again" | "token" | "session" | "stop";
  */
 export function verdict(code: number): Verdict {
   switch (code) {
-    case 4010:
-    case 4011:
+    case codes.unauthenticated:
+    case codes.token_expired:
       return "token";
-    case 4096:
+    case codes.replaced:
       return "session";
     default:
-      return code >= 4000 && code < 4500 ? "stop" : "again";
+      return code < codes.invalid_json || retryable(code) ? "again" : "stop";
   }
 }

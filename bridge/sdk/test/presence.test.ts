@@ -68,7 +68,7 @@ test("nobody is called gone before the last page of a large snapshot", async () 
   second.ok(await second.next("subscribe"));
   second.tell(presence({ state: [member("ana", "r1")], count: 2 }));
   assert.equal(room.presence.size, 3);
-  second.tell(presence({ state: [member("eva", "r3")], count: 2 }));
+  second.tell(presence({ joins: [member("eva", "r3")], count: 2 }));
   assert.deepEqual(changes, ["+r1 +r2 +r3 =3", "=2", "-r2 =2"]);
 });
 
