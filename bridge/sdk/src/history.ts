@@ -16,27 +16,25 @@ export interface Site {
 }
 
 interface Page {
+  /** Where the page ends. */
   position: Position;
   events: Omit<EventFrame, "op" | "channel">[];
 }
 
 export async function* history(site: Site, channel: string, options: HistoryOptions): AsyncGenerator<ChannelEvent> {
+  const limit = options.page ?? 100;
   let since = options.since;
   for (;;) {
-    const page = await read(site, channel, since, options.page ?? 100);
+    const page = await read(site, channel, since, limit);
     for (const event of page.events) yield { ...event, channel, replayed: true };
-    const last = page.events.at(-1)?.seq;
-    if (last === undefined || last >= page.position.seq) return;
-    since = { epoch: page.position.epoch, seq: last };
+    if (page.events.length < limit) return;
+    since = page.position;
   }
 }
 
 async function read(site: Site, channel: string, since: Position | undefined, limit: number): Promise<Page> {
-  const query = new URLSearchParams({ limit: String(limit) });
-  if (since) {
-    query.set("since", String(since.seq));
-    query.set("epoch", since.epoch);
-  }
+  const query = new URLSearchParams({ since: String(since?.seq ?? 0), limit: String(limit) });
+  if (since) query.set("epoch", since.epoch);
   const path = `/api/channels/${encodeURIComponent(channel)}/events?${query}`;
   const response = await fetch(site.url + path, { headers: { Authorization: `Bearer ${await site.token()}` } });
   if (response.ok) return (await response.json()) as Page;
