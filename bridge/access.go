@@ -1,0 +1,138 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/history"
+)
+
+const (
+	membersStream = "KV_" + subjects.BucketMembers
+	membersKeys   = "$KV." + subjects.BucketMembers + "."
+	// everyone is the user whose membership makes a channel public.
+	everyone = ""
+)
+
+// errForbidden is the same whether the channel does not exist or is not for the asker.
+var errForbidden = schemas.Refuse(schemas.Forbidden, "the channel does not exist or is not yours")
+
+// resolve reads a channel's name and finds its kind.
+func (b *Bridge) resolve(name string) (subjects.Channel, subjects.Kind, error) {
+	channel, err := subjects.ParseChannel(name)
+	if err != nil {
+		return channel, subjects.Kind{}, schemas.Refuse(schemas.UnknownKind, "a channel is named kind:id")
+	}
+	kind, ok := b.hub.kinds[channel.Kind]
+	if !ok {
+		return channel, kind, schemas.Refuse(schemas.UnknownKind, "there are no channels of this kind")
+	}
+	return channel, kind, nil
+}
+
+// mayRead refuses whoever may not follow a channel.
+func (b *Bridge) mayRead(ctx context.Context, id identity, name subjects.Channel, kind subjects.Kind) error {
+	if id.Role == subjects.RoleService {
+		return nil
+	}
+	for _, role := range kind.Roles {
+		if role.Role == id.Role && (role.ID == "*" || role.ID == name.ID) {
+			return nil
+		}
+	}
+	allowed := false
+	switch kind.Read {
+	case subjects.SignedIn:
+		allowed = true
+	case subjects.Self:
+		allowed = id.User == name.ID
+	case subjects.Granted:
+		allowed = id.granted(name.String(), func(g Grant) bool { return g.Read })
+	case subjects.Members:
+		member, err := b.member(ctx, name, id.User)
+		if err != nil {
+			return err
+		}
+		allowed = member
+	case subjects.Nobody, subjects.Service:
+	}
+	if !allowed {
+		return errForbidden
+	}
+	return nil
+}
+
+// mayBroadcast refuses whoever may not send live events to a channel. Who
+// follows a channel of members has been let in already.
+func (b *Bridge) mayBroadcast(id identity, name subjects.Channel, kind subjects.Kind, following bool) error {
+	switch kind.Write {
+	case subjects.SignedIn:
+		return nil
+	case subjects.Granted:
+		if id.granted(name.String(), func(g Grant) bool { return g.Write }) {
+			return nil
+		}
+	case subjects.Members:
+		if following {
+			return nil
+		}
+		return schemas.Refuse(schemas.NotSubscribed, "subscribe to the channel first")
+	case subjects.Service:
+		if id.Role == subjects.RoleService {
+			return nil
+		}
+	case subjects.Nobody, subjects.Self:
+	}
+	return errForbidden
+}
+
+// mayAppear refuses whoever may not be present on a channel.
+func (id identity) mayAppear(name subjects.Channel, kind subjects.Kind) error {
+	if kind.Read == subjects.Granted && !id.granted(name.String(), func(g Grant) bool { return g.Presence }) {
+		return errForbidden
+	}
+	return nil
+}
+
+// member asks the leader, which alone knows of a membership that was given a
+// moment ago, whether a user belongs to a channel, or everyone does.
+func (b *Bridge) member(ctx context.Context, name subjects.Channel, user string) (bool, error) {
+	for _, who := range []string{user, everyone} {
+		fact, found, err := history.LastMessage(ctx, b.hub.bus.Publish, membersStream, membersKeys+name.Member(who))
+		if err != nil {
+			return false, fmt.Errorf("membership: %w", err)
+		}
+		if found && recordOf(fact.Header, fact.Data) != nil {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// memberChanged looks again at who follows a channel after a membership changed.
+func (b *Bridge) memberChanged(name subjects.Channel, user string) {
+	ch := b.hub.find(tail(name))
+	if ch == nil {
+		return
+	}
+	for _, s := range ch.followers(user) {
+		b.hub.start(func(ctx context.Context) { s.recheck(ctx, name) })
+	}
+}
+
+// followers lists the sessions of a user, or of everyone, that follow the channel.
+func (ch *channel) followers(user string) []*session {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	var sessions []*session
+	for _, cursors := range ch.cursors {
+		for _, c := range cursors {
+			if user == everyone || c.session.user == user {
+				sessions = append(sessions, c.session)
+			}
+		}
+	}
+	return sessions
+}

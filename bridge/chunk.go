@@ -1,0 +1,58 @@
+package bridge
+
+// chunkBytes is where a chunk, and what one write takes, ends.
+const chunkBytes = 64 << 10
+
+// chunk is a run of a ring's entries as one piece of bytes, joined once for all
+// cursors that stand at the same position.
+type chunk struct {
+	dialect  dialect
+	presence bool
+	from, to uint64 // positions
+	last     uint64 // newest fact within, or 0
+	bytes    []byte
+}
+
+// chunk returns the joined frames from a position on. The channel's lock is held.
+func (ch *channel) chunk(d dialect, from uint64, presence bool) chunk {
+	for _, known := range ch.chunks {
+		if known.dialect == d && known.from == from && known.presence == presence {
+			return known
+		}
+	}
+	fresh := ch.join(d, from, presence)
+	if len(ch.chunks) >= chunksKept {
+		ch.chunks = ch.chunks[:0]
+	}
+	ch.chunks = append(ch.chunks, fresh)
+	return fresh
+}
+
+// chunksKept is how many joined chunks a channel remembers between two appends:
+// cursors stand at few different positions.
+const chunksKept = 8
+
+func (ch *channel) join(d dialect, from uint64, presence bool) chunk {
+	joined := chunk{dialect: d, presence: presence, from: from, to: from}
+	var frames [][]byte
+	size := 0
+	for joined.to < ch.ring.head() && size < chunkBytes {
+		e := ch.ring.get(joined.to)
+		if !e.presence || presence {
+			frame := e.frame(d)
+			frames = append(frames, frame)
+			size += len(frame)
+		}
+		joined.last = max(joined.last, e.sequence)
+		joined.to++
+	}
+	if len(frames) == 1 {
+		joined.bytes = frames[0]
+		return joined
+	}
+	joined.bytes = make([]byte, 0, size)
+	for _, frame := range frames {
+		joined.bytes = append(joined.bytes, frame...)
+	}
+	return joined
+}

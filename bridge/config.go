@@ -1,0 +1,66 @@
+package bridge
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/latido/latido/subjects"
+)
+
+// Config is everything a bridge can be told. Connect is needed; what is zero
+// takes its default.
+type Config struct {
+	Node   string // name on the bus, unique among the bridges; default random
+	Listen string // host:port of HTTP and WebSocket; default 127.0.0.1:8080, port 0 picks one
+	// Connect opens a connection to NATS for a kind of traffic: "live",
+	// "publish" or "replay". It must reconnect for ever.
+	Connect func(purpose string) (*nats.Conn, error)
+
+	Secret  []byte   // of tokens signed with HS256, HS384 or HS512
+	JWKSURL string   // where the public keys of other tokens are
+	Dev     bool     // hand out tokens to anyone who asks
+	Origins []string // pages that may connect; empty or "*" is all
+
+	Kinds  []subjects.Kind // kinds of channels that the app adds
+	Limits Limits
+	Drain  time.Duration // how long the goodbyes are spread when the bridge stops; default 5 s
+	Log    *slog.Logger  // default slog.Default
+}
+
+// Limits bound what one browser or user can cost. What is zero takes its default.
+type Limits struct {
+	Frame         int           // bytes of one frame; default 64 KB
+	Channels      int           // subscriptions of a session; default 500
+	Publishes     int           // publishes and calls per second of a session; default 50
+	UserPublishes int           // the same of a user on a node; default 200
+	Sessions      int           // of a user on a node; default 50
+	Meta          int           // bytes of presence meta; default 2 KB
+	Handshake     time.Duration // until hello; default 10 s
+	Ping          time.Duration // silence before a ping; default 25 s
+	Grace         time.Duration // how long a member stays after a dropped connection; default 10 s
+}
+
+func (l Limits) withDefaults() Limits {
+	number := func(value *int, fallback int) {
+		if *value == 0 {
+			*value = fallback
+		}
+	}
+	duration := func(value *time.Duration, fallback time.Duration) {
+		if *value == 0 {
+			*value = fallback
+		}
+	}
+	number(&l.Frame, 64<<10)
+	number(&l.Channels, 500)
+	number(&l.Publishes, 50)
+	number(&l.UserPublishes, 200)
+	number(&l.Sessions, 50)
+	number(&l.Meta, 2<<10)
+	duration(&l.Handshake, 10*time.Second)
+	duration(&l.Ping, 25*time.Second)
+	duration(&l.Grace, 10*time.Second)
+	return l
+}

@@ -1,0 +1,164 @@
+package bridge
+
+import (
+	"github.com/latido/latido/bridge/wire"
+)
+
+// cursor is one session's subscription: where it stands in one channel. After
+// it was attached it belongs to the session's flusher, under the channel's lock.
+type cursor struct {
+	session *session
+	channel *channel
+	slot    int // index in the channel's list of the flusher
+	stage   stage
+
+	position uint64 // next entry of the ring, unless behind
+	sequence uint64 // newest fact given out
+	behind   bool   // the ring does not hold what comes next: pages do
+	ahead    bool   // sequence may be above what the ring holds
+	from     uint64 // live entries before this position are not for it
+
+	presence     bool
+	presenceFrom uint64 // changes of presence before this position are not for it
+	restate      bool   // the whole state must be told before the next change
+	gap          *wire.Gap
+}
+
+// stage is how far a cursor has come; it only goes forward.
+type stage uint8
+
+const (
+	placed   stage = iota // not taking part yet: its subscribe is not answered
+	attached              // in the channel's list
+	dropped               // the subscription has ended
+)
+
+// gather moves the cursor forward and puts what lies between into out, until
+// out is full, or nothing is left, or a page has to be loaded first. The
+// channel's lock is held.
+func (c *cursor) gather(out *output) {
+	if c.stage != attached {
+		return
+	}
+	if c.gap != nil {
+		out.add(c.session.dialect.encode(*c.gap))
+		c.gap = nil
+	}
+	ring := &c.channel.ring
+	if !c.behind && c.position < ring.base {
+		c.fallBehind()
+	}
+	for c.behind {
+		if c.sequence >= ring.floor {
+			c.rejoin()
+			break
+		}
+		page := c.channel.pages.covering(c.sequence)
+		if page == nil {
+			c.channel.load(c.sequence)
+			return
+		}
+		if !c.takePage(page, out) {
+			return
+		}
+	}
+	if c.restate {
+		c.restate, c.presenceFrom = false, ring.head()
+		c.tellState(out)
+	}
+	for c.position < ring.head() && !out.full() {
+		c.step(out)
+	}
+}
+
+// fallBehind is what becomes of a cursor whose next entry left the ring.
+func (c *cursor) fallBehind() {
+	ring := &c.channel.ring
+	c.restate = c.restate || c.presence
+	if c.channel.durable() {
+		c.behind = true
+		return
+	}
+	c.channel.hub.metrics.skipped.Add(float64(ring.base - c.position))
+	c.position = ring.base
+}
+
+// rejoin continues a cursor that was behind in the ring.
+func (c *cursor) rejoin() {
+	ring := &c.channel.ring
+	c.behind = false
+	c.position = ring.after(c.sequence)
+	c.restate = c.restate || c.presence && c.presenceFrom < ring.base
+}
+
+// takePage gives out what the page holds above the cursor, and says whether it
+// came to the page's end.
+func (c *cursor) takePage(page *page, out *output) bool {
+	if page.lost && page.after >= c.sequence {
+		if to := page.oldest(); to > c.sequence+1 {
+			out.add(c.session.dialect.encode(c.channel.gap(c.sequence+1, to-1)))
+		}
+	}
+	for _, e := range page.entries {
+		if e.sequence <= c.sequence {
+			continue
+		}
+		if out.full() {
+			return false
+		}
+		out.add(e.frame(c.session.dialect))
+		c.sequence = e.sequence
+	}
+	c.sequence = max(c.sequence, page.upTo)
+	return true
+}
+
+// step gives out the entries from the cursor on. While every one of them is for
+// every subscriber they come as one chunk that is joined once and shared.
+func (c *cursor) step(out *output) {
+	ring := &c.channel.ring
+	if c.ahead || c.position < c.from || c.presence && c.position < c.presenceFrom {
+		e := ring.get(c.position)
+		if c.wants(e) {
+			out.add(e.frame(c.session.dialect))
+		}
+		if e.sequence > c.sequence {
+			c.sequence, c.ahead = e.sequence, false
+		}
+		c.position++
+		return
+	}
+	chunk := c.channel.chunk(c.session.dialect, c.position, c.presence)
+	out.add(chunk.bytes)
+	c.position = chunk.to
+	c.sequence = max(c.sequence, chunk.last)
+}
+
+func (c *cursor) wants(e *entry) bool {
+	switch {
+	case e.sequence > 0:
+		return e.sequence > c.sequence
+	case e.presence:
+		return c.presence && c.position >= c.presenceFrom
+	}
+	return c.position >= c.from
+}
+
+// statePage is how many members one State tells; the others follow as joins.
+const statePage = 200
+
+func (c *cursor) tellState(out *output) {
+	channel := c.channel
+	if channel.roster == nil {
+		return
+	}
+	members := channel.roster.list()
+	first := min(statePage, len(members))
+	name := channel.name.String()
+	out.add(c.session.dialect.encode(wire.State{Channel: name, Members: members[:first], Count: len(members)}))
+	for rest := members[first:]; len(rest) > 0; {
+		n := min(statePage, len(rest))
+		out.add(c.session.dialect.encode(wire.Diff{Channel: name, Joins: rest[:n], Count: len(members)}))
+		rest = rest[n:]
+	}
+}

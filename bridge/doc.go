@@ -1,0 +1,21 @@
+// Package bridge speaks to browsers: it answers "spoken to whom?".
+//
+// The shape of it, from the bus to the socket:
+//
+//	hub       one core subscription per watched channel, whoever watches it
+//	channel   the contiguous tail of one channel: a ring of entries, healed before it grows
+//	entry     one event, encoded at most once per dialect
+//	cursor    where one session stands in one channel: in the ring, or behind it
+//	flusher   the only writer of its sessions' sockets: joins what each has not seen yet
+//	session   one browser: reads frames, asks the bus, owns nothing that grows while it is slow
+//
+// Delivery is pulled, not pushed. A fact is appended to its channel once; the
+// flushers then move every cursor forward and write what lies between. A slow
+// browser's cursor simply stays behind; when the ring has moved on, a durable
+// channel is caught up by pages from its stream, the same way a returning
+// browser is. So there is one path for live, replay and recovery, memory does
+// not grow with slowness, and order within a channel cannot break.
+//
+// Imports: the dialects, schemas and subjects; never services. Only this package
+// imports Fiber.
+package bridge

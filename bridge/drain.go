@@ -1,0 +1,63 @@
+package bridge
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/topology"
+)
+
+// drain takes leave of all sessions, spread over a while, so that the other
+// nodes are not stormed. Their members stay in their grace: who comes back
+// elsewhere within it was never away.
+func (b *Bridge) drain() {
+	b.ready.Store(false)
+	b.draining.Store(true)
+	sessions := b.registry.all()
+	if len(sessions) > 0 {
+		b.log.Info("bridge drains", "sessions", len(sessions), "over", b.config.Drain)
+	}
+	rand.Shuffle(len(sessions), func(i, j int) { sessions[i], sessions[j] = sessions[j], sessions[i] })
+	began := time.Now()
+	for i, s := range sessions {
+		due := b.config.Drain * time.Duration(i) / time.Duration(len(sessions))
+		time.Sleep(time.Until(began.Add(due)))
+		s.tell(wire.Drain{ReturnIn: time.Duration(rand.Int64N(int64(time.Second)))})
+		s.end(schemas.Refuse(schemas.Draining, "this node stops"))
+	}
+	done := make(chan struct{})
+	go func() {
+		b.sessions.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(2 * farewell):
+		for _, s := range b.registry.all() {
+			s.fail(nil)
+		}
+		<-done
+	}
+}
+
+// sayGoodbye gives the lease back, so that nobody has to wait for its end.
+func (b *Bridge) sayGoodbye() {
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	js, err := jetstream.New(b.hub.bus.Publish)
+	if err != nil {
+		return
+	}
+	if bucket, err := js.KeyValue(ctx, subjects.BucketNodes); err == nil {
+		err = bucket.Purge(ctx, subjects.Token(b.node), jetstream.PurgeTTL(topology.MarkerTTL))
+		if err != nil {
+			b.log.Warn("give back the lease", "error", err)
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package bridge
+
+import (
+	"sync/atomic"
+
+	"github.com/latido/latido/bridge/native"
+	"github.com/latido/latido/bridge/websocket"
+	"github.com/latido/latido/bridge/wire"
+)
+
+// dialect is an index into dialects.
+type dialect uint8
+
+const nativeDialect dialect = 0
+
+// dialects are the protocols browsers may speak.
+var dialects = [...]wire.Dialect{nativeDialect: native.Dialect{}}
+
+// encode is the complete WebSocket frame of a notice in a dialect.
+func (d dialect) encode(notice wire.Notice) []byte {
+	// The payload is written behind room for the longest header, which is then
+	// laid right before it.
+	const room = 10
+	buffer := dialects[d].Encode(make([]byte, room, 256), notice)
+	payload := len(buffer) - room
+	if payload == 0 {
+		return nil
+	}
+	start := room - websocket.HeaderSize(payload)
+	websocket.AppendHeader(buffer[:start], websocket.Text, payload)
+	return buffer[start:]
+}
+
+// entry is one notice in a channel's ring: a fact, a live event, or a change of
+// presence.
+type entry struct {
+	notice   wire.Notice
+	sequence uint64 // of a fact; 0 otherwise
+	at       uint64 // sequence of the newest fact at or before the entry, set by the ring
+	size     int    // bytes held, roughly
+	presence bool   // for subscriptions with presence only
+
+	frames [len(dialects)]atomic.Pointer[[]byte]
+}
+
+// overhead is what an entry holds beside its data.
+const overhead = 200
+
+func eventEntry(event wire.Event) *entry {
+	return &entry{notice: event, sequence: event.Sequence, size: overhead + 2*len(event.Data)}
+}
+
+// frame is the entry's frame in a dialect, encoded by the first who needs it and
+// shared by all.
+func (e *entry) frame(d dialect) []byte {
+	if frame := e.frames[d].Load(); frame != nil {
+		return *frame
+	}
+	frame := d.encode(e.notice)
+	e.frames[d].Store(&frame)
+	return frame
+}

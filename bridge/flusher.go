@@ -1,0 +1,145 @@
+package bridge
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
+
+// flusher is the only writer of its sessions' sockets. It is woken by whoever
+// has something new, moves the cursors forward, and writes each session once
+// with all that came meanwhile. It never waits for a socket: one that is full is
+// left to a goroutine of its own until it has taken what was begun.
+type flusher struct {
+	index int
+	wake  chan struct{}
+
+	mu       sync.Mutex
+	sessions []*session
+	channels []*channel
+
+	// Of run only.
+	touched []*session
+	scratch []byte
+	metrics *metrics
+}
+
+func newFlusher(index int, m *metrics) *flusher {
+	return &flusher{index: index, wake: make(chan struct{}, 1), metrics: m}
+}
+
+// session queues a session that has something to write of its own.
+func (f *flusher) session(s *session) {
+	if s.queued.Swap(true) {
+		return
+	}
+	f.mu.Lock()
+	f.sessions = append(f.sessions, s)
+	f.mu.Unlock()
+	f.signal()
+}
+
+// channel queues a channel whose cursors have something before them.
+func (f *flusher) channel(ch *channel) {
+	f.mu.Lock()
+	f.channels = append(f.channels, ch)
+	f.mu.Unlock()
+	f.signal()
+}
+
+func (f *flusher) signal() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (f *flusher) run(ctx context.Context) {
+	var sessions []*session
+	var channels []*channel
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-f.wake:
+		}
+		f.mu.Lock()
+		sessions, f.sessions = f.sessions, sessions[:0]
+		channels, f.channels = f.channels, channels[:0]
+		f.mu.Unlock()
+		f.pass(sessions, channels)
+		clear(sessions)
+		clear(channels)
+	}
+}
+
+func (f *flusher) pass(sessions []*session, channels []*channel) {
+	for _, s := range sessions {
+		s.queued.Store(false)
+		f.touch(s)
+		s.gatherAll()
+	}
+	for _, ch := range channels {
+		ch.mu.Lock()
+		ch.queued[f.index] = false
+		for _, c := range ch.cursors[f.index] {
+			if f.touch(c.session) {
+				c.gather(&c.session.out)
+			}
+		}
+		ch.mu.Unlock()
+	}
+	for i, s := range f.touched {
+		f.write(s)
+		f.touched[i] = nil
+	}
+	f.touched = f.touched[:0]
+}
+
+// touch says whether the session can take more in this pass, and takes its own
+// frames first, so that the answer to a subscribe precedes the events.
+func (f *flusher) touch(s *session) bool {
+	if s.stalled.Load() || s.out.full() {
+		s.more = s.more || !s.stalled.Load()
+		return false
+	}
+	if !s.touched {
+		s.touched = true
+		f.touched = append(f.touched, s)
+	}
+	s.takeOwn()
+	return true
+}
+
+func (f *flusher) write(s *session) {
+	s.touched = false
+	more := s.more || s.out.full()
+	s.more = false
+	if len(s.out.pieces) > 0 {
+		var joined []byte
+		joined, f.scratch = s.out.join(f.scratch)
+		f.metrics.writes.Inc()
+		f.metrics.bytesOut.Add(float64(len(joined)))
+		n, err := s.socket.tryWrite(joined)
+		switch {
+		case err != nil:
+			s.fail(err)
+		case n < len(joined):
+			s.stall(append([]byte(nil), joined[n:]...))
+		}
+		s.out.reset()
+	}
+	if more {
+		f.session(s)
+	}
+	s.afterWrite()
+}
+
+// writing is the part of a session that belongs to its flusher.
+type writing struct {
+	out     output
+	touched bool // is in the flusher's list of this pass
+	more    bool // had to be left out of this pass
+	queued  atomic.Bool
+	stalled atomic.Bool
+}

@@ -1,0 +1,266 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/latido/latido/subjects"
+)
+
+const (
+	// inbox bounds the messages from the bus that wait to be sorted. When it is
+	// full NATS drops what comes; the gaps are seen and healed.
+	inboxSize = 1 << 16
+	// replaysAtOnce bounds the reads of history in flight, so that a storm of
+	// returning browsers cannot starve the live path.
+	replaysAtOnce = 4
+	// linger is how many ticks a channel without a session stays watched: who
+	// comes back soon finds its ring warm.
+	linger     = 10
+	tick       = time.Second
+	retryPause = 250 * time.Millisecond
+)
+
+// bus holds the connections to NATS, one for each kind of traffic, so that a
+// large replay never delays what is live.
+type bus struct {
+	Live    *nats.Conn // subscriptions
+	Publish *nats.Conn // requests, publishes, presence
+	Replay  *nats.Conn // history
+}
+
+// hub holds the watched channels of this node and sorts what comes from the bus.
+type hub struct {
+	bus      bus
+	log      *slog.Logger
+	metrics  *metrics
+	kinds    map[string]subjects.Kind
+	flushers []*flusher
+	replays  chan struct{}
+	inbox    chan *nats.Msg
+	leases   *leases
+	checker  *checker
+	degraded atomic.Bool
+
+	ctx   context.Context // of run: ends what start began
+	tasks sync.WaitGroup
+
+	mu       sync.Mutex
+	channels map[string]*channel // by the tail of their subjects
+	watches  map[*channel][]*nats.Subscription
+
+	stirred map[*channel]struct{} // whose presence has changed since it was last told
+
+	onMember   func(channel subjects.Channel, user string)             // a membership changed
+	onPresence func(channel subjects.Channel, key string, sequence uint64, now *record) // an entry of presence changed
+}
+
+func newHub(b bus, kinds map[string]subjects.Kind, flushers int, log *slog.Logger, m *metrics) *hub {
+	h := &hub{
+		bus: b, log: log, metrics: m, kinds: kinds,
+		replays: make(chan struct{}, replaysAtOnce), inbox: make(chan *nats.Msg, inboxSize),
+		channels: make(map[string]*channel), watches: make(map[*channel][]*nats.Subscription),
+		stirred: make(map[*channel]struct{}),
+	}
+	for i := range flushers {
+		h.flushers = append(h.flushers, newFlusher(i, m))
+	}
+	h.leases = newLeases(h)
+	h.checker = newChecker(h)
+	return h
+}
+
+// start runs a task of the hub's; run waits for it.
+func (h *hub) start(task func(context.Context)) {
+	h.tasks.Go(func() { task(h.ctx) })
+}
+
+// acquire returns the open channel of a name, to be given back by release.
+func (h *hub) acquire(ctx context.Context, name subjects.Channel) (*channel, error) {
+	h.mu.Lock()
+	ch := h.channels[tail(name)]
+	if ch == nil {
+		ch = h.newChannel(name)
+		h.channels[tail(name)] = ch
+		h.start(func(ctx context.Context) { h.open(ctx, ch) })
+	}
+	ch.refs++
+	h.mu.Unlock()
+	select {
+	case <-ch.opened:
+	case <-ctx.Done():
+		h.release(ch)
+		return nil, context.Cause(ctx)
+	}
+	if ch.failed != nil {
+		h.release(ch)
+		return nil, ch.failed
+	}
+	return ch, nil
+}
+
+func (h *hub) newChannel(name subjects.Channel) *channel {
+	ch := &channel{
+		hub: h, name: name, kind: h.kinds[name.Kind], opened: make(chan struct{}),
+		cursors: make([][]*cursor, len(h.flushers)), queued: make([]bool, len(h.flushers)),
+	}
+	ch.healing = ch.durable()
+	h.metrics.channels.Inc()
+	return ch
+}
+
+func (h *hub) open(ctx context.Context, ch *channel) {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	defer close(ch.opened)
+	if err := ch.open(ctx); err != nil {
+		ch.failed = fmt.Errorf("open %s: %w", ch.name, err)
+		h.mu.Lock()
+		h.forget(ch)
+		h.mu.Unlock()
+		return
+	}
+	if ch.durable() {
+		h.checker.soon(ch)
+	}
+}
+
+// openTimeout bounds the opening of a channel: a cluster may be without a leader
+// for 7 s.
+const openTimeout = 10 * time.Second
+
+func (h *hub) release(ch *channel) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	ch.refs--
+	ch.idle = 0
+}
+
+// sweep closes the channels that nobody has used for a while.
+func (h *hub) sweep() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, ch := range h.channels {
+		if ch.refs > 0 {
+			continue
+		}
+		if ch.idle++; ch.idle > linger {
+			h.forget(ch)
+		}
+	}
+}
+
+// forget ends the watching of a channel. The lock is held.
+func (h *hub) forget(ch *channel) {
+	if h.channels[tail(ch.name)] != ch {
+		return
+	}
+	for _, subscription := range h.watches[ch] {
+		_ = subscription.Unsubscribe() // it fails when the connection is closed, and then it is gone
+	}
+	delete(h.watches, ch)
+	delete(h.channels, tail(ch.name))
+	h.metrics.channels.Dec()
+}
+
+// watch subscribes to what a channel's ring is made of.
+func (h *hub) watch(ch *channel) error {
+	wanted := []string{ch.name.Live()}
+	if ch.durable() {
+		wanted = append(wanted, ch.name.Feed())
+	}
+	return h.subscribe(ch, wanted...)
+}
+
+// subscribe adds subjects to a channel's watch, and returns when the server
+// knows of them.
+func (h *hub) subscribe(ch *channel, wanted ...string) error {
+	for _, subject := range wanted {
+		subscription, err := h.bus.Live.ChanSubscribe(subject, h.inbox)
+		if err != nil {
+			return err
+		}
+		h.mu.Lock()
+		h.watches[ch] = append(h.watches[ch], subscription)
+		h.mu.Unlock()
+	}
+	return h.bus.Live.FlushTimeout(openTimeout)
+}
+
+// watched lists the open channels.
+func (h *hub) watched() []*channel {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := make([]*channel, 0, len(h.channels))
+	for _, ch := range h.channels {
+		select {
+		case <-ch.opened:
+			all = append(all, ch)
+		default:
+		}
+	}
+	return all
+}
+
+func (h *hub) find(tail string) *channel {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.channels[tail]
+}
+
+// run sorts what comes from the bus until ctx ends, then waits for all tasks.
+func (h *hub) run(ctx context.Context) {
+	h.ctx = ctx
+	defer h.tasks.Wait()
+	for _, f := range h.flushers {
+		h.start(f.run)
+	}
+	h.start(h.checker.run)
+	h.start(h.tellPresence)
+	h.start(func(ctx context.Context) {
+		every(ctx, tick, func() {
+			h.sweep()
+			h.leases.sweep()
+		})
+	})
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case msg := <-h.inbox:
+			h.sort(msg)
+		}
+	}
+}
+
+// every calls f at an interval until ctx ends.
+func every(ctx context.Context, interval time.Duration, f func()) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			f()
+		}
+	}
+}
+
+// pause waits and says whether ctx still lasts.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

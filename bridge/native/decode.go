@@ -1,0 +1,117 @@
+package native
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/subjects"
+)
+
+// frame holds the fields of every request.
+type frame struct {
+	Op       string          `json:"op"`
+	ID       json.Number     `json:"id"`
+	Channel  string          `json:"channel"`
+	Event    string          `json:"event"`
+	Command  string          `json:"command"`
+	Key      string          `json:"key"`
+	Data     json.RawMessage `json:"data"`
+	Meta     json.RawMessage `json:"meta"`
+	Since    *wire.Position  `json:"since"`
+	Last     json.RawMessage `json:"last"`
+	Presence bool            `json:"presence"`
+	Token    string          `json:"token"`
+	Client   string          `json:"client"`
+	Session  string          `json:"session"`
+}
+
+// Decode implements [wire.Dialect].
+func (Dialect) Decode(data []byte) (wire.Request, error) {
+	var f frame
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	if err := decoder.Decode(&f); err != nil {
+		var mismatch *json.UnmarshalTypeError
+		if errors.As(err, &mismatch) {
+			return nil, malformed(f.ID.String(), schemas.InvalidFrame, "field "+strconv.Quote(mismatch.Field)+" cannot be a "+mismatch.Value)
+		}
+		return nil, malformed("", schemas.InvalidJSON, "a frame is one JSON object")
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, malformed("", schemas.InvalidJSON, "a frame is one JSON object")
+	}
+	switch f.Op {
+	case "hello":
+		return wire.Hello{Token: f.Token, Client: f.Client, Resume: f.Session}, nil
+	case "pong":
+		return wire.Pong{}, nil
+	}
+	ref := f.ID.String()
+	if id, err := strconv.ParseUint(ref, 10, 53); err != nil || id == 0 {
+		return nil, malformed("", schemas.InvalidFrame, "a request needs an id, a positive integer")
+	}
+	if len(f.Key) > subjects.MaxKey {
+		return nil, malformed(ref, schemas.InvalidFrame, "a key has at most "+strconv.Itoa(subjects.MaxKey)+" bytes")
+	}
+	return f.request(ref)
+}
+
+func (f *frame) request(ref string) (wire.Request, error) {
+	switch f.Op {
+	case "subscribe":
+		return f.subscribe(ref)
+	case "unsubscribe":
+		return wire.Unsubscribe{Ref: ref, Channel: f.Channel}, nil
+	case "publish":
+		if f.Event == "" {
+			return nil, malformed(ref, schemas.InvalidFrame, "publish needs an event")
+		}
+		return wire.Publish{Ref: ref, Channel: f.Channel, Event: f.Event, Key: f.Key, Data: orObject(f.Data)}, nil
+	case "call":
+		if f.Command == "" {
+			return nil, malformed(ref, schemas.InvalidFrame, "call needs a command")
+		}
+		return wire.Call{Ref: ref, Channel: f.Channel, Command: f.Command, Key: f.Key, Data: orObject(f.Data)}, nil
+	case "track":
+		return wire.Track{Ref: ref, Channel: f.Channel, Meta: f.Meta}, nil
+	case "untrack":
+		return wire.Untrack{Ref: ref, Channel: f.Channel}, nil
+	case "token":
+		return wire.Token{Ref: ref, Token: f.Token}, nil
+	}
+	return nil, malformed(ref, schemas.UnknownOp, "no operation "+strconv.Quote(f.Op))
+}
+
+func (f *frame) subscribe(ref string) (wire.Request, error) {
+	request := wire.Subscribe{Ref: ref, Channel: f.Channel, Since: f.Since, Presence: f.Presence}
+	if len(f.Last) == 0 || string(f.Last) == "null" {
+		return request, nil
+	}
+	var age string
+	if json.Unmarshal(f.Last, &request.Count) == nil && request.Count > 0 {
+		return request, nil
+	}
+	if json.Unmarshal(f.Last, &age) == nil {
+		if d, err := time.ParseDuration(age); err == nil && d > 0 {
+			request.Age = d
+			return request, nil
+		}
+	}
+	return nil, malformed(ref, schemas.InvalidFrame, `last is a count or a duration such as "1h"`)
+}
+
+func orObject(data json.RawMessage) json.RawMessage {
+	if len(data) == 0 {
+		return json.RawMessage(`{}`)
+	}
+	return data
+}
+
+func malformed(ref string, code schemas.Code, text string) error {
+	return &wire.Malformed{Ref: ref, Code: int(code), Text: text}
+}

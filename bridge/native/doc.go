@@ -1,0 +1,15 @@
+// Package native is Latido's own dialect, subprotocol "latido.v1": JSON text
+// frames, one object each, described by the schemas in schemas/bridge.
+//
+// Like every dialect it only translates. Imports: bridge/wire and schemas.
+package native
+
+import "github.com/latido/latido/bridge/wire"
+
+// Subprotocol is the name that client and server agree on in the handshake.
+const Subprotocol = "latido.v1"
+
+// Dialect implements [wire.Dialect].
+type Dialect struct{}
+
+var _ wire.Dialect = Dialect{}

@@ -1,0 +1,148 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/history"
+)
+
+// page is a run of facts that were read back from the stream: all there are of
+// the channel between after and upTo. It never changes.
+type page struct {
+	after, upTo uint64
+	entries     []*entry
+	pending     uint64 // facts of the channel behind the page when it was read
+	lost        bool   // facts right behind after may have been there and are gone
+}
+
+// oldest is the sequence of the page's first fact, or the one behind the page.
+func (p *page) oldest() uint64 {
+	if len(p.entries) > 0 {
+		return p.entries[0].sequence
+	}
+	return p.upTo + 1
+}
+
+// pagesKept bounds the pages that a channel remembers, so that sessions which
+// return together share one read.
+const pagesKept = 8
+
+// pages are the pages of one channel that were read lately.
+type pages struct {
+	kept    []*page
+	loading map[uint64]chan struct{} // by the sequence asked for; closed when loaded
+}
+
+// covering finds the page that holds what follows a sequence.
+func (p *pages) covering(sequence uint64) *page {
+	for _, page := range p.kept {
+		if page.after <= sequence && sequence < page.upTo && (!page.lost || page.after == sequence || sequence+1 >= page.oldest()) {
+			return page
+		}
+	}
+	return nil
+}
+
+func (p *pages) add(fresh *page) {
+	if len(p.kept) >= pagesKept {
+		p.kept = append(p.kept[:0], p.kept[1:]...)
+	}
+	p.kept = append(p.kept, fresh)
+}
+
+// load starts to read the page after a sequence, unless somebody does already,
+// and returns what is closed when it is there. The channel's lock is held.
+func (ch *channel) load(after uint64) <-chan struct{} {
+	if done, ok := ch.pages.loading[after]; ok {
+		return done
+	}
+	if ch.pages.loading == nil {
+		ch.pages.loading = make(map[uint64]chan struct{})
+	}
+	done := make(chan struct{})
+	ch.pages.loading[after] = done
+	upTo := ch.ring.floor
+	ch.hub.start(func(ctx context.Context) { ch.fetch(ctx, after, upTo, done) })
+	return done
+}
+
+func (ch *channel) fetch(ctx context.Context, after, upTo uint64, done chan struct{}) {
+	fresh, err := ch.hub.readPage(ctx, ch, after, upTo)
+	if err != nil && ctx.Err() == nil {
+		ch.hub.log.Error("replay", "channel", ch.name.String(), "after", after, "error", err)
+		pause(ctx, time.Second) // before whoever still waits asks again
+	}
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	delete(ch.pages.loading, after)
+	close(done)
+	if err == nil {
+		ch.pages.add(fresh)
+	}
+	ch.dirty()
+}
+
+// errEnough ends a read after its first page.
+var errEnough = errors.New("one page is enough")
+
+// readPage reads the facts after a sequence, at most one page of them and none
+// above upTo. A few reads are admitted at a time.
+func (h *hub) readPage(ctx context.Context, ch *channel, after, upTo uint64) (*page, error) {
+	select {
+	case h.replays <- struct{}{}:
+		defer func() { <-h.replays }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	began := time.Now()
+	defer func() { h.metrics.replay.Observe(time.Since(began).Seconds()) }()
+	whole, err := ch.continuous(ctx, after)
+	if err != nil {
+		return nil, err
+	}
+	fresh := &page{after: after, upTo: upTo, lost: !whole}
+	reached, err := history.Read(ctx, h.bus.Replay, ch.kind.Stream, ch.name.Event(), after, upTo, func(p history.Page) error {
+		for _, fact := range p.Facts {
+			if fact.Sequence <= upTo {
+				fresh.entries = append(fresh.entries, eventEntry(factEvent(ch.name, fact)))
+				fresh.upTo = fact.Sequence
+			}
+		}
+		fresh.pending = p.Pending + uint64(len(p.Facts)-len(fresh.entries))
+		return errEnough
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return nil, err
+	}
+	if len(fresh.entries) == 0 {
+		fresh.upTo = max(reached, upTo)
+	}
+	return fresh, nil
+}
+
+// continuous says whether every fact of the channel after a sequence is still
+// kept, as far as that can be proven.
+func (ch *channel) continuous(ctx context.Context, after uint64) (bool, error) {
+	if after == 0 {
+		return true, nil // from the oldest kept: nothing was promised
+	}
+	stream, err := history.Describe(ctx, ch.hub.bus.Replay, ch.kind.Stream)
+	if err != nil {
+		return false, err
+	}
+	if after+1 >= stream.First && !stream.PerSubject {
+		return true, nil
+	}
+	return history.Exists(ctx, ch.hub.bus.Replay, ch.kind.Stream, ch.name.Event(), after)
+}
+
+// factEvent is the event that a stored fact tells.
+func factEvent(name subjects.Channel, fact history.Fact) wire.Event {
+	event := eventOf(name, fact.Header, fact.Data)
+	event.Sequence, event.At = fact.Sequence, fact.Time
+	return event
+}

@@ -1,0 +1,190 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/history"
+)
+
+const (
+	presenceStream = "KV_" + subjects.BucketPresence
+	presenceKeys   = "$KV." + subjects.BucketPresence + "."
+	// tellInterval is how often changes of presence are told to browsers, so that
+	// a thousand joins into one channel are ten frames and not a thousand.
+	tellInterval = 100 * time.Millisecond
+)
+
+// muster makes sure that the channel knows who is on it.
+func (ch *channel) muster(ctx context.Context) error {
+	ch.mu.Lock()
+	if ch.roster == nil {
+		ch.roster, ch.mustered = newRoster(ch.hub.leases.alive), make(chan struct{})
+		// The hub's task, not the first asker's: others may wait for it.
+		ch.hub.start(ch.callRoll)
+	}
+	mustered := ch.mustered
+	ch.mu.Unlock()
+	select {
+	case <-mustered:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// callRoll subscribes to the changes of presence and then reads who is there.
+func (ch *channel) callRoll(ctx context.Context) {
+	err := ch.hub.subscribe(ch, subjects.FeedPresence+ch.name.Everyone())
+	if err == nil {
+		err = ch.reload(ctx)
+	}
+	for err != nil && ctx.Err() == nil {
+		ch.hub.log.Error("presence", "channel", ch.name.String(), "error", err)
+		pause(ctx, retryPause)
+		err = ch.reload(ctx)
+	}
+	ch.tell()
+	close(ch.mustered)
+}
+
+// reload merges a snapshot of the bucket into the roster: at first, and whenever
+// changes may have been missed.
+func (ch *channel) reload(ctx context.Context) error {
+	ch.reloads.Lock()
+	defer ch.reloads.Unlock()
+	ch.mu.Lock()
+	if ch.roster == nil {
+		ch.mu.Unlock()
+		return nil
+	}
+	ch.roster.begin()
+	ch.mu.Unlock()
+
+	nc, filter := ch.hub.bus.Replay, presenceKeys+ch.name.Everyone()
+	last, err := history.Last(ctx, nc, presenceStream, filter)
+	if err != nil {
+		return fmt.Errorf("snapshot of %s: %w", ch.name, err)
+	}
+	found := make(map[string]bool)
+	_, err = history.Read(ctx, nc, presenceStream, filter, 0, last, func(p history.Page) error {
+		ch.mu.Lock()
+		defer ch.mu.Unlock()
+		for _, fact := range p.Facts {
+			key := strings.TrimPrefix(fact.Subject, presenceKeys)
+			found[key] = true
+			ch.roster.apply(key, fact.Sequence, recordOf(fact.Header, fact.Data))
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("snapshot of %s: %w", ch.name, err)
+	}
+	ch.mu.Lock()
+	ch.roster.finish(last, found)
+	ch.mu.Unlock()
+	ch.hub.stir(ch)
+	return nil
+}
+
+// presence takes a change of the bucket.
+func (h *hub) presence(key string, msg *nats.Msg) {
+	name, _, _, err := subjects.ParsePresence(key)
+	if err != nil {
+		return
+	}
+	ch := h.find(tail(name))
+	if ch == nil {
+		return
+	}
+	sequence, err := strconv.ParseUint(msg.Header.Get(headerSequence), 10, 64)
+	if err != nil {
+		return
+	}
+	record := recordOf(msg.Header, msg.Data)
+	ch.mu.Lock()
+	if ch.roster != nil {
+		ch.roster.apply(key, sequence, record)
+	}
+	ch.mu.Unlock()
+	h.stir(ch)
+	h.onPresence(name, key, sequence, record)
+}
+
+// recordOf reads a value of the bucket; nil is a departure: a removal, the marker
+// of an expired key, or a value that nobody of us wrote.
+func recordOf(header nats.Header, data []byte) *record {
+	if header.Get("KV-Operation") != "" || header.Get("Nats-Marker-Reason") != "" || len(data) == 0 {
+		return nil
+	}
+	var r record
+	if json.Unmarshal(data, &r) != nil {
+		return nil
+	}
+	return &r
+}
+
+// stir notes that a channel's roster has changed.
+func (h *hub) stir(ch *channel) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.stirred[ch] = struct{}{}
+}
+
+// tellPresence tells browsers what changed, a few times a second.
+func (h *hub) tellPresence(ctx context.Context) {
+	every(ctx, tellInterval, func() {
+		h.mu.Lock()
+		stirred := h.stirred
+		if len(stirred) > 0 {
+			h.stirred = make(map[*channel]struct{})
+		}
+		h.mu.Unlock()
+		for ch := range stirred {
+			ch.tell()
+		}
+	})
+}
+
+// tell puts the changes of presence since the last time into the ring.
+func (ch *channel) tell() {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if ch.roster == nil || ch.roster.loading {
+		return
+	}
+	diff, news := ch.roster.settle(ch.name.String())
+	if !news {
+		return
+	}
+	ch.hub.metrics.joins.Add(float64(len(diff.Joins)))
+	ch.hub.metrics.leaves.Add(float64(len(diff.Leaves)))
+	ch.append(&entry{notice: diff, presence: true, size: overhead * (1 + len(diff.Joins) + len(diff.Updates) + len(diff.Leaves))})
+}
+
+// review looks again at who was there through a node.
+func (h *hub) review(node string) {
+	for _, ch := range h.watched() {
+		ch.mu.Lock()
+		if ch.roster != nil {
+			ch.roster.review(node)
+		}
+		ch.mu.Unlock()
+		h.stir(ch)
+	}
+}
+
+// members lists who is on a channel, as browsers see it.
+func (ch *channel) members() []wire.Member {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.roster.list()
+}

@@ -1,0 +1,248 @@
+package bridge
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/history"
+)
+
+// answerWait is how long a command or a stored publish may take: publishers must
+// survive the election of a leader.
+const answerWait = 12 * time.Second
+
+// sender is on whose behalf something is sent to the bus.
+type sender struct {
+	identity
+	ref string // of the session, or "" for the HTTP API
+}
+
+// publish sends an event to a channel. On a channel with an owner it is a command
+// to it, unless the event is a live one.
+func (s *session) publish(r wire.Publish) {
+	name, kind, err := s.bridge.resolve(r.Channel)
+	if err != nil {
+		s.refuse(r.Ref, err)
+		return
+	}
+	if command, owned := kind.Publish[r.Event]; owned {
+		s.work(r.Ref, r.Channel, func(ctx context.Context) error {
+			return s.call(ctx, wire.Call{Ref: r.Ref, Channel: r.Channel, Command: command, Key: r.Key, Data: r.Data})
+		})
+		return
+	}
+	s.mu.Lock()
+	_, following := s.cursors[r.Channel]
+	s.mu.Unlock()
+	by := sender{s.who(), s.ref}
+	s.bridge.broadcast(by, following, name, kind, r, func(sequence uint64, err error) {
+		if err != nil {
+			s.refuse(r.Ref, err)
+			return
+		}
+		s.tell(wire.OK{Ref: r.Ref, Sequence: sequence})
+	})
+}
+
+// broadcast sends what no service decides: a live event, or an event of an app
+// kind. done is called once, with the sequence if the event was stored; it must
+// not block.
+func (b *Bridge) broadcast(by sender, following bool, name subjects.Channel, kind subjects.Kind, r wire.Publish, done func(uint64, error)) {
+	if !isLive(kind, r.Event) {
+		done(0, schemas.Refuse(schemas.UnknownEvent, "clients do not publish %q here", r.Event))
+		return
+	}
+	if err := b.mayBroadcast(by.identity, name, kind, following); err != nil {
+		done(0, err)
+		return
+	}
+	if err := checkEvent(kind, r); err != nil {
+		done(0, err)
+		return
+	}
+	stored := kind.Owner == "" && kind.Durability == subjects.Durable
+	if !stored {
+		msg := eventMessage(name.Live(), by, name, r)
+		if err := b.hub.bus.Publish.PublishMsg(msg); err != nil {
+			done(0, schemas.Refuse(schemas.Unavailable, "the bus is away"))
+			return
+		}
+		done(0, nil)
+		return
+	}
+	if r.Key == "" {
+		r.Key = rand.Text()
+	}
+	msg := eventMessage(name.Event(), by, name, r)
+	b.asker.ask(msg, answerWait, func(reply *nats.Msg, err error) {
+		if err != nil {
+			done(0, err)
+			return
+		}
+		b.stored(kind, msg, reply, done)
+	})
+}
+
+func isLive(kind subjects.Kind, event string) bool {
+	return len(event) <= maxEvent && (slices.Contains(kind.Live, event) || slices.Contains(kind.Live, "*"))
+}
+
+// maxEvent is the longest name of an event, in bytes.
+const maxEvent = 100
+
+// checkEvent applies the event's schema, where there is one.
+func checkEvent(kind subjects.Kind, r wire.Publish) error {
+	if slices.ContainsFunc([]byte(r.Event), func(c byte) bool { return c < ' ' || c == 0x7f }) {
+		return schemas.Refuse(schemas.InvalidFrame, "an event's name has no control characters")
+	}
+	if kind.Owner == "" {
+		return nil // any JSON, and the frame was parsed
+	}
+	schema, err := schemas.Event(kind.Name, r.Event)
+	if err != nil {
+		return err
+	}
+	return schema.Validate(r.Data)
+}
+
+func eventMessage(subject string, by sender, name subjects.Channel, r wire.Publish) *nats.Msg {
+	msg := nats.NewMsg(subject)
+	msg.Data = r.Data
+	msg.Header.Set(subjects.HeaderEvent, r.Event)
+	msg.Header.Set(subjects.HeaderFrom, by.User)
+	if r.Key != "" {
+		msg.Header.Set(nats.MsgIdHdr, subjects.MessageID(name, by.User, r.Key))
+	}
+	return msg
+}
+
+// stored reads JetStream's acknowledgement. A repeated message is answered as the
+// first time, but a key that was used for something else is refused.
+func (b *Bridge) stored(kind subjects.Kind, msg, reply *nats.Msg, done func(uint64, error)) {
+	var ack struct {
+		Sequence  uint64 `json:"seq"`
+		Duplicate bool   `json:"duplicate"`
+		Error     *struct {
+			Description string `json:"description"`
+		} `json:"error"`
+	}
+	switch err := json.Unmarshal(reply.Data, &ack); {
+	case err != nil:
+		done(0, fmt.Errorf("acknowledgement: %w", err))
+	case ack.Error != nil:
+		done(0, fmt.Errorf("store %s: %s", msg.Subject, ack.Error.Description))
+	case !ack.Duplicate:
+		done(ack.Sequence, nil)
+	default:
+		b.hub.start(func(ctx context.Context) {
+			first, found, err := history.Message(ctx, b.hub.bus.Publish, kind.Stream, ack.Sequence)
+			switch {
+			case err != nil:
+				done(0, err)
+			case found && !(bytes.Equal(first.Data, msg.Data) && first.Header.Get(subjects.HeaderEvent) == msg.Header.Get(subjects.HeaderEvent)):
+				done(0, schemas.Refuse(schemas.KeyReused, "the key belongs to an earlier, different event"))
+			default:
+				done(ack.Sequence, nil)
+			}
+		})
+	}
+}
+
+// call commands the owner of a channel.
+func (s *session) call(ctx context.Context, r wire.Call) error {
+	result, err := s.bridge.command(ctx, sender{s.who(), s.ref}, r)
+	if err != nil {
+		return err
+	}
+	s.tell(wire.OK{Ref: r.Ref, Sequence: result.Sequence, Data: result.Data})
+	return nil
+}
+
+// result is what the owner of a channel answers to a command it carried out.
+type result struct {
+	Sequence uint64          `json:"seq"`
+	Data     json.RawMessage `json:"data"`
+}
+
+// command asks the owner of a channel and waits for its answer. Who may do what
+// is the owner's to decide.
+func (b *Bridge) command(ctx context.Context, by sender, r wire.Call) (result, error) {
+	name, kind, err := b.resolve(r.Channel)
+	if err != nil {
+		return result{}, err
+	}
+	if kind.Owner == "" || !isName(r.Command) {
+		return result{}, schemas.Refuse(schemas.UnknownCommand, "no command %q here", r.Command)
+	}
+	if _, err := schemas.Command(kind.Name, r.Command); err != nil {
+		return result{}, err // otherwise nobody would answer, which looks like an absent service
+	}
+	if r.Key == "" {
+		r.Key = rand.Text()
+	}
+	msg := nats.NewMsg(name.Command(r.Command))
+	msg.Data = r.Data
+	msg.Header.Set(nats.MsgIdHdr, subjects.MessageID(name, by.User, r.Key))
+	msg.Header.Set(subjects.HeaderFrom, by.User)
+	setUnlessEmpty(msg.Header, subjects.HeaderName, by.Name)
+	setUnlessEmpty(msg.Header, subjects.HeaderRole, by.Role)
+	setUnlessEmpty(msg.Header, subjects.HeaderSession, by.ref)
+	reply, err := b.asker.askAndWait(ctx, msg, answerWait)
+	if err != nil {
+		return result{}, err
+	}
+	if refusal, refused := refusalOf(reply); refused {
+		return result{}, refusal
+	}
+	var answer result
+	if err := json.Unmarshal(reply.Data, &answer); err != nil {
+		return result{}, fmt.Errorf("answer to %s: %w", r.Command, errors.Join(err))
+	}
+	return answer, nil
+}
+
+func setUnlessEmpty(header nats.Header, key, value string) {
+	if value != "" {
+		header.Set(key, value)
+	}
+}
+
+// Headers by which a micro service says no.
+const (
+	headerErrorCode = "Nats-Service-Error-Code"
+	headerError     = "Nats-Service-Error"
+)
+
+func refusalOf(reply *nats.Msg) (schemas.Refusal, bool) {
+	code, err := strconv.Atoi(reply.Header.Get(headerErrorCode))
+	if err != nil {
+		return schemas.Refusal{}, false
+	}
+	var body struct {
+		Message string `json:"message"`
+	}
+	_ = json.Unmarshal(reply.Data, &body) // the sentence is optional
+	return schemas.Refusal{Code: schemas.Code(code), Message: body.Message}, true
+}
+
+// isName says whether s can be the last token of a command's subject.
+func isName(s string) bool {
+	for _, c := range []byte(s) {
+		if (c < 'a' || c > 'z') && c != '_' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= maxEvent
+}

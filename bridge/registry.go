@@ -1,0 +1,109 @@
+package bridge
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/latido/latido/schemas"
+)
+
+// registry holds the sessions of this node and what is limited per user.
+type registry struct {
+	limits  Limits
+	metrics *metrics
+
+	mu       sync.Mutex
+	sessions map[*session]struct{}
+	byRef    map[string]*session
+	users    map[string]*user
+}
+
+type user struct {
+	sessions int
+	rate     *rate.Limiter
+}
+
+func newRegistry(limits Limits, m *metrics) *registry {
+	return &registry{
+		limits: limits, metrics: m, sessions: make(map[*session]struct{}),
+		byRef: make(map[string]*session), users: make(map[string]*user),
+	}
+}
+
+// open counts a connection before it said who it is.
+func (r *registry) open(s *session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sessions[s] = struct{}{}
+	r.metrics.sessions.Inc()
+}
+
+// add counts a session to its user, unless the user has too many. It returns the
+// session that this one continues, if it is still there.
+func (r *registry) add(s *session) (replaced *session, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	u := r.users[s.user]
+	if u == nil {
+		u = &user{rate: rate.NewLimiter(rate.Limit(r.limits.UserPublishes), r.limits.UserPublishes)}
+		r.users[s.user] = u
+	}
+	if u.sessions >= r.limits.Sessions {
+		return nil, schemas.Refuse(schemas.TooManySessions, "at most %d sessions per user and node", r.limits.Sessions)
+	}
+	u.sessions++
+	replaced = r.byRef[s.ref]
+	r.byRef[s.ref] = s
+	return replaced, nil
+}
+
+func (r *registry) remove(s *session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, here := r.sessions[s]; !here {
+		return
+	}
+	delete(r.sessions, s)
+	r.metrics.sessions.Dec()
+	if u := r.users[s.user]; u != nil && s.welcomed {
+		if u.sessions--; u.sessions == 0 {
+			delete(r.users, s.user)
+		}
+	}
+	if r.byRef[s.ref] == s {
+		delete(r.byRef, s.ref)
+	}
+}
+
+func (r *registry) find(ref string) *session {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.byRef[ref]
+}
+
+// allow says whether a user may send one more event now, over all sessions here.
+func (r *registry) allow(name string) bool {
+	r.mu.Lock()
+	u := r.users[name]
+	r.mu.Unlock()
+	return u == nil || u.rate.Allow()
+}
+
+func (r *registry) all() []*session {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sessions := make([]*session, 0, len(r.sessions))
+	for s := range r.sessions {
+		sessions = append(sessions, s)
+	}
+	return sessions
+}
+
+// sweep looks after every session's deadlines.
+func (r *registry) sweep(now time.Time) {
+	for _, s := range r.all() {
+		s.sweep(now)
+	}
+}

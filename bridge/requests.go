@@ -1,0 +1,202 @@
+package bridge
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/schemas"
+)
+
+// dispatch takes one request. What needs the bus is worked on in the lane of its
+// channel: requests about one channel are answered in order, and those about
+// another do not wait for them.
+func (s *session) dispatch(request wire.Request) error {
+	if hello, ok := request.(wire.Hello); ok {
+		s.hello(hello)
+		return nil
+	}
+	if !s.isWelcomed() {
+		s.end(schemas.Refuse(schemas.HelloExpected, "the first frame must be hello"))
+		return nil
+	}
+	switch r := request.(type) {
+	case wire.Pong, wire.Hello:
+	case wire.Token:
+		s.renew(r)
+	case wire.Subscribe:
+		s.work(r.Ref, r.Channel, func(ctx context.Context) error { return s.subscribe(ctx, r) })
+	case wire.Unsubscribe:
+		s.work(r.Ref, r.Channel, func(ctx context.Context) error { return s.unsubscribe(ctx, r) })
+	case wire.Track:
+		s.work(r.Ref, r.Channel, func(ctx context.Context) error { return s.track(ctx, r) })
+	case wire.Untrack:
+		s.work(r.Ref, r.Channel, func(ctx context.Context) error { return s.untrack(ctx, r) })
+	case wire.Publish:
+		if s.admit(r.Ref) {
+			s.publish(r)
+		}
+	case wire.Call:
+		if s.admit(r.Ref) {
+			s.work(r.Ref, r.Channel, func(ctx context.Context) error { return s.call(ctx, r) })
+		}
+	}
+	return nil
+}
+
+func (s *session) isWelcomed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.welcomed
+}
+
+// hello opens the session.
+func (s *session) hello(r wire.Hello) {
+	if s.isWelcomed() {
+		s.refuse("", schemas.Refuse(schemas.InvalidFrame, "hello was said already"))
+		return
+	}
+	id, err := s.bridge.verifier.verify(r.Token)
+	if err != nil {
+		s.end(schemas.RefusalOf(err))
+		return
+	}
+	secret := r.Resume
+	if len(secret) < minSecret || len(secret) > maxSecret {
+		secret = rand.Text()
+	}
+	s.user, s.ref = id.User, reference(secret)
+	replaced, err := s.bridge.registry.add(s)
+	if err != nil {
+		s.end(schemas.RefusalOf(err))
+		return
+	}
+	if replaced != nil {
+		replaced.end(schemas.Refuse(schemas.Replaced, "a newer connection continues this session"))
+	}
+	s.mu.Lock()
+	s.identity, s.welcomed = id, true
+	s.mu.Unlock()
+	limits := s.bridge.limits
+	s.tell(wire.Welcome{
+		Session: secret, Ref: s.ref, User: id.User, Name: id.Name, Role: id.Role, Node: s.bridge.node,
+		Ping: limits.Ping, Limits: wire.Limits{Frame: limits.Frame, Channels: limits.Channels, Publishes: limits.Publishes},
+	})
+	if s.bridge.hub.degraded.Load() {
+		s.tell(wire.Degraded{})
+	}
+}
+
+// Bounds of a resume secret, in bytes.
+const (
+	minSecret = 16
+	maxSecret = 128
+)
+
+// renew replaces the token in place; it must be of the same user.
+func (s *session) renew(r wire.Token) {
+	id, err := s.bridge.verifier.verify(r.Token)
+	if err == nil && id.User != s.user {
+		err = schemas.Refuse(schemas.Forbidden, "the token is of another user")
+	}
+	if err != nil {
+		s.refuse(r.Ref, err)
+		return
+	}
+	s.mu.Lock()
+	s.identity = id
+	cursors := make([]*cursor, 0, len(s.cursors))
+	for _, c := range s.cursors {
+		cursors = append(cursors, c)
+	}
+	s.mu.Unlock()
+	s.tell(wire.OK{Ref: r.Ref})
+	for _, c := range cursors {
+		s.bridge.hub.start(func(ctx context.Context) { s.recheck(ctx, c.channel.name) })
+	}
+}
+
+// admit says whether the session may send something now.
+func (s *session) admit(ref string) bool {
+	if s.bridge.draining.Load() {
+		s.refuse(ref, schemas.Refuse(schemas.Draining, "this node stops: repeat after the reconnect"))
+		return false
+	}
+	s.mu.Lock()
+	if s.rate == nil {
+		s.rate = rate.NewLimiter(rate.Limit(s.bridge.limits.Publishes), s.bridge.limits.Publishes)
+	}
+	limiter := s.rate
+	s.mu.Unlock()
+	if !limiter.Allow() || !s.bridge.registry.allow(s.user) {
+		s.refuse(ref, schemas.Refuse(schemas.RateLimited, "at most %d publishes and calls per second", s.bridge.limits.Publishes))
+		return false
+	}
+	return true
+}
+
+// work has a request worked on in the lane of its channel. While as many as
+// allowed are in work it waits, so that the socket is not read.
+func (s *session) work(ref, channel string, job func(context.Context) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.open) >= requestsAtOnce && !s.closed && !s.ending {
+		s.spare.Wait()
+	}
+	if s.closed || s.ending {
+		return
+	}
+	if _, known := s.open[ref]; known {
+		go s.refuse(ref, schemas.Refuse(schemas.DuplicateID, "another request with this id is in work"))
+		return
+	}
+	if s.open == nil {
+		s.open, s.lanes = make(map[string]struct{}), make(map[string][]func(context.Context))
+	}
+	s.open[ref] = struct{}{}
+	lane, busy := s.lanes[channel]
+	s.lanes[channel] = append(lane, func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+		defer cancel()
+		err := job(ctx)
+		s.done(ref)
+		if err != nil && ctx.Err() == context.DeadlineExceeded {
+			err = errUnanswered
+		}
+		if err != nil {
+			s.refuse(ref, err)
+		}
+	})
+	if !busy {
+		s.bridge.hub.start(func(ctx context.Context) { s.runLane(ctx, channel) })
+	}
+}
+
+func (s *session) runLane(ctx context.Context, channel string) {
+	for {
+		s.mu.Lock()
+		lane := s.lanes[channel]
+		if len(lane) == 0 {
+			delete(s.lanes, channel)
+			s.mu.Unlock()
+			return
+		}
+		job := lane[0]
+		s.lanes[channel] = lane[1:]
+		s.mu.Unlock()
+		job(ctx)
+	}
+}
+
+func (s *session) done(ref string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, ref)
+	s.spare.Signal()
+}
+
+// now is the time in the precision that travels.
+func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }

@@ -1,0 +1,83 @@
+package bridge
+
+import "sort"
+
+// Bounds of one channel's ring. When it is full the oldest entries go: who still
+// needs them reads them from the stream, or, on a live channel, has lost them.
+const (
+	ringEntries = 1024
+	ringBytes   = 1 << 20
+)
+
+// ring is the recent tail of a channel. Entries are addressed by a position that
+// only grows; facts in it are contiguous: every fact of the channel above floor
+// and up to last is in it.
+type ring struct {
+	entries []*entry
+	base    uint64 // position of entries[0]
+	floor   uint64 // sequence above which every fact is here
+	last    uint64 // newest fact here, or floor
+	bytes   int
+}
+
+// head is the position of the next entry.
+func (r *ring) head() uint64 { return r.base + uint64(len(r.entries)) }
+
+// reset empties the ring: it now holds every fact above the watermark.
+func (r *ring) reset(watermark uint64) {
+	r.base, r.entries, r.bytes = r.head(), nil, 0
+	r.floor, r.last = watermark, watermark
+}
+
+// append adds an entry; a fact must be newer than last.
+func (r *ring) append(e *entry) {
+	if e.sequence > 0 {
+		r.last = e.sequence
+	}
+	e.at = r.last
+	r.entries = append(r.entries, e)
+	r.bytes += e.size
+	drop := 0
+	for len(r.entries)-drop > ringEntries || r.bytes > ringBytes && drop < len(r.entries)-1 {
+		r.forget(r.entries[drop])
+		drop++
+	}
+	r.trim(drop)
+}
+
+func (r *ring) forget(e *entry) {
+	r.bytes -= e.size
+	if e.sequence > 0 {
+		r.floor = e.sequence
+	}
+}
+
+func (r *ring) trim(n int) {
+	clear(r.entries[:n])
+	r.entries = r.entries[n:]
+	r.base += uint64(n)
+}
+
+// get is the entry at a position between base and head.
+func (r *ring) get(position uint64) *entry { return r.entries[position-r.base] }
+
+// after is the position of the first entry behind the fact with a sequence, which
+// must not be below floor.
+func (r *ring) after(sequence uint64) uint64 {
+	i := sort.Search(len(r.entries), func(i int) bool { return r.entries[i].at >= sequence })
+	if i < len(r.entries) && r.entries[i].sequence == sequence && sequence > 0 {
+		i++
+	}
+	return r.base + uint64(i)
+}
+
+// facts counts the facts above a sequence, which must not be below floor.
+func (r *ring) facts(sequence uint64) uint64 {
+	var n uint64
+	for position := r.after(sequence); position < r.head(); position++ {
+		if r.get(position).sequence > sequence {
+			n++
+		}
+	}
+	return n
+}

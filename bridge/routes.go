@@ -1,0 +1,174 @@
+package bridge
+
+import (
+	"cmp"
+	"errors"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/adaptor"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/schemas"
+)
+
+// routes lays out everything that is spoken over HTTP.
+func (b *Bridge) routes() *fiber.App {
+	app := fiber.New(fiber.Config{
+		AppName: "latido", DisableStartupMessage: true, ReduceMemoryUsage: true, ReadBufferSize: 16 << 10,
+		BodyLimit: b.limits.Frame, ReadTimeout: 10 * time.Second, ErrorHandler: b.fault,
+	})
+	app.Server().KeepHijackedConns = true
+	app.Get("/ws", b.upgrade(nativeDialect))
+	app.Get("/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
+	app.Get("/readyz", b.readiness)
+	app.Get("/metrics", adaptor.HTTPHandler(promhttp.HandlerFor(b.metrics.registry, promhttp.HandlerOpts{})))
+	if b.config.Dev {
+		app.Post("/dev/token", b.devToken)
+	}
+	b.api(app.Group("/api", b.crossOrigin, b.authenticate))
+	b.pages(app)
+	return app
+}
+
+// readiness is red while sessions would be ill served here.
+func (b *Bridge) readiness(c *fiber.Ctx) error {
+	switch {
+	case !b.ready.Load():
+		return c.Status(fiber.StatusServiceUnavailable).SendString("not taking sessions\n")
+	case b.hub.degraded.Load():
+		return c.Status(fiber.StatusServiceUnavailable).SendString("the bus is away\n")
+	}
+	return c.SendString("ready\n")
+}
+
+// fault answers an error in the shape of all refusals.
+func (b *Bridge) fault(c *fiber.Ctx, err error) error {
+	var http *fiber.Error
+	if errors.As(err, &http) {
+		return c.Status(http.Code).JSON(fiber.Map{"reason": "http", "message": http.Message, "retry": http.Code >= 500})
+	}
+	refusal := schemas.RefusalOf(err)
+	if refusal.Code == schemas.Internal {
+		b.log.Error("request", "path", c.Path(), "error", err)
+	}
+	b.metrics.refuse(refusal.Code)
+	body := fiber.Map{"code": refusal.Code, "reason": refusal.Code.Reason(), "retry": refusal.Code.Retry()}
+	if refusal.Message != "" {
+		body["message"] = refusal.Message
+	}
+	return c.Status(refusal.Code.Status()).JSON(body)
+}
+
+// devToken hands out a token to anyone, in dev mode.
+func (b *Bridge) devToken(c *fiber.Ctx) error {
+	var ask struct{ User, Name, Role string }
+	if err := c.BodyParser(&ask); err != nil || ask.User == "" || len(ask.User) > maxUser {
+		return schemas.Refuse(schemas.InvalidData, `a body such as {"user":"ana"} is needed`)
+	}
+	token, err := b.verifier.sign(ask.User, ask.Name, ask.Role, time.Now())
+	if err != nil {
+		return err
+	}
+	return c.JSON(fiber.Map{"token": token})
+}
+
+// crossOrigin lets pages of the allowed origins use the API.
+func (b *Bridge) crossOrigin(c *fiber.Ctx) error {
+	origin := c.Get(fiber.HeaderOrigin)
+	if origin == "" {
+		return c.Next()
+	}
+	c.Vary(fiber.HeaderOrigin)
+	if len(b.config.Origins) > 0 && b.config.Origins[0] != "*" && !slices.Contains(b.config.Origins, origin) {
+		return schemas.Refuse(schemas.OriginRefused, "pages of this origin are not allowed")
+	}
+	c.Set(fiber.HeaderAccessControlAllowOrigin, origin)
+	if c.Method() != fiber.MethodOptions {
+		return c.Next()
+	}
+	c.Set(fiber.HeaderAccessControlAllowHeaders, "authorization, content-type")
+	c.Set(fiber.HeaderAccessControlAllowMethods, "GET, POST")
+	return c.SendStatus(fiber.StatusNoContent)
+}
+
+const localIdentity = "identity"
+
+// authenticate reads the bearer's token.
+func (b *Bridge) authenticate(c *fiber.Ctx) error {
+	const scheme = "Bearer "
+	header := c.Get(fiber.HeaderAuthorization)
+	if len(header) <= len(scheme) || header[:len(scheme)] != scheme {
+		return schemas.Refuse(schemas.Unauthenticated, "the header Authorization: Bearer <token> is needed")
+	}
+	id, err := b.verifier.verify(header[len(scheme):])
+	if err != nil {
+		return err
+	}
+	c.Locals(localIdentity, id)
+	return c.Next()
+}
+
+// caller is who makes a request, and the channel it is about. The strings are
+// copied: Fiber uses its own again.
+func caller(c *fiber.Ctx) (sender, string, error) {
+	channel, err := url.PathUnescape(c.Params("channel"))
+	if err != nil {
+		return sender{}, "", schemas.Refuse(schemas.UnknownKind, "a channel is named kind:id, percent-encoded")
+	}
+	id, _ := c.Locals(localIdentity).(identity)
+	return sender{identity: id}, string([]byte(channel)), nil
+}
+
+func (b *Bridge) api(group fiber.Router) {
+	group.Post("/channels/:channel/events", b.postEvent)
+	group.Get("/channels/:channel/events", b.getEvents)
+	group.Get("/channels/:channel/presence", b.getPresence)
+	group.Post("/channels/:channel/commands/:command", b.postCommand)
+}
+
+func (b *Bridge) getPresence(c *fiber.Ctx) error {
+	by, channel, err := caller(c)
+	if err != nil {
+		return err
+	}
+	name, kind, err := b.resolve(channel)
+	if err != nil {
+		return err
+	}
+	ctx := c.UserContext()
+	if err := b.mayRead(ctx, by.identity, name, kind); err != nil {
+		return err
+	}
+	ch, err := b.hub.acquire(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer b.hub.release(ch)
+	if err := ch.muster(ctx); err != nil {
+		return err
+	}
+	members := ch.members()
+	return c.JSON(struct {
+		Count   int           `json:"count"`
+		Members []wire.Member `json:"members"`
+	}{len(members), members})
+}
+
+// Bounds of one answer of history.
+const (
+	historyDefault = 50
+	historyMost    = 1000
+)
+
+func historyLimit(c *fiber.Ctx) (int, error) {
+	limit, err := strconv.Atoi(cmp.Or(c.Query("limit"), strconv.Itoa(historyDefault)))
+	if err != nil || limit < 1 || limit > historyMost {
+		return 0, schemas.Refuse(schemas.InvalidData, "limit: a number from 1 to %d", historyMost)
+	}
+	return limit, nil
+}

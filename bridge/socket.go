@@ -1,0 +1,125 @@
+package bridge
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// readSize is what one read takes from a socket. The buffers are shared: a
+// session holds one only while its bytes are being handled.
+const readSize = 4 << 10
+
+var readBuffers = sync.Pool{New: func() any { return new([readSize]byte) }}
+
+// socket is a connection after its handshake. A TCP socket is waited for without
+// a buffer and written without blocking; any other kind, such as TLS in process,
+// takes the plain way.
+type socket struct {
+	conn net.Conn
+	raw  syscall.RawConn // nil for the plain way
+}
+
+func newSocket(conn net.Conn) *socket {
+	s := &socket{conn: conn}
+	if tcp, ok := conn.(*net.TCPConn); ok && rawSockets {
+		if raw, err := tcp.SyscallConn(); err == nil {
+			s.raw = raw
+		}
+	}
+	return s
+}
+
+// read waits for bytes and hands them to handle, which must not keep them.
+func (s *socket) read(handle func([]byte) error) error {
+	var buffer *[readSize]byte
+	var n int
+	var err error
+	if s.raw == nil {
+		buffer = readBuffers.Get().(*[readSize]byte)
+		n, err = s.conn.Read(buffer[:])
+	} else {
+		waitErr := s.raw.Read(func(fd uintptr) bool {
+			buffer = readBuffers.Get().(*[readSize]byte)
+			n, err = readNow(fd, buffer[:])
+			if wouldBlock(err) {
+				readBuffers.Put(buffer)
+				buffer = nil
+				return false
+			}
+			return true
+		})
+		if waitErr != nil {
+			return waitErr
+		}
+		if n == 0 && err == nil {
+			err = io.EOF
+		}
+	}
+	defer readBuffers.Put(buffer)
+	if n > 0 {
+		if err := handle(buffer[:n]); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// tryWrite writes what the socket takes at once.
+func (s *socket) tryWrite(data []byte) (int, error) {
+	if s.raw == nil {
+		return 0, nil
+	}
+	var n int
+	var err error
+	waitErr := s.raw.Write(func(fd uintptr) bool {
+		n, err = writeNow(fd, data)
+		return true
+	})
+	if waitErr != nil {
+		return 0, waitErr
+	}
+	if wouldBlock(err) {
+		return max(n, 0), nil
+	}
+	return max(n, 0), err
+}
+
+// writeAll waits until the socket has taken all; progress is told of each part
+// it took.
+func (s *socket) writeAll(data []byte, progress func()) error {
+	if s.raw == nil {
+		_, err := s.conn.Write(data)
+		progress()
+		return err
+	}
+	var err error
+	waitErr := s.raw.Write(func(fd uintptr) bool {
+		for len(data) > 0 {
+			var n int
+			n, err = writeNow(fd, data)
+			if wouldBlock(err) {
+				err = nil
+				return false
+			}
+			if err != nil {
+				return true
+			}
+			data = data[n:]
+			progress()
+		}
+		return true
+	})
+	return errors.Join(waitErr, err)
+}
+
+// farewell is how long the peer has to answer a close frame.
+const farewell = 2 * time.Second
+
+// finish lets the peer read what was sent, and ends the wait for its answer.
+func (s *socket) finish() {
+	_ = s.conn.SetReadDeadline(time.Now().Add(farewell)) // it fails on a closed connection, which is as good
+}

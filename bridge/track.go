@@ -1,0 +1,277 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/topology"
+)
+
+// refreshPresence is how long an entry stands before it is written again, far
+// from the age at which the bucket drops it.
+const refreshPresence = topology.PresenceAge / 3
+
+// track is one entry of presence that this node holds for a session.
+type track struct {
+	name    subjects.Channel
+	key     string
+	channel *channel // its roster says when the entry is lost
+
+	// Guarded by channel.mu.
+	member   wire.Member
+	revision uint64 // of the bucket, 0 until it was written
+	written  time.Time
+}
+
+// track makes the session present on a channel, or changes what it says there.
+func (s *session) track(ctx context.Context, r wire.Track) error {
+	name, kind, err := s.bridge.resolve(r.Channel)
+	if err != nil {
+		return err
+	}
+	if len(r.Meta) > s.bridge.limits.Meta {
+		return schemas.Refuse(schemas.MetaTooLarge, "meta has at most %d bytes", s.bridge.limits.Meta)
+	}
+	id := s.who()
+	if err := id.mayAppear(name, kind); err != nil {
+		return err
+	}
+	if err := s.bridge.mayRead(ctx, id, name, kind); err != nil {
+		return err
+	}
+	t, err := s.entry(ctx, name)
+	if err != nil {
+		return err
+	}
+	t.channel.mu.Lock()
+	t.member.Name, t.member.Meta = id.Name, r.Meta
+	t.channel.mu.Unlock()
+	if err := s.bridge.appear(ctx, t); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	gone := s.closed
+	s.mu.Unlock()
+	if gone {
+		s.bridge.depart(t, false)
+		return nil
+	}
+	s.tell(wire.OK{Ref: r.Ref})
+	return nil
+}
+
+// entry finds or begins the session's entry on a channel. A member that is there
+// already, in its grace or through another node, is continued.
+func (s *session) entry(ctx context.Context, name subjects.Channel) (*track, error) {
+	s.mu.Lock()
+	t, here := s.tracks[name.String()]
+	full := len(s.tracks) >= s.bridge.limits.Channels
+	s.mu.Unlock()
+	if here {
+		return t, nil
+	}
+	if full {
+		return nil, schemas.Refuse(schemas.TooManyChannels, "at most %d channels per session", s.bridge.limits.Channels)
+	}
+	ch, err := s.bridge.hub.acquire(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := ch.muster(ctx); err != nil {
+		s.bridge.hub.release(ch)
+		return nil, err
+	}
+	t = &track{
+		name: name, key: name.Presence(s.user, s.ref), channel: ch,
+		member: wire.Member{User: s.user, Ref: s.ref, Since: now()},
+	}
+	ch.mu.Lock()
+	if seat, known := ch.roster.records[t.key]; known && !seat.gone {
+		t.member.Since = seat.Since
+	}
+	ch.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		s.bridge.hub.release(ch)
+		return nil, errClosed
+	}
+	if s.tracks == nil {
+		s.tracks = make(map[string]*track)
+	}
+	s.tracks[name.String()] = t
+	return t, nil
+}
+
+// untrack ends the session's presence on a channel.
+func (s *session) untrack(ctx context.Context, r wire.Untrack) error {
+	if err := s.vanish(ctx, r.Channel); err != nil {
+		return err
+	}
+	s.tell(wire.OK{Ref: r.Ref})
+	return nil
+}
+
+// vanish removes the session's entry from a channel, if there is one.
+func (s *session) vanish(ctx context.Context, channel string) error {
+	s.mu.Lock()
+	t := s.tracks[channel]
+	delete(s.tracks, channel)
+	s.mu.Unlock()
+	if t == nil {
+		return nil
+	}
+	defer s.bridge.hub.release(t.channel)
+	_, err := s.bridge.asker.askAndWait(ctx, departure(t), answerWait)
+	if err != nil {
+		return fmt.Errorf("untrack: %w", err)
+	}
+	return nil
+}
+
+// appear writes an entry to the bucket.
+func (b *Bridge) appear(ctx context.Context, t *track) error {
+	msg, err := entryMessage(t, b.node)
+	if err != nil {
+		return err
+	}
+	reply, err := b.asker.askAndWait(ctx, msg, answerWait)
+	if err != nil {
+		return fmt.Errorf("track: %w", err)
+	}
+	var ack jetstream.PubAck
+	if err := json.Unmarshal(reply.Data, &ack); err != nil || ack.Sequence == 0 {
+		return fmt.Errorf("track: %w", errors.Join(err, fmt.Errorf("answered %s", reply.Data)))
+	}
+	t.channel.mu.Lock()
+	t.revision, t.written = ack.Sequence, time.Now()
+	t.channel.mu.Unlock()
+	return nil
+}
+
+// depart is what becomes of an entry when its session's connection is gone: it is
+// removed after a clean goodbye; otherwise it stays for its grace, held by no
+// node, and the marker of its expiry is the leave. An entry that was written
+// again meanwhile, through another node, is left alone.
+func (b *Bridge) depart(t *track, clean bool) {
+	defer b.hub.release(t.channel)
+	t.channel.mu.Lock()
+	revision := t.revision
+	t.channel.mu.Unlock()
+	if revision == 0 {
+		return // never written
+	}
+	msg := departure(t)
+	if !clean {
+		var err error
+		if msg, err = entryMessage(t, ""); err != nil {
+			b.log.Error("grace", "key", t.key, "error", err)
+			return
+		}
+		msg.Header.Set(headerTTL, strconv.Itoa(int(b.limits.Grace.Seconds())))
+	}
+	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(revision, 10))
+	b.asker.ask(msg, answerWait, func(_ *nats.Msg, err error) {
+		if err != nil && !errors.Is(err, errAskerClosed) {
+			b.log.Warn("grace", "key", t.key, "error", err)
+		}
+	})
+}
+
+const headerTTL = "Nats-TTL"
+
+func entryMessage(t *track, node string) (*nats.Msg, error) {
+	t.channel.mu.Lock()
+	value, err := json.Marshal(record{Member: t.member, Node: node})
+	t.channel.mu.Unlock()
+	if err != nil {
+		return nil, fmt.Errorf("entry: %w", err)
+	}
+	msg := nats.NewMsg(presenceKeys + t.key)
+	msg.Data = value
+	return msg, nil
+}
+
+// departure removes a key and leaves a marker that itself goes after a while.
+func departure(t *track) *nats.Msg {
+	msg := nats.NewMsg(presenceKeys + t.key)
+	msg.Header.Set("KV-Operation", "PURGE")
+	msg.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
+	msg.Header.Set(headerTTL, strconv.Itoa(int(topology.MarkerTTL.Seconds())))
+	return msg
+}
+
+// presenceChanged keeps the entries of this node's sessions true: one that was
+// removed although its session is there is written again; one that another node
+// has taken over is let go. What is older than our own writing is no news.
+func (b *Bridge) presenceChanged(name subjects.Channel, key string, sequence uint64, now *record) {
+	_, _, ref, err := subjects.ParsePresence(key)
+	if err != nil {
+		return
+	}
+	s := b.registry.find(ref)
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	t := s.tracks[name.String()]
+	s.mu.Unlock()
+	if t == nil || !t.olderThan(sequence) {
+		return
+	}
+	switch {
+	case now == nil:
+		b.hub.start(func(ctx context.Context) {
+			if err := b.appear(ctx, t); err != nil && ctx.Err() == nil {
+				b.log.Error("restore presence", "key", key, "error", err)
+			}
+		})
+	case now.Node != b.node:
+		s.mu.Lock()
+		mine := s.tracks[name.String()] == t
+		if mine {
+			delete(s.tracks, name.String())
+		}
+		s.mu.Unlock()
+		if mine {
+			b.hub.release(t.channel)
+		}
+	}
+}
+
+// olderThan says whether a change of the bucket came after the entry was written.
+func (t *track) olderThan(sequence uint64) bool {
+	t.channel.mu.Lock()
+	defer t.channel.mu.Unlock()
+	return t.revision != 0 && t.revision < sequence
+}
+
+// refreshTracks writes again the entries that have stood for long.
+func (s *session) refreshTracks(ctx context.Context, now time.Time) {
+	s.mu.Lock()
+	tracks := slices.Collect(maps.Values(s.tracks))
+	s.mu.Unlock()
+	for _, t := range tracks {
+		t.channel.mu.Lock()
+		due := !t.written.IsZero() && now.Sub(t.written) > refreshPresence
+		t.channel.mu.Unlock()
+		if !due {
+			continue
+		}
+		if err := s.bridge.appear(ctx, t); err != nil && ctx.Err() == nil {
+			s.bridge.log.Warn("refresh presence", "key", t.key, "error", err)
+		}
+	}
+}

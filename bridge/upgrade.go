@@ -1,0 +1,55 @@
+package bridge
+
+import (
+	"net"
+
+	fiberws "github.com/gofiber/contrib/websocket"
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/latido/latido/bridge/native"
+)
+
+// upgrade does the WebSocket handshake and takes the connection out of Fiber:
+// the handler returns at once, and what Fiber and the handshake had allocated is
+// free again while the session lives. This is the only file that knows
+// contrib/websocket.
+func (b *Bridge) upgrade(d dialect) fiber.Handler {
+	handshake := fiberws.New(func(c *fiberws.Conn) {
+		b.accept(unwrap(c.NetConn()), d)
+	}, fiberws.Config{
+		Subprotocols: []string{native.Subprotocol}, Origins: b.config.Origins,
+		ReadBufferSize: 1 << 10, WriteBufferSize: 1 << 10,
+	})
+	return func(c *fiber.Ctx) error {
+		if !fiberws.IsWebSocketUpgrade(c) {
+			return fiber.NewError(fiber.StatusUpgradeRequired, "this address speaks WebSocket")
+		}
+		return handshake(c)
+	}
+}
+
+// unwrap finds the connection within fasthttp's, which it keeps open for us
+// because the server has KeepHijackedConns.
+func unwrap(conn net.Conn) net.Conn {
+	if hijacked, ok := conn.(interface{ UnsafeConn() net.Conn }); ok {
+		return hijacked.UnsafeConn()
+	}
+	return conn
+}
+
+// accept begins a session on a connection. While the node drains it is still
+// accepted: a close with a code brings a client back sooner than a refused
+// connect.
+func (b *Bridge) accept(conn net.Conn, d dialect) {
+	f := b.hub.flushers[b.next.Add(1)%uint64(len(b.hub.flushers))]
+	s := newSession(b, newSocket(conn), d, f)
+	b.registry.open(s)
+	b.sessions.Add(1)
+	go func() {
+		defer b.sessions.Done()
+		s.serve()
+	}()
+	if b.draining.Load() {
+		s.end(errDraining)
+	}
+}

@@ -1,0 +1,108 @@
+package wire
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Notice is what the bridge tells a client.
+type Notice interface{ notice() }
+
+// Member is one session of a user on a channel. Its JSON is also the value of
+// the bucket "presence".
+type Member struct {
+	User   string          `json:"user"`
+	Ref    string          `json:"ref"` // public reference of the session, stable across reconnects
+	Name   string          `json:"name,omitempty"`
+	Meta   json.RawMessage `json:"meta,omitempty"`
+	Device string          `json:"device,omitempty"`
+	Since  time.Time       `json:"since"`
+}
+
+// Limits are told to the client so that it can stay within them.
+type Limits struct {
+	Frame     int `json:"frame"`     // bytes of one frame
+	Channels  int `json:"channels"`  // subscriptions of one session
+	Publishes int `json:"publishes"` // publishes and calls per second
+}
+
+type (
+	// Welcome answers Hello.
+	Welcome struct {
+		Session, Ref     string // the secret to resume with, the public reference
+		User, Name, Role string
+		Node             string
+		Ping             time.Duration // silence after which the server pings
+		Limits           Limits
+	}
+	// OK answers a request.
+	OK struct {
+		Ref       string
+		Position  *Position       // of a durable channel at the time of the subscription
+		Replaying *uint64         // events that follow at once because they were missed
+		Sequence  uint64          // of a stored event, or 0
+		Data      json.RawMessage // what a called command returned
+	}
+	// Error refuses a request, or, without Ref, speaks about the session.
+	Error struct {
+		Ref     string
+		Code    int // of schemas/errors.json
+		Reason  string
+		Retry   bool
+		Message string
+	}
+	// Event is something that happened on a channel. Live events have no Sequence.
+	Event struct {
+		Channel, Event string
+		Sequence       uint64
+		From, Key      string
+		At             time.Time
+		Data           json.RawMessage
+	}
+	// State is who is on a channel; it comes before any Diff.
+	State struct {
+		Channel string
+		Members []Member
+		Count   int
+	}
+	// Diff is what changed since the last State or Diff.
+	Diff struct {
+		Channel                string
+		Joins, Updates, Leaves []Member
+		Count                  int
+	}
+	// Gap says that the facts From..To of a channel cannot be given any more;
+	// what follows goes on after Position.
+	Gap struct {
+		Channel  string
+		From, To uint64
+		Position Position
+	}
+	// Degraded says that the bus is away: the session stays, nothing arrives.
+	Degraded struct{}
+	// Restored says that the bus is back and every subscription whole again.
+	Restored struct{}
+	// Drain says that this node stops and when to come back.
+	Drain struct{ ReturnIn time.Duration }
+	// Unsubscribed says that the server ended a subscription.
+	Unsubscribed struct {
+		Channel string
+		Code    int
+		Reason  string
+	}
+	// Ping asks for a Pong.
+	Ping struct{}
+)
+
+func (Welcome) notice()      {}
+func (OK) notice()           {}
+func (Error) notice()        {}
+func (Event) notice()        {}
+func (State) notice()        {}
+func (Diff) notice()         {}
+func (Gap) notice()          {}
+func (Degraded) notice()     {}
+func (Restored) notice()     {}
+func (Drain) notice()        {}
+func (Unsubscribed) notice() {}
+func (Ping) notice()         {}

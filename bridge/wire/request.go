@@ -1,0 +1,70 @@
+package wire
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Request is what a client asks. Each but Hello and Pong is answered exactly
+// once, by an [OK] or an [Error] that carries its Ref.
+type Request interface{ request() }
+
+// Position is where a reader stands in a channel: the stream's identity, so that
+// a re-created stream is never taken for continuity, and a sequence in it.
+type Position struct {
+	Epoch    string `json:"epoch"`
+	Sequence uint64 `json:"seq"`
+}
+
+type (
+	// Hello opens a session.
+	Hello struct {
+		Token  string // JWT
+		Client string // name and version of the client, for the logs
+		Resume string // the secret of an earlier session to continue, or ""
+	}
+	// Subscribe asks for a channel's events: those after Since, or else the last
+	// Count, or else those of the last Age, or else new ones only.
+	Subscribe struct {
+		Ref, Channel string
+		Since        *Position
+		Count        int
+		Age          time.Duration
+		Presence     bool // also who is there, and each change
+	}
+	// Unsubscribe ends a subscription and the presence that goes with it.
+	Unsubscribe struct{ Ref, Channel string }
+	// Publish sends an event to a channel.
+	Publish struct {
+		Ref, Channel, Event string
+		Key                 string // idempotency key, or ""
+		Data                json.RawMessage
+	}
+	// Call commands the channel's owner.
+	Call struct {
+		Ref, Channel, Command string
+		Key                   string // idempotency key, or ""
+		Data                  json.RawMessage
+	}
+	// Track makes the session present on a channel, with any JSON to say about it.
+	Track struct {
+		Ref, Channel string
+		Meta         json.RawMessage
+	}
+	// Untrack ends the session's presence on a channel.
+	Untrack struct{ Ref, Channel string }
+	// Token replaces the session's token in place.
+	Token struct{ Ref, Token string }
+	// Pong answers a Ping.
+	Pong struct{}
+)
+
+func (Hello) request()       {}
+func (Subscribe) request()   {}
+func (Unsubscribe) request() {}
+func (Publish) request()     {}
+func (Call) request()        {}
+func (Track) request()       {}
+func (Untrack) request()     {}
+func (Token) request()       {}
+func (Pong) request()        {}
