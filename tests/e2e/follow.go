@@ -36,6 +36,7 @@ type follow struct {
 	on       *connection     // where the subscription stands
 	target   uint64          // where the replay on that connection ends
 	goal     uint64          // somebody waits for this sequence
+	wanted   string          // somebody waits for an event of this name
 	log      []Reception
 	gaps     []bridge.Gap
 	roster   roster
@@ -55,23 +56,22 @@ func (f *follow) receive(connection int, event *bridge.Event) {
 // whole says that the replay on the connection has come to its end.
 func (f *follow) whole() bool { return f.on != nil && f.position.Seq >= f.target }
 
-func (f *follow) awaited(seq uint64) bool { return seq == f.target || seq >= f.goal && f.goal > 0 }
+// awaited says whether somebody may be waiting for the event that was received.
+func (f *follow) awaited(event *bridge.Event) bool {
+	return event.Seq == f.target || event.Seq >= f.goal && f.goal > 0 || event.Event == f.wanted
+}
 
 // answered takes the ok of a subscription, before any event that follows it.
-func (f *follow) answered(connection *connection, ok *bridge.OK) error {
+func (f *follow) answered(connection *connection, ok *bridge.OK) {
 	f.on = connection
 	if ok.Position == nil {
-		return nil // a live channel
+		return // a live channel
 	}
 	f.target = ok.Position.Seq
-	if f.known && f.position.Epoch == ok.Position.Epoch && f.position.Seq > f.target {
-		return fmt.Errorf("%s: the bridge stands at %d, %d was received before", f.channel, f.target, f.position.Seq)
-	}
 	f.position.Epoch = ok.Position.Epoch
 	if !f.known && (f.start == FromNow || f.target == 0) {
 		f.known, f.position.Seq, f.after = true, f.target, f.target
 	}
-	return nil
 }
 
 func (f *follow) request(id uint64) bridge.Subscribe {
@@ -99,7 +99,9 @@ func (c *Client) Follow(ctx context.Context, channel string, start Start, presen
 			f = &follow{channel: channel, start: start, presence: presence}
 			c.follows[channel] = f
 		}
-		connection = c.now
+		if f.on != c.now {
+			connection = c.now
+		}
 		return true
 	})
 	if err != nil {
@@ -160,13 +162,7 @@ func (c *Client) subscribe(ctx context.Context, connection *connection, f *follo
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			return f.request(id)
-		}, func(ok *bridge.OK) {
-			c.locked(func() {
-				if err := f.answered(connection, ok); err != nil {
-					c.faultLocked(err)
-				}
-			})
-		})
+		}, func(ok *bridge.OK) { c.locked(func() { f.answered(connection, ok) }) })
 		refused, is := errors.AsType[schemas.Refusal](err)
 		if !is || !refused.Code.Retry() {
 			return err
@@ -187,6 +183,23 @@ func (c *Client) Reach(ctx context.Context, channel string, seq uint64) error {
 		return fmt.Errorf("reach %d of %s: %w", seq, channel, err)
 	}
 	return nil
+}
+
+// Event blocks until an event of this name has come on the channel.
+func (c *Client) Event(ctx context.Context, channel, name string) (event *bridge.Event, err error) {
+	err = c.await(ctx, func() bool {
+		f := c.follows[channel]
+		f.wanted = name
+		at := slices.IndexFunc(f.log, func(r Reception) bool { return r.Event.Event == name })
+		if at >= 0 {
+			event = f.log[at].Event
+		}
+		return at >= 0
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s on %s: %w", name, channel, err)
+	}
+	return event, nil
 }
 
 // Logs are what the client received, channel by channel.

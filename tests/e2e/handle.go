@@ -67,7 +67,7 @@ func (c *Client) receive(connection *connection, event *bridge.Event) {
 	if event.From == c.cfg.Who.User && c.pending[event.Key] {
 		c.stored[event.Key] = event.Seq
 	}
-	if f != nil && f.awaited(event.Seq) {
+	if f != nil && f.awaited(event) {
 		close(c.changed)
 		c.changed = make(chan struct{})
 	}

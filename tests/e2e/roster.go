@@ -59,3 +59,16 @@ func (r *roster) leave(user, ref string) {
 	r.leaves[user]++
 	delete(r.members, ref)
 }
+
+// rosterOf is who is on a channel, as the client was told until now.
+func (c *Client) rosterOf(channel string) roster {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := c.follows[channel]
+	if f == nil {
+		return roster{}
+	}
+	copied := f.roster
+	copied.members, copied.joins, copied.leaves = maps.Clone(copied.members), maps.Clone(copied.joins), maps.Clone(copied.leaves)
+	return copied
+}

@@ -1,0 +1,104 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/subjects"
+)
+
+// cutsEach is how often a client is cut on average during a replay, beside the
+// one time when all are cut at once.
+const cutsEach = 2
+
+// cutAtRandom cuts clients one by one, evenly over the duration, and all of them
+// together once, half way through. It ends with ctx.
+func (w *world) cutAtRandom(ctx context.Context, over time.Duration) {
+	ticker := time.NewTicker(max(over/time.Duration(cutsEach*len(w.all())), time.Millisecond))
+	defer ticker.Stop()
+	half := time.NewTimer(over / 2)
+	defer half.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-half.C:
+			for _, client := range w.all() {
+				client.Cut(w.draw(2) == 0)
+			}
+		case <-ticker.C:
+			clients := w.all()
+			clients[w.draw(len(clients))].Cut(w.draw(2) == 0)
+		}
+	}
+}
+
+// killLeaders kills the leaders of the streams in turn, each when its share of
+// the work has been given out, and waits until the cluster is whole again before
+// the next. It must run on the test's goroutine.
+func (w *world) killLeaders(kills int, given *atomic.Int64, all int, into *counts) {
+	streams := []string{subjects.StreamRoom, subjects.StreamOps, subjects.StreamTracking}
+	for n := range kills {
+		due := int64(all * (n + 1) / (kills + 1))
+		if !w.until(func() bool { return given.Load() >= due }) {
+			return
+		}
+		stream, leader := streams[n%len(streams)], -1
+		if !w.until(func() bool { leader = w.bus.Leader(stream); return leader >= 0 }) {
+			return
+		}
+		w.bus.Kill(leader)
+		into.kills++
+		w.t.Logf("killed server %d, leader of %s, after %d of %d lines", leader, stream, given.Load(), all)
+		elected := w.until(func() bool { return w.bus.Leader(stream) >= 0 })
+		w.bus.Restart(w.t, leader)
+		if !elected || !w.until(w.clusterWhole) {
+			return
+		}
+	}
+}
+
+// clusterWhole says whether every stream has a leader and all its replicas are current.
+func (w *world) clusterWhole() bool {
+	ctx, cancel := context.WithTimeout(w.ctx, 2*time.Second)
+	defer cancel()
+	js, err := jetstream.New(w.nc)
+	if err != nil {
+		return false
+	}
+	for _, name := range []string{subjects.StreamRoom, subjects.StreamOps, subjects.StreamTracking, "KV_" + subjects.BucketPresence, "KV_" + subjects.BucketMembers} {
+		stream, err := js.Stream(ctx, name)
+		if err != nil {
+			return false
+		}
+		cluster := stream.CachedInfo().Cluster
+		if cluster == nil || cluster.Leader == "" {
+			return false
+		}
+		for _, replica := range cluster.Replicas {
+			if !replica.Current {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// until asks again and again until met, or the world ends.
+func (w *world) until(met func() bool) bool {
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for !met() {
+		select {
+		case <-ticker.C:
+		case <-w.ctx.Done():
+			w.t.Error(fmt.Errorf("waiting: %w", context.Cause(w.ctx)))
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,53 @@
+package e2e
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/latido/latido/deploy/stack"
+	"github.com/latido/latido/subjects/topology/bustest"
+)
+
+// TestCluster replays both at once on three servers, with three bridges and
+// services split over processes, two of each, while the leaders of the streams
+// are killed in turn.
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	chosen := chosen()
+	over := 2 * chosen.duration
+	transcripts, traces := transcriptsOf(t, chosen.size/2), tracesOf(t)
+	began, into := time.Now(), counts{scenario: "cluster"}
+	w := newWorld(t, over+slack)
+	w.bus = bustest.StartCluster(t)
+	for _, cfg := range []stack.Config{
+		{Node: "s1", Parts: []string{"chat", "presence"}},
+		{Node: "s2", Parts: []string{"ops", "tracking"}},
+		{Node: "s3", Parts: []string{"chat", "ops", "presence", "tracking"}},
+		{Node: "b1", Parts: []string{"bridge"}},
+		{Node: "b2", Parts: []string{"bridge"}},
+		{Node: "b3", Parts: []string{"bridge"}},
+	} {
+		w.start(cfg)
+	}
+	var given atomic.Int64
+	all := 0
+	crowds := openRooms(w, transcripts)
+	for _, c := range crowds {
+		all += len(c.lines)
+	}
+	cabs := newFleet(w, traces, chosen.size/2, over)
+	var playing sync.WaitGroup
+	playing.Go(func() {
+		w.underCuts(over, func() {
+			var both sync.WaitGroup
+			both.Go(func() { playAll(crowds, over, &given) })
+			both.Go(cabs.play)
+			both.Wait()
+		})
+	})
+	w.killLeaders(chosen.kills, &given, all, &into)
+	playing.Wait()
+	w.finish(&into, began, crowds, cabs)
+}

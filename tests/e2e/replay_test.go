@@ -1,0 +1,115 @@
+package e2e
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/latido/latido/deploy/stack"
+)
+
+// slack is how long a replay may take beyond its own duration.
+const slack = 2 * time.Minute
+
+// TestChat replays the transcripts through two bridges on an embedded bus.
+func TestChat(t *testing.T) {
+	t.Parallel()
+	chosen := chosen()
+	transcripts := transcriptsOf(t, chosen.size)
+	began, into := time.Now(), counts{scenario: "chat"}
+	w := newWorld(t, chosen.duration+slack)
+	w.start(stack.Config{Node: "b1"})
+	w.start(stack.Config{Node: "b2", Parts: []string{"bridge"}})
+	var given atomic.Int64
+	crowds := openRooms(w, transcripts)
+	w.underCuts(chosen.duration, func() { playAll(crowds, chosen.duration, &given) })
+	w.finish(&into, began, crowds, nil)
+}
+
+// TestCabs replays the traces through two bridges on an embedded bus.
+func TestCabs(t *testing.T) {
+	t.Parallel()
+	chosen := chosen()
+	traces := tracesOf(t)
+	began, into := time.Now(), counts{scenario: "cabs"}
+	w := newWorld(t, chosen.duration+slack)
+	w.start(stack.Config{Node: "b1"})
+	w.start(stack.Config{Node: "b2", Parts: []string{"bridge"}})
+	cabs := newFleet(w, traces, chosen.size, chosen.duration)
+	w.underCuts(chosen.duration, cabs.play)
+	w.finish(&into, began, nil, cabs)
+}
+
+// underCuts does the work while clients are cut at random.
+func (w *world) underCuts(over time.Duration, work func()) {
+	ctx, cancel := context.WithCancel(w.ctx)
+	var cutting sync.WaitGroup
+	cutting.Go(func() { w.cutAtRandom(ctx, over) })
+	work()
+	cancel()
+	cutting.Wait()
+}
+
+// finish brings everyone back, judges everything and reports the counts.
+func (w *world) finish(into *counts, began time.Time, crowds []*crowd, cabs *fleet) {
+	w.t.Helper()
+	for _, c := range crowds {
+		c.reassemble()
+	}
+	truth := w.settle(into)
+	for _, c := range crowds {
+		c.judge(truth, into)
+		c.judgePresence(into)
+	}
+	if cabs != nil {
+		cabs.judge(truth, into)
+	}
+	into.took = time.Since(began)
+	report(*into)
+}
+
+func openRooms(w *world, transcripts map[string][]Line) []*crowd {
+	var crowds []*crowd
+	for _, name := range slices.Sorted(maps.Keys(transcripts)) {
+		crowds = append(crowds, newCrowd(w, name, transcripts[name]))
+	}
+	return crowds
+}
+
+// playAll plays the rooms beside one another.
+func playAll(crowds []*crowd, over time.Duration, given *atomic.Int64) {
+	var playing sync.WaitGroup
+	for _, c := range crowds {
+		playing.Go(func() {
+			var working sync.WaitGroup
+			c.arrive(&working)
+			c.play(over, &working, given)
+		})
+	}
+	playing.Wait()
+}
+
+func transcriptsOf(t *testing.T, size float64) map[string][]Line {
+	t.Helper()
+	transcripts, err := Transcripts(recordings(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, lines := range transcripts {
+		transcripts[name] = lines[:max(1, int(size*float64(len(lines))))]
+	}
+	return transcripts
+}
+
+func tracesOf(t *testing.T) map[string][]Fix {
+	t.Helper()
+	traces, err := Traces(recordings(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return traces
+}
