@@ -1,0 +1,141 @@
+package stack
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// secretBytes is the least a shared secret may have: a key shorter than the hash
+// of HS256 can be guessed from one token.
+const secretBytes = 32
+
+// exposed returns an address of the stack that is not loopback, or "".
+func (c Config) exposed() string {
+	addresses := []string{c.HTTP}
+	if c.Embeds() {
+		addresses = append(addresses, c.NATSListen)
+	}
+	for _, server := range c.natsURLs() {
+		addresses = append(addresses, server.Host)
+	}
+	for _, address := range addresses {
+		if !loopback(address) {
+			return address
+		}
+	}
+	return ""
+}
+
+func (c Config) checkAddresses() error {
+	if c.Runs("bridge") {
+		if reason := badAddress(c.HTTP); reason != "" {
+			return &SettingError{"http", reason}
+		}
+	}
+	if !c.Embeds() {
+		return nil
+	}
+	if reason := badAddress(c.NATSListen); reason != "" {
+		return &SettingError{"nats-listen", reason}
+	}
+	if !loopback(c.NATSListen) && (c.NATSUser == "" || c.NATSPassword == "") {
+		return &SettingError{"nats-listen", fmt.Sprintf("%s can be reached from other machines, and whoever reaches NATS can forge any event: give --nats-user and --nats-password, or stay on 127.0.0.1", c.NATSListen)}
+	}
+	return nil
+}
+
+func (c Config) checkTokens() error {
+	if !c.Runs("bridge") {
+		return nil
+	}
+	if len(c.Secret) > 0 && len(c.Secret) < secretBytes {
+		return &SettingError{"jwt-secret", fmt.Sprintf("is %d bytes long, %d are the least that cannot be guessed", len(c.Secret), secretBytes)}
+	}
+	if c.JWKSURL != "" {
+		parsed, err := url.Parse(c.JWKSURL)
+		if err != nil || parsed.Host == "" || !slices.Contains([]string{"http", "https"}, parsed.Scheme) {
+			return &SettingError{"jwks-url", fmt.Sprintf("%q is not an http or https URL", c.JWKSURL)}
+		}
+	}
+	if address := c.exposed(); len(c.Secret) == 0 && c.JWKSURL == "" && address != "" {
+		return &SettingError{"jwt-secret", fmt.Sprintf("needed (or --jwks-url), because %s is not a loopback address and tokens for everyone are for this machine only", address)}
+	}
+	return nil
+}
+
+func (c Config) checkBus() error {
+	if c.Replicas < 1 || c.Replicas > 5 {
+		return &SettingError{"replicas", fmt.Sprintf("%d is not between 1 and 5", c.Replicas)}
+	}
+	if c.Embeds() {
+		if c.Replicas > 1 {
+			return &SettingError{"replicas", "the embedded server is one server; more replicas need a cluster and --nats-url"}
+		}
+		return nil
+	}
+	for _, server := range c.natsURLs() {
+		if server.Host == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, server.Scheme) {
+			return &SettingError{"nats-url", fmt.Sprintf("%q is not a NATS URL, as nats://127.0.0.1:4222 is", server.Redacted())}
+		}
+	}
+	return nil
+}
+
+// natsURLs splits NATSURL; an entry that is no URL comes back without a host.
+func (c Config) natsURLs() []*url.URL {
+	if c.Embeds() {
+		return nil
+	}
+	var servers []*url.URL
+	for entry := range strings.SplitSeq(c.NATSURL, ",") {
+		entry = strings.TrimSpace(entry)
+		if !strings.Contains(entry, "://") {
+			entry = "nats://" + entry
+		}
+		server, err := url.Parse(entry)
+		if err != nil {
+			server = &url.URL{Opaque: entry}
+		}
+		servers = append(servers, server)
+	}
+	return servers
+}
+
+// redactedURL is NATSURL without passwords.
+func (c Config) redactedURL() string {
+	var servers []string
+	for _, server := range c.natsURLs() {
+		servers = append(servers, server.Redacted())
+	}
+	return strings.Join(servers, ",")
+}
+
+func badAddress(address string) string {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Sprintf("%q is not an address of the form host:port", address)
+	}
+	if number, err := strconv.Atoi(port); err != nil || number < 0 || number > 65535 {
+		return fmt.Sprintf("%q is not a port", port)
+	}
+	return ""
+}
+
+// loopback reports whether only this machine can reach an address. A name other
+// than localhost is not believed.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = strings.Trim(address, "[]")
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}

@@ -1,0 +1,148 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// bus is the NATS that the parts talk over, theirs alone or shared.
+type bus struct {
+	url     string // for people, without passwords
+	servers string // for the client
+	options []nats.Option
+	cfg     Config
+	shut    func() error // ends an embedded server
+
+	mu          sync.Mutex
+	connections []*nats.Conn
+}
+
+// openBus is the one place where a single process and a distributed system
+// differ: embed a server, or connect to one.
+func openBus(cfg Config) (*bus, error) {
+	if cfg.Embeds() {
+		return embed(cfg)
+	}
+	return &bus{
+		url:     cfg.redactedURL(),
+		servers: cfg.NATSURL,
+		options: options(cfg),
+		cfg:     cfg,
+		shut:    func() error { return nil },
+	}, nil
+}
+
+// connect opens a connection of its own for a purpose, which names it in
+// `nats server report connections`. It waits for the server, telling so.
+func (b *bus) connect(ctx context.Context, purpose string) (*nats.Conn, error) {
+	named := append([]nats.Option{nats.Name(fmt.Sprintf("latido %s %s", b.cfg.Node, purpose))}, b.options...)
+	var connection *nats.Conn
+	err := b.patiently(ctx, "connect to "+b.url, func() (err error) {
+		connection, err = nats.Connect(b.servers, named...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.connections = append(b.connections, connection)
+	return connection, nil
+}
+
+// close ends what is still connected and, last of all, an embedded server.
+func (b *bus) close() error {
+	b.mu.Lock()
+	connections := b.connections
+	b.connections = nil
+	b.mu.Unlock()
+	for _, connection := range connections {
+		connection.Close()
+	}
+	return b.shut()
+}
+
+// patiently repeats a call while the servers are out of reach, with a line for
+// each try, until Config.NATSWait has passed.
+func (b *bus) patiently(ctx context.Context, what string, call func() error) error {
+	deadline := time.Now().Add(b.cfg.NATSWait)
+	for pause := 250 * time.Millisecond; ; pause = min(2*pause, 4*time.Second) {
+		err := call()
+		if err == nil {
+			return nil
+		}
+		if !passing(err) {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		if time.Now().Add(pause).After(deadline) {
+			return fmt.Errorf("%s: %w (waited %v): %w", what, ErrUnreachable, b.cfg.NATSWait, err)
+		}
+		b.cfg.Log.Warn("NATS is not ready yet, trying again", "doing", what, "in", pause, "error", err)
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w", what, context.Cause(ctx))
+		case <-time.After(pause):
+		}
+	}
+}
+
+// passing reports whether an error may go away by waiting: the server is not up,
+// or up without having found its leader.
+func passing(err error) bool {
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return true
+	}
+	for _, temporary := range []error{nats.ErrNoServers, nats.ErrTimeout, nats.ErrNoResponders, context.DeadlineExceeded, errNotDeclared} {
+		if errors.Is(err, temporary) {
+			return true
+		}
+	}
+	return false
+}
+
+// options are those of every connection. A write that meets a lost connection
+// fails at once instead of waiting in a buffer: who publishes decides what then.
+func options(cfg Config) []nats.Option {
+	log := cfg.Log.With("part", "nats")
+	all := []nats.Option{
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(250 * time.Millisecond),
+		nats.ReconnectJitter(250*time.Millisecond, time.Second),
+		nats.ReconnectBufSize(-1),
+		nats.RetryOnFailedConnect(false),
+		nats.CustomInboxPrefix(cfg.NATSInbox),
+		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) { lost(log, nc, err) }),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			log.Info("NATS is back", "connection", nc.Opts.Name, "server", nc.ConnectedUrlRedacted())
+		}),
+		nats.LameDuckModeHandler(func(nc *nats.Conn) { _ = nc.ForceReconnect() }),
+		nats.ErrorHandler(func(nc *nats.Conn, subscription *nats.Subscription, err error) {
+			subject := ""
+			if subscription != nil {
+				subject = subscription.Subject
+			}
+			log.Error("NATS connection", "connection", nc.Opts.Name, "subject", subject, "error", err)
+		}),
+	}
+	if cfg.NATSUser != "" {
+		all = append(all, nats.UserInfo(cfg.NATSUser, cfg.NATSPassword))
+	}
+	if cfg.NATSCreds != "" {
+		all = append(all, nats.UserCredentials(cfg.NATSCreds))
+	}
+	return all
+}
+
+// lost tells of a connection that broke; one that was closed has no error.
+func lost(log *slog.Logger, nc *nats.Conn, err error) {
+	if err != nil {
+		log.Warn("NATS is away, reconnecting", "connection", nc.Opts.Name, "error", err)
+	}
+}

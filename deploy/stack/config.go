@@ -1,0 +1,128 @@
+package stack
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/latido/latido/bridge"
+)
+
+// Config says what runs and where. Its zero value works: every part, an embedded
+// NATS server, everything on loopback, data in ./latido-data, dev tokens on.
+type Config struct {
+	// Parts are the names of the parts to run, of Parts(); none means all.
+	Parts []string
+	// Node is this process's name in presence, logs and metrics. Two processes
+	// must not share one; "" is the host's name and a random ending.
+	Node string
+	// Log takes everything that is worth telling; nil is slog.Default().
+	Log *slog.Logger
+
+	// HTTP is where browsers connect; "" is 127.0.0.1:8080, port 0 takes a free one.
+	HTTP string
+	// Secret (HS256, HS384, HS512) and JWKSURL (RS, ES, EdDSA) verify tokens.
+	// Without either the bridge runs in dev mode, which is refused unless every
+	// address is loopback.
+	Secret  []byte
+	JWKSURL string
+	// Origins are the web origins browsers may connect from; none means all.
+	Origins []string
+	// Limits bound what a browser may do; zero fields take the bridge's defaults.
+	Limits bridge.Limits
+	// Drain is how long the goodbyes to browsers are spread; 0 is 10 s.
+	Drain time.Duration
+
+	// NATSURL names servers to connect to, separated by commas; "" embeds one.
+	NATSURL string
+	// NATSWait is how long to wait for those servers at the start; 0 is 30 s.
+	// Once connected, a part reconnects for as long as it runs.
+	NATSWait time.Duration
+	// NATSCreds is the path of a credentials file to log in with.
+	NATSCreds string
+	// NATSUser and NATSPassword log in; an embedded server demands them.
+	NATSUser     string
+	NATSPassword string
+	// NATSInbox is the prefix of reply subjects, for users who may only read
+	// their own; "" is _INBOX.
+	NATSInbox string
+	// Replicas is how many servers keep each stream; 0 is 1.
+	Replicas int
+
+	// NATSListen is where the embedded server listens; "" is 127.0.0.1:4222, port
+	// 0 takes a free one.
+	NATSListen string
+	// Data is the folder of the embedded server's streams; "" is ./latido-data.
+	Data string
+	// Sync is how often the embedded server flushes its streams to disk. 0 does so
+	// before it acknowledges a write: nothing acknowledged is lost with the power.
+	Sync time.Duration
+}
+
+// Effective returns the configuration with its defaults filled in, or a
+// *SettingError that says which setting cannot work. It touches nothing outside.
+func (c Config) Effective() (Config, error) {
+	c.Parts = effectiveParts(c.Parts)
+	c.HTTP = cmp.Or(c.HTTP, "127.0.0.1:8080")
+	c.NATSListen = cmp.Or(c.NATSListen, "127.0.0.1:4222")
+	c.Data = cmp.Or(c.Data, "./latido-data")
+	c.Drain = cmp.Or(c.Drain, 10*time.Second)
+	c.NATSWait = cmp.Or(c.NATSWait, 30*time.Second)
+	c.NATSInbox = cmp.Or(c.NATSInbox, "_INBOX")
+	c.Replicas = cmp.Or(c.Replicas, 1)
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	return c, c.validate()
+}
+
+// Dev reports whether the bridge hands out tokens to whoever asks: only when
+// nothing verifies tokens and nobody outside this machine can reach it.
+func (c Config) Dev() bool {
+	return len(c.Secret) == 0 && c.JWKSURL == "" && c.exposed() == ""
+}
+
+// Embeds reports whether the stack brings its own NATS server.
+func (c Config) Embeds() bool { return c.NATSURL == "" }
+
+// Runs reports whether the part of this name is to run.
+func (c Config) Runs(part string) bool { return slices.Contains(c.Parts, part) }
+
+func effectiveParts(names []string) []string {
+	if len(names) == 0 {
+		return Parts()
+	}
+	names = slices.Clone(names)
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func (c Config) validate() error {
+	for _, check := range []func() error{c.checkParts, c.checkAddresses, c.checkTokens, c.checkBus, c.checkTimes} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c Config) checkParts() error {
+	for _, name := range c.Parts {
+		if !slices.Contains(Parts(), name) {
+			return &SettingError{"", fmt.Sprintf("no part is called %q: there are %s", name, strings.Join(Parts(), ", "))}
+		}
+	}
+	return nil
+}
+
+func (c Config) checkTimes() error {
+	for setting, value := range map[string]time.Duration{"drain": c.Drain, "nats-wait": c.NATSWait, "sync": c.Sync} {
+		if value < 0 {
+			return &SettingError{setting, fmt.Sprintf("%v is negative", value)}
+		}
+	}
+	return nil
+}

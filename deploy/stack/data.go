@@ -1,0 +1,99 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// dataVersion is the layout of the data folder. It grows when an older Latido
+// could no longer read what a newer one wrote.
+const dataVersion = 1
+
+const (
+	versionFile = "latido-version"
+	lockFile    = "lock"
+)
+
+// dataFolder is the folder a stack keeps its streams in, held by this process.
+type dataFolder struct {
+	path string
+	lock *os.File
+}
+
+// openData makes or takes the folder. The lock goes with the process, so that a
+// crash leaves nothing behind that would have to be removed by hand.
+func openData(path string) (*dataFolder, error) {
+	if err := claimable(path); err != nil {
+		return nil, &DataError{path, err}
+	}
+	if err := os.MkdirAll(path, 0o750); err != nil {
+		return nil, &DataError{path, reason(err)}
+	}
+	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, &DataError{path, reason(err)}
+	}
+	if err = lockExclusively(lock); err == nil {
+		err = checkVersion(path)
+	}
+	if err != nil {
+		return nil, &DataError{path, errors.Join(err, lock.Close())}
+	}
+	return &dataFolder{path: path, lock: lock}, nil
+}
+
+func (d *dataFolder) close() error { return d.lock.Close() }
+
+// claimable refuses a folder that somebody filled with something else, for
+// instance a home directory given by mistake.
+func claimable(path string) error {
+	entries, err := os.ReadDir(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return reason(err)
+	}
+	for _, entry := range entries {
+		if entry.Name() == versionFile || entry.Name() == lockFile {
+			return nil
+		}
+	}
+	if len(entries) > 0 {
+		return ErrDataForeign
+	}
+	return nil
+}
+
+// checkVersion refuses a newer layout and marks a new folder.
+func checkVersion(path string) error {
+	name := filepath.Join(path, versionFile)
+	content, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return os.WriteFile(name, []byte(strconv.Itoa(dataVersion)+"\n"), 0o600)
+	}
+	if err != nil {
+		return reason(err)
+	}
+	version, err := strconv.Atoi(strings.TrimSpace(string(content)))
+	if err != nil {
+		return fmt.Errorf("%s: %q is not a number", versionFile, strings.TrimSpace(string(content)))
+	}
+	if version > dataVersion {
+		return fmt.Errorf("%w of Latido (layout %d, this one reads up to %d)", ErrDataNewer, version, dataVersion)
+	}
+	return nil
+}
+
+// reason takes the path out of a file error, which DataError already names.
+func reason(err error) error {
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
+		return pathError.Err
+	}
+	return err
+}

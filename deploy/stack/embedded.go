@@ -1,0 +1,103 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// serverStart bounds the recovery of the streams on disk.
+const serverStart = time.Minute
+
+// embed starts a NATS server in this process. It listens, so that the nats CLI
+// and other processes can join, while the parts here connect through memory.
+func embed(cfg Config) (*bus, error) {
+	if err := probe(cfg.NATSListen); err != nil {
+		return nil, err
+	}
+	data, err := openData(cfg.Data)
+	if err != nil {
+		return nil, err
+	}
+	running, err := startServer(cfg, data.path)
+	if err != nil {
+		return nil, errors.Join(err, data.close())
+	}
+	return &bus{
+		url:     running.ClientURL(),
+		servers: running.ClientURL(),
+		options: append(options(cfg), nats.InProcessServer(running)),
+		cfg:     cfg,
+		shut: func() error {
+			running.Shutdown()
+			running.WaitForShutdown()
+			return data.close()
+		},
+	}, nil
+}
+
+func startServer(cfg Config, folder string) (*server.Server, error) {
+	host, port, _ := net.SplitHostPort(cfg.NATSListen)
+	number, _ := strconv.Atoi(port)
+	if number == 0 {
+		number = server.RANDOM_PORT
+	}
+	created, err := server.NewServer(&server.Options{
+		ServerName:             cfg.Node,
+		Host:                   host,
+		Port:                   number,
+		Username:               cfg.NATSUser,
+		Password:               cfg.NATSPassword,
+		JetStream:              true,
+		StoreDir:               folder,
+		SyncAlways:             cfg.Sync == 0,
+		SyncInterval:           cfg.Sync,
+		DisableJetStreamBanner: true,
+		NoSigs:                 true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("embedded NATS: %w", err)
+	}
+	log := newServerLog(cfg.Log)
+	created.SetLoggerV2(log, false, false, false)
+	created.Start()
+	ready := created.ReadyForConnections(serverStart)
+	select {
+	case err = <-log.fatal:
+	default:
+		if ready {
+			return created, nil
+		}
+		err = errors.New("not ready in time")
+	}
+	created.Shutdown()
+	created.WaitForShutdown()
+	return nil, fmt.Errorf("embedded NATS: %w", err)
+}
+
+// probe finds out early, and in words, whether the address can be listened on;
+// the server itself would only log it.
+func probe(address string) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("--nats-listen %s: %w (if a NATS server is there, --nats-url joins it)", address, listenReason(err))
+	}
+	return listener.Close()
+}
+
+// listenReason says in one clause why an address cannot be listened on.
+func listenReason(err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return ErrAddressTaken
+	}
+	if operation, ok := errors.AsType[*net.OpError](err); ok {
+		return operation.Err
+	}
+	return err
+}

@@ -1,0 +1,38 @@
+package stack
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/latido/latido/services/chat"
+	"github.com/latido/latido/services/ops"
+	"github.com/latido/latido/services/presence"
+	"github.com/latido/latido/services/tracking"
+)
+
+// bridgePart is the part that browsers speak to; all others are services.
+const bridgePart = "bridge"
+
+// service runs one of the services on a connection of its own until ctx ends.
+type service func(ctx context.Context, nc *nats.Conn, log *slog.Logger) error
+
+// services by name, which is also what they are called in `nats micro ls`.
+var services = map[string]service{
+	"chat":     chat.Run,
+	"ops":      ops.Run,
+	"presence": presence.Run,
+	"tracking": tracking.Run,
+}
+
+// Parts are the names of everything that a stack can run.
+func Parts() []string {
+	return slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(services)), bridgePart)))
+}
+
+func (c Config) runsService() bool {
+	return slices.ContainsFunc(c.Parts, func(name string) bool { return name != bridgePart })
+}

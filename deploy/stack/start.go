@@ -1,0 +1,103 @@
+package stack
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/latido/latido/bridge"
+)
+
+// newBridge binds the bridge's listener. The bridge has a connection for each
+// purpose, so that a long replay holds up neither live events nor publishing.
+func (s *Stack) newBridge(ctx context.Context) (*bridge.Bridge, error) {
+	created, err := bridge.New(bridge.Config{
+		Node:    s.cfg.Node,
+		Listen:  s.cfg.HTTP,
+		Connect: func(purpose string) (*nats.Conn, error) { return s.bus.connect(ctx, "bridge "+purpose) },
+		Secret:  s.cfg.Secret,
+		JWKSURL: s.cfg.JWKSURL,
+		Dev:     s.cfg.Dev(),
+		Origins: s.cfg.Origins,
+		Limits:  s.cfg.Limits,
+		Log:     s.cfg.Log.With("part", bridgePart),
+		Drain:   s.cfg.Drain,
+	})
+	if reason := listenReason(err); errors.Is(reason, ErrAddressTaken) {
+		return nil, fmt.Errorf("--http %s: %w", s.cfg.HTTP, reason)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("bridge: %w", err)
+	}
+	return created, nil
+}
+
+func (s *Stack) startService(ctx context.Context, name string) error {
+	run, ok := services[name]
+	if !ok {
+		return nil
+	}
+	connection, err := s.bus.connect(ctx, name)
+	if err != nil {
+		return err
+	}
+	s.back.start(name, func(ctx context.Context) error { return run(ctx, connection, s.cfg.Log) })
+	return nil
+}
+
+// awaitServices blocks until each service here answers on the bus, so that the
+// first browser's first command finds somebody.
+func (s *Stack) awaitServices(ctx context.Context) error {
+	connection, err := s.bus.connect(ctx, "start")
+	if err != nil {
+		return err
+	}
+	defer connection.Close()
+	limited, cancel := context.WithTimeoutCause(ctx, serviceStart, errors.New("does not answer"))
+	defer cancel()
+	for _, name := range s.cfg.Parts {
+		if name == bridgePart {
+			continue
+		}
+		if err := s.awaitService(limited, connection, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitService asks for the service's endpoints until two answers agree: it
+// answers from its first endpoint on, and the others follow at once.
+func (s *Stack) awaitService(ctx context.Context, connection *nats.Conn, name string) error {
+	subject, err := micro.ControlSubject(micro.InfoVerb, name, "")
+	if err != nil {
+		return err
+	}
+	for endpoints := 0; ; {
+		answer, err := connection.RequestWithContext(ctx, subject, nil)
+		if err == nil {
+			var info micro.Info
+			if err := json.Unmarshal(answer.Data, &info); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			if endpoints > 0 && len(info.Endpoints) == endpoints {
+				return nil
+			}
+			endpoints = len(info.Endpoints)
+		} else if !errors.Is(err, nats.ErrNoResponders) && ctx.Err() == nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		select {
+		case err := <-s.failures:
+			return err
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w", name, context.Cause(ctx))
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
