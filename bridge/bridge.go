@@ -51,6 +51,9 @@ func New(config Config) (*Bridge, error) {
 		node: cmp.Or(config.Node, strings.ToLower(rand.Text()[:8])), log: cmp.Or(config.Log, slog.Default()),
 	}
 	b.config.Drain = cmp.Or(config.Drain, 5*time.Second)
+	if config.Dev && len(config.Secret) == 0 {
+		b.config.Secret = []byte(devSecret)
+	}
 	listener, err := net.Listen("tcp", cmp.Or(config.Listen, "127.0.0.1:8080"))
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
@@ -147,7 +150,7 @@ func (b *Bridge) begin(ctx context.Context) error {
 			return fmt.Errorf("watch %s: %w", subject, err)
 		}
 	}
-	if err := live.FlushWithContext(ctx); err != nil {
+	if err := live.FlushTimeout(openTimeout); err != nil {
 		return fmt.Errorf("watch leases: %w", err)
 	}
 	if err := b.hub.leases.refreshAll(ctx); err != nil {

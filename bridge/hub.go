@@ -57,7 +57,7 @@ type hub struct {
 
 	stirred map[*channel]struct{} // whose presence has changed since it was last told
 
-	onMember   func(channel subjects.Channel, user string)             // a membership changed
+	onMember   func(channel subjects.Channel, user string)                              // a membership changed
 	onPresence func(channel subjects.Channel, key string, sequence uint64, now *record) // an entry of presence changed
 }
 

@@ -112,6 +112,11 @@ func (v *verifier) key(token *jwt.Token) (any, error) {
 	return v.keys.Keyfunc(token)
 }
 
+// devSecret signs the tokens of dev mode, which listens on loopback addresses
+// only. It is the same everywhere, so that several bridges on one machine take
+// one another's tokens.
+const devSecret = "latido signs tokens of dev mode with this"
+
 // devTokenAge is how long a token of dev mode is good.
 const devTokenAge = 24 * time.Hour
 

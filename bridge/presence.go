@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -143,12 +145,10 @@ func (h *hub) stir(ch *channel) {
 func (h *hub) tellPresence(ctx context.Context) {
 	every(ctx, tellInterval, func() {
 		h.mu.Lock()
-		stirred := h.stirred
-		if len(stirred) > 0 {
-			h.stirred = make(map[*channel]struct{})
-		}
+		stirred := slices.Collect(maps.Keys(h.stirred))
+		clear(h.stirred)
 		h.mu.Unlock()
-		for ch := range stirred {
+		for _, ch := range stirred {
 			ch.tell()
 		}
 	})

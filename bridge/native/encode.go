@@ -22,9 +22,9 @@ func (Dialect) Encode(dst []byte, notice wire.Notice) []byte {
 	case wire.Restored:
 		return append(dst, `{"op":"restored"}`...)
 	case wire.Welcome:
-		return appendJSON(dst, map[string]any{
-			"op": "welcome", "session": n.Session, "ref": n.Ref, "user": n.User, "name": n.Name, "role": n.Role,
-			"node": n.Node, "ping": int(n.Ping.Seconds()), "limits": n.Limits,
+		return appendJSON(dst, welcome{
+			Op: "welcome", Session: n.Session, Ref: n.Ref, User: n.User, Name: n.Name, Role: n.Role,
+			Node: n.Node, Ping: int(n.Ping.Seconds()), Limits: n.Limits,
 		})
 	case wire.Error:
 		return appendJSON(dst, failure{
@@ -44,6 +44,18 @@ func (Dialect) Encode(dst []byte, notice wire.Notice) []byte {
 		return appendJSON(dst, map[string]any{"op": "unsubscribed", "channel": n.Channel, "code": n.Code, "reason": n.Reason})
 	}
 	return dst
+}
+
+type welcome struct {
+	Op      string      `json:"op"`
+	Session string      `json:"session"`
+	Ref     string      `json:"ref"`
+	User    string      `json:"user"`
+	Name    string      `json:"name,omitempty"`
+	Role    string      `json:"role,omitempty"`
+	Node    string      `json:"node"`
+	Ping    int         `json:"ping"`
+	Limits  wire.Limits `json:"limits"`
 }
 
 type failure struct {

@@ -1,0 +1,184 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/nats-io/nats.go"
+
+	"github.com/latido/latido/subjects/topology/bustest"
+)
+
+// runBridge runs a bridge on the bus until the test, or the returned stop, ends it.
+func runBridge(t *testing.T, bus *bustest.Bus, config Config) (b *Bridge, stop func()) {
+	t.Helper()
+	config.Listen, config.Dev, config.Drain = "127.0.0.1:0", true, time.Millisecond
+	config.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	config.Connect = func(string) (*nats.Conn, error) {
+		return nats.Connect(bus.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectBufSize(-1))
+	}
+	b, err := New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx) }()
+	stopped := false
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("bridge: %v", err)
+		}
+	}
+	t.Cleanup(stop)
+	wait(t, "the bridge to be ready", b.ready.Load)
+	return b, stop
+}
+
+// wait waits for a condition that nothing announces.
+func wait(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !condition() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+type message map[string]any
+
+func (m message) op() string { op, _ := m["op"].(string); return op }
+
+func (m message) seq() uint64 { seq, _ := m["seq"].(float64); return uint64(seq) }
+
+// client is a browser of the test.
+type client struct {
+	t       *testing.T
+	conn    *websocket.Conn
+	welcome message
+	queue   []message // read while something else was looked for
+	id      int
+}
+
+func token(t *testing.T, b *Bridge, user, role string) string {
+	t.Helper()
+	token, err := b.verifier.sign(user, user, role, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+func dial(t *testing.T, b *Bridge, user string, hello ...string) *client {
+	t.Helper()
+	conn, _, err := websocket.Dial(t.Context(), "ws://"+b.Addr()+"/ws", &websocket.DialOptions{Subprotocols: []string{"latido.v1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.SetReadLimit(1 << 22)
+	c := &client{t: t, conn: conn}
+	t.Cleanup(func() { _ = conn.CloseNow() })
+	resume := ""
+	if len(hello) > 0 {
+		resume = hello[0]
+	}
+	c.send(fmt.Sprintf(`{"op":"hello","token":%q,"session":%q}`, token(t, b, user, ""), resume))
+	c.welcome = c.expect("welcome")
+	return c
+}
+
+func (c *client) send(frame string) {
+	c.t.Helper()
+	if err := c.conn.Write(c.t.Context(), websocket.MessageText, []byte(frame)); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// ask sends a request and returns its answer.
+func (c *client) ask(format string, args ...any) message {
+	c.t.Helper()
+	c.id++
+	id := c.id
+	c.send(fmt.Sprintf(`{"id":%d,%s}`, id, fmt.Sprintf(format, args...)))
+	return c.find(fmt.Sprintf("the answer to %d", id), func(m message) bool { return m["id"] == float64(id) })
+}
+
+func (c *client) must(format string, args ...any) message {
+	c.t.Helper()
+	answer := c.ask(format, args...)
+	if answer.op() != "ok" {
+		c.t.Fatalf("%s: %v", fmt.Sprintf(format, args...), answer)
+	}
+	return answer
+}
+
+func (c *client) expect(op string) message {
+	c.t.Helper()
+	return c.find(op, func(m message) bool { return m.op() == op })
+}
+
+// find returns the first message that fits, and keeps those before it for later.
+func (c *client) find(what string, fits func(message) bool) message {
+	c.t.Helper()
+	for i, m := range c.queue {
+		if fits(m) {
+			c.queue = append(c.queue[:i:i], c.queue[i+1:]...)
+			return m
+		}
+	}
+	for {
+		m, err := c.read()
+		if err != nil {
+			c.t.Fatalf("waited for %s: %v; have %v", what, err, c.queue)
+		}
+		if fits(m) {
+			return m
+		}
+		c.queue = append(c.queue, m)
+	}
+}
+
+func (c *client) read() (message, error) {
+	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
+	defer cancel()
+	_, data, err := c.conn.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var m message
+	return m, json.Unmarshal(data, &m)
+}
+
+// events reads n events of a channel and returns their sequences.
+func (c *client) events(channel string, n int) []uint64 {
+	c.t.Helper()
+	sequences := make([]uint64, n)
+	for i := range sequences {
+		event := c.find(fmt.Sprintf("event %d of %s", i, channel), func(m message) bool { return m.op() == "event" && m["channel"] == channel })
+		sequences[i] = event.seq()
+	}
+	return sequences
+}
+
+// closed returns the code with which the server closed.
+func (c *client) closed() int {
+	c.t.Helper()
+	for {
+		if _, err := c.read(); err != nil {
+			return int(websocket.CloseStatus(err))
+		}
+	}
+}

@@ -1,0 +1,221 @@
+package bridge
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/topology"
+	"github.com/latido/latido/subjects/topology/bustest"
+)
+
+const room = "user:ana" // a durable channel that only ana reads, so that no service is needed
+
+func publish(t *testing.T, bus *bustest.Bus, n, size int) []uint64 {
+	t.Helper()
+	js, err := jetstream.New(bus.Connect(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	channel, err := subjects.ParseChannel(room)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sequences := make([]uint64, n)
+	for i := range sequences {
+		msg := nats.NewMsg(channel.Event())
+		msg.Header.Set(subjects.HeaderEvent, "noted")
+		msg.Data = fmt.Appendf(nil, `{"n":%d,"pad":%q}`, i, strings.Repeat("x", size))
+		ack, err := js.PublishMsg(t.Context(), msg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sequences[i] = ack.Sequence
+	}
+	return sequences
+}
+
+func equal(t *testing.T, what string, got, want []uint64) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Fatalf("%s: got %d %v, want %d %v", what, len(got), got, len(want), want)
+	}
+}
+
+func position(m message) (string, uint64) {
+	p, _ := m["position"].(map[string]any)
+	epoch, _ := p["epoch"].(string)
+	seq, _ := p["seq"].(float64)
+	return epoch, uint64(seq)
+}
+
+func TestReturnMissesNothing(t *testing.T) {
+	t.Parallel()
+	for name, missed := range map[string]int{"from the ring": 40, "from the stream": 3000} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bus := bustest.Start(t)
+			b, _ := runBridge(t, bus, Config{})
+			first := dial(t, b, "ana")
+			epoch, at := position(first.must(`"op":"subscribe","channel":%q`, room))
+			published := publish(t, bus, 20, 10)
+			equal(t, "live", first.events(room, 20), published)
+			_ = first.conn.CloseNow()
+			if at >= published[0] {
+				t.Fatalf("position %d is not before %d", at, published[0])
+			}
+
+			published = publish(t, bus, missed, 10)
+			other, _ := runBridge(t, bus, Config{})
+			for _, node := range []*Bridge{b, other} {
+				again := dial(t, node, "ana")
+				answer := again.must(`"op":"subscribe","channel":%q,"since":{"epoch":%q,"seq":%d}`, room, epoch, published[0]-1)
+				if answer["replaying"] != float64(missed) {
+					t.Errorf("replaying %v, want %d", answer["replaying"], missed)
+				}
+				equal(t, "replayed", again.events(room, missed), published)
+			}
+		})
+	}
+}
+
+// The feed loses messages without a disconnect: the next one reveals the gap.
+func TestGapIsHealedBeforeWhatFollows(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{})
+	c := dial(t, b, "ana")
+	c.must(`"op":"subscribe","channel":%q`, room)
+	published := publish(t, bus, 5, 10)
+	deaf(t, b, func() { published = append(published, publish(t, bus, 300, 10)...) })
+	published = append(published, publish(t, bus, 5, 10)...)
+	equal(t, "events", c.events(room, len(published)), published)
+}
+
+// A lost last message has no successor: only the leader knows of it.
+func TestLostLastMessageIsFound(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{})
+	c := dial(t, b, "ana")
+	c.must(`"op":"subscribe","channel":%q`, room)
+	published := publish(t, bus, 5, 10)
+	deaf(t, b, func() { published = append(published, publish(t, bus, 1, 10)...) })
+	b.hub.checker.everything()
+	equal(t, "events", c.events(room, len(published)), published)
+}
+
+// deaf runs f while the bridge does not hear the feed of the room.
+func deaf(t *testing.T, b *Bridge, f func()) {
+	t.Helper()
+	name, err := subjects.ParseChannel(room)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ch := b.hub.find(tail(name))
+	b.hub.mu.Lock()
+	watches := b.hub.watches[ch]
+	delete(b.hub.watches, ch)
+	b.hub.mu.Unlock()
+	for _, subscription := range watches {
+		if err := subscription.Unsubscribe(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.hub.bus.Live.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	f()
+	if err := b.hub.watch(ch); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A browser that does not read falls out of the ring, costs nothing, and catches
+// up by pages when it reads again, while another one is not held up.
+func TestSlowBrowserCatchesUp(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{})
+	slow, fast := dial(t, b, "ana"), dial(t, b, "ana")
+	for _, c := range []*client{slow, fast} {
+		c.must(`"op":"subscribe","channel":%q`, room)
+	}
+	// Far more than the sockets' buffers and the ring hold.
+	published := publish(t, bus, 1200, 16<<10)
+	equal(t, "fast", fast.events(room, len(published)), published)
+	equal(t, "slow", slow.events(room, len(published)), published)
+}
+
+func TestWhatRetentionAteIsSaid(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	published := publish(t, bus, 30, 10)
+	js, err := jetstream.New(bus.Connect(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), subjects.StreamUser)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Purge(t.Context(), jetstream.WithPurgeSequence(published[20])); err != nil {
+		t.Fatal(err)
+	}
+	b, _ := runBridge(t, bus, Config{})
+	c := dial(t, b, "ana")
+	epoch, _ := position(c.must(`"op":"subscribe","channel":%q`, room))
+	again := dial(t, b, "ana")
+	again.must(`"op":"subscribe","channel":%q,"since":{"epoch":%q,"seq":%d}`, room, epoch, published[9])
+	gap := again.expect("gap")
+	if gap["from"] != float64(published[10]) || gap["to"] != float64(published[19]) {
+		t.Errorf("gap %v, want %d to %d", gap, published[10], published[19])
+	}
+	equal(t, "kept", again.events(room, 10), published[20:])
+}
+
+// A stream that was created anew has other facts under the same sequences.
+func TestNewEpochIsAGap(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{})
+	old := publish(t, bus, 10, 10)
+	c := dial(t, b, "ana")
+	epoch, _ := position(c.must(`"op":"subscribe","channel":%q`, room))
+	js, err := jetstream.New(bus.Connect(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := js.DeleteStream(t.Context(), subjects.StreamUser); err != nil {
+		t.Fatal(err)
+	}
+	if err := topology.Ensure(t.Context(), js, topology.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	renewed := publish(t, bus, 3, 10)
+	b.hub.checker.everything()
+	c.expect("gap") // for who was there
+	equal(t, "of the new stream", c.events(room, 3), renewed)
+	again := dial(t, b, "ana") // and for who returns
+	again.must(`"op":"subscribe","channel":%q,"since":{"epoch":%q,"seq":%d}`, room, epoch, old[9])
+	again.expect("gap")
+	equal(t, "of the new stream", again.events(room, 3), renewed)
+}
+
+func TestLast(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	published := publish(t, bus, 700, 10)
+	b, _ := runBridge(t, bus, Config{})
+	c := dial(t, b, "ana")
+	c.must(`"op":"subscribe","channel":%q,"last":400`, room)
+	equal(t, "the last 400", c.events(room, 400), published[300:])
+	c.must(`"op":"unsubscribe","channel":%q`, room)
+	c.must(`"op":"subscribe","channel":%q,"last":"1h"`, room)
+	equal(t, "of the last hour", c.events(room, 700), published)
+}
