@@ -68,6 +68,7 @@ func (w *world) finish(into *counts, began time.Time, crowds []*crowd, cabs *fle
 	if cabs != nil {
 		cabs.judge(truth, into)
 	}
+	w.disperse()
 	into.took = time.Since(began)
 	report(*into)
 }

@@ -64,7 +64,8 @@ func (v *Verdict) judge(log Log, facts []Fact, same map[*bridge.Event]bool) {
 			v.count(&v.Reordered, log, reception, fmt.Sprintf("came after %d", newest))
 		}
 		if fact := owed[event.Seq]; fact != nil && !equal(fact, event, log.Channel, same) {
-			v.count(&v.Altered, log, reception, fmt.Sprintf("is %+v in the stream and came as %+v", *fact, *event))
+			v.count(&v.Altered, log, reception, fmt.Sprintf("is %s by %s (%s, %v): %s in the stream and came as %s by %s (%s, %v): %s",
+				fact.Event, fact.From, fact.MessageID, fact.At, fact.Data, event.Event, event.From, event.Key, event.At, event.Data))
 		}
 		seen[event.Seq], newest = true, max(newest, event.Seq)
 	}
@@ -87,7 +88,10 @@ func equal(fact *Fact, event *bridge.Event, channel string, same map[*bridge.Eve
 	if known, ok := same[event]; ok {
 		return known
 	}
-	_, _, key, _ := subjects.ParseMessageID(fact.MessageID)
+	of, _, key, _ := subjects.ParseMessageID(fact.MessageID)
+	if of.String() != channel {
+		key = "" // a fact of another channel's command
+	}
 	result := event.Channel == channel && event.Event == fact.Event && event.From == fact.From && event.Key == key &&
 		event.At.UnixMilli() == fact.At.UnixMilli() && equalJSON(event.Data, fact.Data)
 	same[event] = result

@@ -28,6 +28,7 @@ type world struct {
 	bus     *bustest.Bus // of a cluster, else nil
 	secret  Secret
 	archive *Archive
+	end     context.CancelFunc
 	limit   time.Duration
 
 	mu      sync.Mutex
@@ -42,18 +43,25 @@ func newWorld(t *testing.T, limit time.Duration) *world {
 	t.Helper()
 	ctx, cancel := context.WithTimeoutCause(t.Context(), limit, fmt.Errorf("not done within %v", limit))
 	w := &world{
-		t: t, ctx: ctx, archive: NewArchive(), limit: limit,
+		t: t, ctx: ctx, archive: NewArchive(), end: cancel, limit: limit,
 		secret: bytes.Repeat([]byte("e2e "), 16), random: rand.New(rand.NewPCG(*seed, uint64(len(t.Name())))),
 	}
-	t.Cleanup(func() { cancel(); w.running.Wait() })
+	t.Cleanup(w.disperse)
 	return w
+}
+
+// disperse makes all clients say goodbye.
+func (w *world) disperse() {
+	w.end()
+	w.running.Wait()
 }
 
 // start runs parts of the system on the world's bus, or embeds a bus when there
 // is none yet. It returns when they are ready.
 func (w *world) start(cfg stack.Config) *stack.Stack {
 	w.t.Helper()
-	cfg.HTTP, cfg.Secret, cfg.Log = cmp.Or(cfg.HTTP, "127.0.0.1:0"), w.secret, slog.New(slog.NewTextHandler(&output{t: w.t}, &slog.HandlerOptions{Level: slog.LevelError}))
+	cfg.HTTP, cfg.Secret, cfg.Drain = cmp.Or(cfg.HTTP, "127.0.0.1:0"), w.secret, time.Second
+	cfg.Log = slog.New(slog.NewTextHandler(&output{t: w.t}, &slog.HandlerOptions{Level: slog.LevelError}))
 	switch {
 	case w.bus != nil:
 		cfg.NATSURL, cfg.Replicas = w.bus.URL(), len(w.bus.Servers)
