@@ -43,6 +43,6 @@ func (l *commandLine) announce(w io.Writer, running *stack.Stack) {
 	if cfg.Embeds() {
 		fmt.Fprintf(table, "  data\t%s, flushed to disk: %s\n", cfg.Data, l.Sync)
 	}
-	table.Flush()
+	_ = table.Flush() // as good as Fprintf to the same writer
 	fmt.Fprint(w, "\n  Ctrl-C stops.\n\n")
 }

@@ -8,15 +8,15 @@ import (
 var (
 	// ErrStopped is why the parts end when the stack is closed.
 	ErrStopped = errors.New("stopped")
-	// ErrAddressTaken: something else listens where the stack should.
+	// ErrAddressTaken says that something else listens where the stack should.
 	ErrAddressTaken = errors.New("address already in use")
-	// ErrDataInUse: another process works in the data folder.
+	// ErrDataInUse says that another process works in the data folder.
 	ErrDataInUse = errors.New("in use by another process")
-	// ErrDataNewer: a newer version of Latido wrote the data folder.
+	// ErrDataNewer says that a newer version of Latido wrote the data folder.
 	ErrDataNewer = errors.New("written by a newer version")
-	// ErrDataForeign: the folder holds something, but nothing of Latido's.
+	// ErrDataForeign says that the folder holds something, but nothing of Latido's.
 	ErrDataForeign = errors.New("not empty and not a data folder")
-	// ErrUnreachable: no NATS server answered in time.
+	// ErrUnreachable says that no NATS server answered in time.
 	ErrUnreachable = errors.New("no NATS server answers")
 
 	errEnded = errors.New("ended by itself")

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,23 +53,30 @@ func containers(t *testing.T) string {
 	if !bus.ReadyForConnections(20 * time.Second) {
 		t.Fatal("not ready")
 	}
+	var ending atomic.Bool
 	for _, user := range []string{"chat", "tracking", "ops", "presence", "bridge"} {
 		cfg := config(t)
 		cfg.Parts, cfg.NATSURL = []string{user}, bus.ClientURL()
 		cfg.NATSUser, cfg.NATSPassword, cfg.NATSInbox = user, password(user), "_INBOX_"+user
-		cfg.Log = slog.New(complaints{t})
+		cfg.Log = slog.New(complaints{t, &ending})
 		start(t, cfg)
 	}
+	t.Cleanup(func() { ending.Store(true) }) // before the stacks end
 	return bus.ClientURL()
 }
 
-// complaints fails the test for whatever a part finds worth a warning, which is
-// how a missing permission shows.
-type complaints struct{ t *testing.T }
+// complaints fails the test for whatever a part finds worth a warning while it
+// works, which is how a missing permission shows.
+type complaints struct {
+	t      *testing.T
+	ending *atomic.Bool
+}
 
-func (c complaints) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
-func (c complaints) WithAttrs([]slog.Attr) slog.Handler               { return c }
-func (c complaints) WithGroup(string) slog.Handler                    { return c }
+func (c complaints) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && !c.ending.Load()
+}
+func (c complaints) WithAttrs([]slog.Attr) slog.Handler { return c }
+func (c complaints) WithGroup(string) slog.Handler      { return c }
 func (c complaints) Handle(_ context.Context, record slog.Record) error {
 	text := record.Message
 	record.Attrs(func(a slog.Attr) bool { text += fmt.Sprintf(" %s", a); return true })
