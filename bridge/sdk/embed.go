@@ -14,7 +14,7 @@ import (
 	"io/fs"
 )
 
-//go:generate go tool esbuild src/index.ts --bundle --minify --format=esm --target=es2022 --sourcemap --log-level=warning --outfile=dist/latido.js
+//go:generate go tool esbuild src/index.ts --bundle --minify --format=esm --target=es2022 --sourcemap --tsconfig-raw={} --log-level=warning --outfile=dist/latido.js
 
 //go:embed dist
 var dist embed.FS

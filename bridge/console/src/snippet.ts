@@ -1,0 +1,57 @@
+import { find } from "./dom.ts";
+
+/** The code to connect, in three ways, with this server's own address in it. */
+export function showSnippets(): void {
+  const code = find("#code", HTMLElement);
+  const snippets = new Map([
+    ["js", javaScript()],
+    ["curl", curl()],
+    ["nats", nats()],
+  ]);
+  const tabs = [...document.querySelectorAll<HTMLButtonElement>("#snippets [data-snippet]")];
+  const show = (name: string): void => {
+    code.textContent = snippets.get(name) ?? "";
+    for (const tab of tabs) tab.setAttribute("aria-selected", String(tab.dataset["snippet"] === name));
+  };
+  for (const tab of tabs) tab.addEventListener("click", () => show(tab.dataset["snippet"] ?? ""));
+  const copy = find("#copy", HTMLButtonElement);
+  copy.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(code.textContent ?? "");
+    copy.textContent = "Copied";
+    setTimeout(() => (copy.textContent = "Copy"), 1_500);
+  });
+  show("js");
+}
+
+function javaScript(): string {
+  return `import { createClient } from "${location.origin}/sdk/latido.js";
+
+const token = () => fetch("/dev/token", { method: "POST", body: '{"user":"ana"}',
+  headers: { "Content-Type": "application/json" } }).then(r => r.json()).then(r => r.token);
+const room = createClient({ token }).channel("room:lobby");
+
+room.on("new_message", ({ from, data }) => console.log(from, data.text));
+await room.subscribe({ last: 10 });
+await room.publish("new_message", { text: "hola" });`;
+}
+
+function curl(): string {
+  return `token=$(curl -s ${location.origin}/dev/token -H 'Content-Type: application/json' \\
+  -d '{"user":"ana"}' | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')
+
+curl -H "Authorization: Bearer $token" -H 'Content-Type: application/json' \\
+  ${location.origin}/api/channels/room%3Alobby/events \\
+  -d '{"event":"new_message","data":{"text":"hola"}}'
+curl -H "Authorization: Bearer $token" ${location.origin}/api/channels/room%3Alobby/events`;
+}
+
+function nats(): string {
+  return `# The bus itself, when it is embedded: what browsers see, as it happens.
+nats sub 'feed.room.>'
+nats sub 'presence.>'
+
+# The system explains itself.
+nats stream ls
+nats kv ls
+nats micro ls`;
+}
