@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"testing"
 	"time"
@@ -19,7 +18,7 @@ import (
 func runBridge(t *testing.T, bus *bustest.Bus, config Config) (b *Bridge, stop func()) {
 	t.Helper()
 	config.Listen, config.Dev, config.Drain = "127.0.0.1:0", true, time.Millisecond
-	config.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	config.Log = slog.New(slog.DiscardHandler)
 	config.Connect = func(string) (*nats.Conn, error) {
 		return nats.Connect(bus.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectBufSize(-1))
 	}

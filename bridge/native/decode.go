@@ -16,7 +16,7 @@ import (
 // frame holds the fields of every request.
 type frame struct {
 	Op       string          `json:"op"`
-	ID       json.Number     `json:"id"`
+	ID       json.RawMessage `json:"id"`
 	Channel  string          `json:"channel"`
 	Event    string          `json:"event"`
 	Command  string          `json:"command"`
@@ -38,7 +38,7 @@ func (Dialect) Decode(data []byte) (wire.Request, error) {
 	if err := decoder.Decode(&f); err != nil {
 		var mismatch *json.UnmarshalTypeError
 		if errors.As(err, &mismatch) {
-			return nil, malformed(f.ID.String(), schemas.InvalidFrame, "field "+strconv.Quote(mismatch.Field)+" cannot be a "+mismatch.Value)
+			return nil, malformed(f.ref(), schemas.InvalidFrame, "field "+strconv.Quote(mismatch.Field)+" cannot be a "+mismatch.Value)
 		}
 		return nil, malformed("", schemas.InvalidJSON, "a frame is one JSON object")
 	}
@@ -51,14 +51,22 @@ func (Dialect) Decode(data []byte) (wire.Request, error) {
 	case "pong":
 		return wire.Pong{}, nil
 	}
-	ref := f.ID.String()
-	if id, err := strconv.ParseUint(ref, 10, 53); err != nil || id == 0 {
+	ref := f.ref()
+	if ref == "" {
 		return nil, malformed("", schemas.InvalidFrame, "a request needs an id, a positive integer")
 	}
 	if len(f.Key) > subjects.MaxKey {
 		return nil, malformed(ref, schemas.InvalidFrame, "a key has at most "+strconv.Itoa(subjects.MaxKey)+" bytes")
 	}
 	return f.request(ref)
+}
+
+// ref is the request's id, or "" when it is not a positive integer.
+func (f *frame) ref() string {
+	if id, err := strconv.ParseUint(string(f.ID), 10, 53); err != nil || id == 0 {
+		return ""
+	}
+	return string(f.ID)
 }
 
 func (f *frame) request(ref string) (wire.Request, error) {

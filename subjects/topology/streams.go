@@ -79,7 +79,8 @@ func stream(cfg Config, name, description, kind string) jetstream.StreamConfig {
 
 // Buckets lists the configurations of all buckets. Their history is 1: with
 // more, an older value comes back to life when a newer one expires, and no
-// marker is sent.
+// marker is sent. They are kept in files: a single server that restarts forgets
+// a bucket in memory altogether, not only its keys.
 func Buckets(cfg Config) []jetstream.KeyValueConfig {
 	cfg = cfg.withDefaults()
 	presence := bucket(cfg, subjects.BucketPresence, "Who is on which channel: <kind>.<id>.<user>.<session>", subjects.FeedPresence)
@@ -87,7 +88,6 @@ func Buckets(cfg Config) []jetstream.KeyValueConfig {
 
 	nodes := bucket(cfg, subjects.BucketNodes, "Leases of the bridges: a node that stops refreshing takes its sessions with it", subjects.FeedNodes)
 	nodes.TTL, nodes.LimitMarkerTTL = LeaseTTL, MarkerTTL
-	nodes.Storage = jetstream.MemoryStorage
 
 	members := bucket(cfg, subjects.BucketMembers, "Who belongs to which room, order or track: <kind>.<id>.<user>", subjects.FeedMembers)
 	members.LimitMarkerTTL = time.Hour

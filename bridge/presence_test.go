@@ -1,0 +1,170 @@
+package bridge
+
+import (
+	"testing"
+	"time"
+
+	"github.com/latido/latido/subjects/topology/bustest"
+)
+
+const lobby = "app:lobby"
+
+// refs lists the references in a part of a presence frame.
+func refs(m message, part string) []string {
+	var found []string
+	members, _ := m[part].([]any)
+	for _, member := range members {
+		ref, _ := member.(map[string]any)["ref"].(string)
+		found = append(found, ref)
+	}
+	return found
+}
+
+func (c *client) ref() string { ref, _ := c.welcome["ref"].(string); return ref }
+
+func (c *client) secret() string { secret, _ := c.welcome["session"].(string); return secret }
+
+// change returns the next change of presence, and fails when it is not the one
+// expected: so a flicker is a failure.
+func (c *client) change(part, ref string) {
+	c.t.Helper()
+	m := c.expect("presence")
+	if got := refs(m, part); len(got) != 1 || got[0] != ref {
+		c.t.Fatalf("got %v, want %s of %s", m, part, ref)
+	}
+}
+
+func TestPresenceAcrossNodes(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	one, _ := runBridge(t, bus, Config{Node: "one"})
+	two, _ := runBridge(t, bus, Config{Node: "two"})
+	ana, luis := dial(t, one, "ana"), dial(t, two, "luis")
+	luis.must(`"op":"subscribe","channel":%q,"presence":true`, lobby)
+	if state := luis.expect("presence"); state["count"] != 0.0 {
+		t.Fatalf("state %v, want nobody", state)
+	}
+	ana.must(`"op":"track","channel":%q,"meta":{"mood":"calm"}`, lobby)
+	luis.change("joins", ana.ref())
+	ana.must(`"op":"track","channel":%q,"meta":{"mood":"busy"}`, lobby)
+	luis.change("updates", ana.ref())
+	luis.must(`"op":"track","channel":%q`, lobby)
+	luis.change("joins", luis.ref())
+	ana.must(`"op":"subscribe","channel":%q,"presence":true`, lobby)
+	if state := ana.expect("presence"); state["count"] != 2.0 || len(refs(state, "state")) != 2 {
+		t.Fatalf("state %v, want two", state)
+	}
+	ana.must(`"op":"untrack","channel":%q`, lobby)
+	luis.change("leaves", ana.ref())
+}
+
+// A dropped session that comes back within its grace, on whichever node, was
+// never away; one that does not is gone when the grace is over.
+func TestGrace(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	one, _ := runBridge(t, bus, Config{Node: "one", Limits: Limits{Grace: 3 * time.Second}})
+	two, _ := runBridge(t, bus, Config{Node: "two", Limits: Limits{Grace: 3 * time.Second}})
+	watcher := dial(t, one, "luis")
+	watcher.must(`"op":"subscribe","channel":%q,"presence":true`, lobby)
+	watcher.expect("presence")
+	ana := dial(t, one, "ana")
+	ana.must(`"op":"track","channel":%q,"meta":1`, lobby)
+	watcher.change("joins", ana.ref())
+	for _, node := range []*Bridge{two, one} {
+		_ = ana.conn.CloseNow()
+		back := dial(t, node, "ana", ana.secret())
+		if back.ref() != ana.ref() {
+			t.Fatalf("came back as %s, was %s", back.ref(), ana.ref())
+		}
+		back.must(`"op":"track","channel":%q,"meta":1`, lobby)
+		ana = back
+	}
+	// The next change is the end of this second member, not a flicker of the first.
+	other := dial(t, two, "eva")
+	other.must(`"op":"track","channel":%q`, lobby)
+	watcher.change("joins", other.ref())
+	_ = other.conn.CloseNow()
+	watcher.change("leaves", other.ref())
+	if err := ana.conn.Close(1000, ""); err != nil {
+		t.Fatal(err)
+	}
+	watcher.change("leaves", ana.ref()) // after a goodbye, at once
+}
+
+// A node that stops in an orderly way makes nobody leave who comes back in time.
+func TestDrainKeepsPresence(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	one, stop := runBridge(t, bus, Config{Node: "one"})
+	two, _ := runBridge(t, bus, Config{Node: "two"})
+	watcher := dial(t, two, "luis")
+	watcher.must(`"op":"subscribe","channel":%q,"presence":true`, lobby)
+	watcher.expect("presence")
+	ana := dial(t, one, "ana")
+	ana.must(`"op":"track","channel":%q`, lobby)
+	watcher.change("joins", ana.ref())
+	stop()
+	ana.expect("drain")
+	if code := ana.closed(); code != 4503 {
+		t.Errorf("closed with %d, want 4503", code)
+	}
+	back := dial(t, two, "ana", ana.secret())
+	back.must(`"op":"track","channel":%q`, lobby)
+	other := dial(t, two, "eva")
+	other.must(`"op":"track","channel":%q`, lobby)
+	watcher.change("joins", other.ref())
+}
+
+// An entry that was removed although its session is there comes back.
+func TestRemovedEntryIsRestored(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{})
+	ana := dial(t, b, "ana")
+	ana.must(`"op":"track","channel":%q`, lobby)
+	ana.must(`"op":"subscribe","channel":%q,"presence":true`, lobby)
+	ana.find("a state with ana", func(m message) bool { return m["count"] == 1.0 })
+	name, _, err := b.resolve(lobby)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := b.registry.find(ana.ref())
+	entry := s.tracks[name.String()]
+	before := entry.revision
+	if _, err := b.asker.askAndWait(t.Context(), departure(entry), answerWait); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "the entry to be written again", func() bool {
+		entry.channel.mu.Lock()
+		defer entry.channel.mu.Unlock()
+		return entry.revision > before+1
+	})
+}
+
+// A crowd is told in pages, and the count is exact.
+func TestLargeStateComesInPages(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{Limits: Limits{Sessions: 1000}})
+	const crowd = 450
+	for range crowd {
+		dial(t, b, "ana").must(`"op":"track","channel":%q`, lobby)
+	}
+	other, _ := runBridge(t, bus, Config{})
+	c := dial(t, other, "luis")
+	c.must(`"op":"subscribe","channel":%q,"presence":true`, lobby)
+	seen := make(map[string]bool)
+	for len(seen) < crowd {
+		m := c.expect("presence")
+		if m["count"] != float64(crowd) {
+			t.Fatalf("count %v, want %d", m["count"], crowd)
+		}
+		for _, ref := range append(refs(m, "state"), refs(m, "joins")...) {
+			if seen[ref] {
+				t.Fatalf("%s was told twice", ref)
+			}
+			seen[ref] = true
+		}
+	}
+}

@@ -1,0 +1,196 @@
+package bridge
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/topology"
+	"github.com/latido/latido/subjects/topology/bustest"
+)
+
+// Nobody's mistake ends the session of somebody else, and most do not end one's own.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{Limits: Limits{Channels: 3}})
+	witness := dial(t, b, "ana")
+	witness.must(`"op":"subscribe","channel":%q`, room)
+	c := dial(t, b, "eva")
+	for frame, code := range map[string]int{
+		`not json`:                    4000,
+		`[1,2]`:                       4002,
+		`{"id":1} {}`:                 4000,
+		`{"op":"fly"}`:                4002,
+		`{"id":"x","op":"subscribe"}`: 4002,
+		`{"id":7,"op":"fly"}`:         4001,
+		`{"id":7,"op":"subscribe","channel":"nothing"}`:                                      4004,
+		`{"id":7,"op":"subscribe","channel":"nokind:1"}`:                                     4004,
+		`{"id":7,"op":"subscribe","channel":"user:ana"}`:                                     4030,
+		`{"id":7,"op":"subscribe","channel":"room:none"}`:                                    4030,
+		`{"id":7,"op":"subscribe","channel":"ops:broadcast"}`:                                4030,
+		`{"id":7,"op":"subscribe","channel":"app:x","last":"soon"}`:                          4002,
+		`{"id":7,"op":"unsubscribe","channel":"app:x"}`:                                      4099,
+		`{"id":7,"op":"publish","channel":"room:1","event":"room_opened","data":{}}`:         4006,
+		`{"id":7,"op":"publish","channel":"room:1","event":"typing","data":{}}`:              4099,
+		`{"id":7,"op":"publish","channel":"global:system","event":"typing","data":{}}`:       4006,
+		`{"id":7,"op":"call","channel":"app:x","command":"fly","data":{}}`:                   4005,
+		`{"id":7,"op":"call","channel":"room:1","command":"fly.*","data":{}}`:                4005,
+		`{"id":7,"op":"track","channel":"user:ana"}`:                                         4030,
+		`{"id":7,"op":"track","channel":"app:x","meta":"` + strings.Repeat("x", 3000) + `"}`: 4132,
+		`{"id":7,"op":"token","token":"nonsense"}`:                                           4010,
+		`{"op":"hello","token":"again"}`:                                                     4002,
+	} {
+		c.send(frame)
+		if answer := c.expect("error"); answer["code"] != float64(code) {
+			t.Errorf("%s: %v, want %d", frame, answer, code)
+		}
+	}
+	for i := range 3 {
+		c.must(`"op":"subscribe","channel":"app:%d"`, i)
+	}
+	if answer := c.ask(`"op":"subscribe","channel":"app:3"`); answer["code"] != 4131.0 {
+		t.Errorf("one channel too many: %v", answer)
+	}
+	published := publish(t, bus, 3, 1)
+	equal(t, "the witness", witness.events(room, 3), published)
+}
+
+func TestClosingRefusals(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{Limits: Limits{Frame: 1000, Handshake: time.Second}})
+	expired, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "ana", "exp": 1}).SignedString([]byte(devSecret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "ana", "exp": 1 << 40}).SignedString([]byte("another secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	unsigned, err := jwt.NewWithClaims(jwt.SigningMethodNone, jwt.MapClaims{"sub": "ana", "exp": 1 << 40}).SignedString(jwt.UnsafeAllowNoneSignatureType)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		frame string
+		code  int
+	}{
+		"no hello":       {`{"id":1,"op":"subscribe","channel":"app:x"}`, 4008},
+		"silence":        {"", 4008},
+		"no token":       {`{"op":"hello"}`, 4010},
+		"expired token":  {fmt.Sprintf(`{"op":"hello","token":%q}`, expired), 4011},
+		"foreign token":  {fmt.Sprintf(`{"op":"hello","token":%q}`, foreign), 4010},
+		"unsigned token": {fmt.Sprintf(`{"op":"hello","token":%q}`, unsigned), 4010},
+		"large frame":    {strings.Repeat(" ", 1001), 4130},
+	} {
+		conn, _, err := websocket.Dial(t.Context(), "ws://"+b.Addr()+"/ws", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &client{t: t, conn: conn}
+		if test.frame != "" {
+			c.send(test.frame)
+		}
+		if code := c.closed(); code != test.code {
+			t.Errorf("%s: closed with %d, want %d", name, code, test.code)
+		}
+	}
+	wait(t, "all sessions to be gone", func() bool { return len(b.registry.all()) == 0 })
+}
+
+// Membership is looked up when a subscription begins, and ends it when revoked.
+func TestRevokedMembershipEndsTheSubscription(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{})
+	js, err := jetstream.New(bus.Connect(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	members, err := js.KeyValue(t.Context(), subjects.BucketMembers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := subjects.Channel{Kind: "room", ID: "1"}
+	if _, err := members.Put(t.Context(), name.Member("ana"), []byte(`{"role":"member"}`)); err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, b, "ana")
+	c.must(`"op":"subscribe","channel":"room:1"`)
+	if err := members.Purge(t.Context(), name.Member("ana"), jetstream.PurgeTTL(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if ended := c.expect("unsubscribed"); ended["code"] != 4031.0 {
+		t.Errorf("ended with %v, want 4031", ended)
+	}
+	if answer := c.ask(`"op":"subscribe","channel":"room:1"`); answer["code"] != 4030.0 {
+		t.Errorf("subscribed again: %v", answer)
+	}
+}
+
+// A repeated publish is answered as the first time; one key is one event.
+func TestDurableAppChannel(t *testing.T) {
+	t.Parallel()
+	kind := subjects.Catalog["app"]
+	kind.Durability, kind.Stream = subjects.Durable, subjects.StreamApp
+	kinds := []subjects.Kind{kind}
+	bus := bustest.StartWith(t, topology.Config{Kinds: kinds})
+	b, _ := runBridge(t, bus, Config{Kinds: kinds})
+	c, other := dial(t, b, "ana"), dial(t, b, "luis")
+	c.must(`"op":"subscribe","channel":"app:x"`)
+	first := c.must(`"op":"publish","channel":"app:x","event":"noted","key":"k","data":{"n":1}`)
+	if again := c.must(`"op":"publish","channel":"app:x","event":"noted","key":"k","data":{"n":1}`); again.seq() != first.seq() {
+		t.Errorf("repeated: %v, first %v", again, first)
+	}
+	if answer := c.ask(`"op":"publish","channel":"app:x","event":"noted","key":"k","data":{"n":2}`); answer["code"] != 4093.0 {
+		t.Errorf("the key for another event: %v", answer)
+	}
+	second := other.must(`"op":"publish","channel":"app:x","event":"noted","key":"k","data":{"n":3}`)
+	equal(t, "events", c.events("app:x", 2), []uint64{first.seq(), second.seq()})
+}
+
+func TestTokenIsReplacedInPlace(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{})
+	c := dial(t, b, "ana")
+	c.must(`"op":"token","token":%q`, token(t, b, "ana", "operator"))
+	c.must(`"op":"subscribe","channel":"ops:broadcast"`)
+	if answer := c.ask(`"op":"token","token":%q`, token(t, b, "eva", "")); answer["code"] != 4030.0 {
+		t.Errorf("a token of somebody else: %v", answer)
+	}
+	c.must(`"op":"token","token":%q`, token(t, b, "ana", ""))
+	if ended := c.expect("unsubscribed"); ended["channel"] != "ops:broadcast" {
+		t.Errorf("ended: %v", ended)
+	}
+}
+
+// The bus goes away and comes back: sessions stay, are told, and are whole.
+func TestBusAway(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{})
+	c := dial(t, b, "ana")
+	c.must(`"op":"subscribe","channel":%q,"presence":true`, room)
+	c.must(`"op":"track","channel":%q`, room)
+	c.find("a join", func(m message) bool { return len(refs(m, "joins")) == 1 })
+	published := publish(t, bus, 3, 1)
+	bus.Kill(0)
+	c.expect("degraded")
+	bus.Restart(t, 0)
+	published = append(published, publish(t, bus, 3, 1)...)
+	c.expect("restored")
+	equal(t, "events", c.events(room, 6), published)
+	for _, m := range c.queue {
+		if m.op() == "presence" && len(refs(m, "leaves")) > 0 {
+			t.Errorf("a flicker: %v", m)
+		}
+	}
+}
