@@ -16,6 +16,9 @@ import (
 const (
 	// questionsAtOnce bounds what waits for an answer from the bus.
 	questionsAtOnce = 1 << 16
+	// answerWait is how long an answer is waited for in all: publishers must
+	// survive the election of a leader.
+	answerWait = 12 * time.Second
 	// resendAfter is how long an answer may take before the question is asked
 	// again. Every question carries a message id, so asking twice does no harm.
 	resendAfter = 2 * time.Second
@@ -78,9 +81,9 @@ func (a *asker) run(ctx context.Context) error {
 
 // ask sends msg and calls answered once, from another goroutine, with the answer
 // or the reason why there is none. answered must not block.
-func (a *asker) ask(msg *nats.Msg, wait time.Duration, answered func(*nats.Msg, error)) {
+func (a *asker) ask(msg *nats.Msg, answered func(*nats.Msg, error)) {
 	now := time.Now()
-	q := &question{msg: msg, answered: answered, again: now.Add(resendAfter), until: now.Add(wait), silent: true}
+	q := &question{msg: msg, answered: answered, again: now.Add(resendAfter), until: now.Add(answerWait), silent: true}
 	a.mu.Lock()
 	if len(a.questions) >= questionsAtOnce {
 		a.mu.Unlock()
@@ -98,13 +101,13 @@ func (a *asker) ask(msg *nats.Msg, wait time.Duration, answered func(*nats.Msg, 
 }
 
 // askAndWait is ask for a caller that may block.
-func (a *asker) askAndWait(ctx context.Context, msg *nats.Msg, wait time.Duration) (*nats.Msg, error) {
+func (a *asker) askAndWait(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
 	type result struct {
 		msg *nats.Msg
 		err error
 	}
 	results := make(chan result, 1)
-	a.ask(msg, wait, func(msg *nats.Msg, err error) { results <- result{msg, err} })
+	a.ask(msg, func(msg *nats.Msg, err error) { results <- result{msg, err} })
 	select {
 	case r := <-results:
 		return r.msg, r.err

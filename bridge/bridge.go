@@ -126,6 +126,14 @@ func (b *Bridge) Run(ctx context.Context) error {
 		every(inner, tick, func() { b.registry.sweep(time.Now()) })
 		return nil
 	})
+	part(func() error {
+		every(inner, refreshPresence/8, func() {
+			for _, s := range b.registry.all() {
+				s.refreshTracks(inner, time.Now())
+			}
+		})
+		return nil
+	})
 	b.ready.Store(true)
 	b.log.Info("bridge is ready", "node", b.node, "address", b.Addr())
 	select {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -18,10 +17,6 @@ import (
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/history"
 )
-
-// answerWait is how long a command or a stored publish may take: publishers must
-// survive the election of a leader.
-const answerWait = 12 * time.Second
 
 // sender is on whose behalf something is sent to the bus.
 type sender struct {
@@ -86,7 +81,7 @@ func (b *Bridge) broadcast(by sender, following bool, name subjects.Channel, kin
 		r.Key = rand.Text()
 	}
 	msg := eventMessage(name.Event(), by, name, r)
-	b.asker.ask(msg, answerWait, func(reply *nats.Msg, err error) {
+	b.asker.ask(msg, func(reply *nats.Msg, err error) {
 		if err != nil {
 			done(0, err)
 			return
@@ -151,13 +146,17 @@ func (b *Bridge) stored(kind subjects.Kind, msg, reply *nats.Msg, done func(uint
 			switch {
 			case err != nil:
 				done(0, err)
-			case found && !(bytes.Equal(first.Data, msg.Data) && first.Header.Get(subjects.HeaderEvent) == msg.Header.Get(subjects.HeaderEvent)):
+			case found && !sameEvent(first, msg):
 				done(0, schemas.Refuse(schemas.KeyReused, "the key belongs to an earlier, different event"))
 			default:
 				done(ack.Sequence, nil)
 			}
 		})
 	}
+}
+
+func sameEvent(first history.Fact, msg *nats.Msg) bool {
+	return bytes.Equal(first.Data, msg.Data) && first.Header.Get(subjects.HeaderEvent) == msg.Header.Get(subjects.HeaderEvent)
 }
 
 // call commands the owner of a channel.
@@ -199,7 +198,7 @@ func (b *Bridge) command(ctx context.Context, by sender, r wire.Call) (result, e
 	setUnlessEmpty(msg.Header, subjects.HeaderName, by.Name)
 	setUnlessEmpty(msg.Header, subjects.HeaderRole, by.Role)
 	setUnlessEmpty(msg.Header, subjects.HeaderSession, by.ref)
-	reply, err := b.asker.askAndWait(ctx, msg, answerWait)
+	reply, err := b.asker.askAndWait(ctx, msg)
 	if err != nil {
 		return result{}, err
 	}

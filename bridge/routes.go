@@ -48,8 +48,7 @@ func (b *Bridge) readiness(c *fiber.Ctx) error {
 
 // fault answers an error in the shape of all refusals.
 func (b *Bridge) fault(c *fiber.Ctx, err error) error {
-	var http *fiber.Error
-	if errors.As(err, &http) {
+	if http, ok := errors.AsType[*fiber.Error](err); ok {
 		return c.Status(http.Code).JSON(fiber.Map{"reason": "http", "message": http.Message, "retry": http.Code >= 500})
 	}
 	refusal := schemas.RefusalOf(err)

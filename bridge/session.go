@@ -88,8 +88,7 @@ func (s *session) serve() {
 		if err == nil {
 			continue
 		}
-		var violation *websocket.Violation
-		if errors.As(err, &violation) {
+		if violation, ok := errors.AsType[*websocket.ProtocolError](err); ok {
 			s.violate(violation)
 		} else if !errors.Is(err, errClosed) {
 			return
@@ -108,7 +107,7 @@ func (s *session) awaitGoodbye() {
 	}
 }
 
-func (s *session) violate(violation *websocket.Violation) {
+func (s *session) violate(violation *websocket.ProtocolError) {
 	if violation.Code == websocket.CloseTooBig {
 		s.end(schemas.Refuse(schemas.FrameTooLarge, "%s", violation.Text))
 		return
@@ -136,14 +135,14 @@ func (s *session) handle(opcode websocket.Opcode, payload []byte) error {
 		return errClosed
 	case websocket.Pong, websocket.Continuation:
 	case websocket.Binary:
-		return &websocket.Violation{Code: websocket.CloseUnsupported, Text: "text frames only"}
+		return &websocket.ProtocolError{Code: websocket.CloseUnsupported, Text: "text frames only"}
 	}
 	return nil
 }
 
 func (s *session) malformed(err error) {
-	var m *wire.Malformed
-	if !errors.As(err, &m) {
+	m, ok := errors.AsType[*wire.MalformedError](err)
+	if !ok {
 		s.refuse("", err)
 		return
 	}

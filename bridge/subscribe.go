@@ -42,6 +42,11 @@ func (s *session) subscribe(ctx context.Context, r wire.Subscribe) error {
 		s.bridge.hub.release(ch)
 		return nil
 	}
+	if s.full() { // others were placed meanwhile
+		s.mu.Unlock()
+		s.bridge.hub.release(ch)
+		return s.tooManyChannels()
+	}
 	if s.cursors == nil {
 		s.cursors = make(map[string]*cursor)
 	}
@@ -57,10 +62,17 @@ func (s *session) subscribe(ctx context.Context, r wire.Subscribe) error {
 func (s *session) room(channel string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, again := s.cursors[channel]; !again && len(s.cursors) >= s.bridge.limits.Channels {
-		return schemas.Refuse(schemas.TooManyChannels, "at most %d channels per session", s.bridge.limits.Channels)
+	if _, again := s.cursors[channel]; !again && s.full() {
+		return s.tooManyChannels()
 	}
 	return nil
+}
+
+// full is asked with the session's lock held.
+func (s *session) full() bool { return len(s.cursors) >= s.bridge.limits.Channels }
+
+func (s *session) tooManyChannels() error {
+	return schemas.Refuse(schemas.TooManyChannels, "at most %d channels per session", s.bridge.limits.Channels)
 }
 
 func (s *session) who() identity {

@@ -134,7 +134,7 @@ func (s *session) vanish(ctx context.Context, channel string) error {
 		return nil
 	}
 	defer s.bridge.hub.release(t.channel)
-	_, err := s.bridge.asker.askAndWait(ctx, departure(t), answerWait)
+	_, err := s.bridge.asker.askAndWait(ctx, departure(t))
 	if err != nil {
 		return fmt.Errorf("untrack: %w", err)
 	}
@@ -147,7 +147,7 @@ func (b *Bridge) appear(ctx context.Context, t *track) error {
 	if err != nil {
 		return err
 	}
-	reply, err := b.asker.askAndWait(ctx, msg, answerWait)
+	reply, err := b.asker.askAndWait(ctx, msg)
 	if err != nil {
 		return fmt.Errorf("track: %w", err)
 	}
@@ -183,7 +183,7 @@ func (b *Bridge) depart(t *track, clean bool) {
 		msg.Header.Set(headerTTL, strconv.Itoa(int(b.limits.Grace.Seconds())))
 	}
 	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(revision, 10))
-	b.asker.ask(msg, answerWait, func(_ *nats.Msg, err error) {
+	b.asker.ask(msg, func(_ *nats.Msg, err error) {
 		if err != nil && !errors.Is(err, errAskerClosed) {
 			b.log.Warn("grace", "key", t.key, "error", err)
 		}

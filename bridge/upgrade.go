@@ -44,11 +44,7 @@ func (b *Bridge) accept(conn net.Conn, d dialect) {
 	f := b.hub.flushers[b.next.Add(1)%uint64(len(b.hub.flushers))]
 	s := newSession(b, newSocket(conn), d, f)
 	b.registry.open(s)
-	b.sessions.Add(1)
-	go func() {
-		defer b.sessions.Done()
-		s.serve()
-	}()
+	b.sessions.Go(s.serve)
 	if b.draining.Load() {
 		s.end(errDraining)
 	}

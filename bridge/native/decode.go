@@ -36,8 +36,7 @@ func (Dialect) Decode(data []byte) (wire.Request, error) {
 	var f frame
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	if err := decoder.Decode(&f); err != nil {
-		var mismatch *json.UnmarshalTypeError
-		if errors.As(err, &mismatch) {
+		if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 			return nil, malformed(f.ref(), schemas.InvalidFrame, "field "+strconv.Quote(mismatch.Field)+" cannot be a "+mismatch.Value)
 		}
 		return nil, malformed("", schemas.InvalidJSON, "a frame is one JSON object")
@@ -121,5 +120,5 @@ func orObject(data json.RawMessage) json.RawMessage {
 }
 
 func malformed(ref string, code schemas.Code, text string) error {
-	return &wire.Malformed{Ref: ref, Code: int(code), Text: text}
+	return &wire.MalformedError{Ref: ref, Code: int(code), Text: text}
 }

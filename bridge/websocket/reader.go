@@ -6,13 +6,13 @@ import (
 	"unicode/utf8"
 )
 
-// Violation ends a connection: the peer broke the protocol or a limit.
-type Violation struct {
+// ProtocolError ends a connection: the peer broke the protocol or a limit.
+type ProtocolError struct {
 	Code int // close code
 	Text string
 }
 
-func (v *Violation) Error() string { return fmt.Sprintf("websocket: %s (%d)", v.Text, v.Code) }
+func (v *ProtocolError) Error() string { return fmt.Sprintf("websocket: %s (%d)", v.Text, v.Code) }
 
 // Reader takes bytes as they come and hands out whole messages. The zero value,
 // with Limit set, is ready; it keeps bytes only while a frame or a fragmented
@@ -27,7 +27,7 @@ type Reader struct {
 
 // Feed consumes data, which it may overwrite but does not keep, and calls handle
 // with each whole message and control frame. The payload is valid during the
-// call only. A [*Violation] or an error of handle ends the connection.
+// call only. A [*ProtocolError] or an error of handle ends the connection.
 func (r *Reader) Feed(data []byte, handle func(Opcode, []byte) error) error {
 	kept := len(r.partial) > 0
 	if kept {
@@ -72,10 +72,10 @@ func (r *Reader) parse(data []byte) (frame, int, error) {
 	}
 	f := frame{fin: data[0]&finBit != 0, opcode: Opcode(data[0] & 0x0F)}
 	if data[0]&0x70 != 0 {
-		return frame{}, 0, &Violation{CloseProtocol, "reserved bits without an extension"}
+		return frame{}, 0, &ProtocolError{CloseProtocol, "reserved bits without an extension"}
 	}
 	if data[1]&maskBit == 0 {
-		return frame{}, 0, &Violation{CloseProtocol, "a client's frame must be masked"}
+		return frame{}, 0, &ProtocolError{CloseProtocol, "a client's frame must be masked"}
 	}
 	length, at := uint64(data[1]&0x7F), 2
 	switch length {
@@ -107,22 +107,22 @@ func (r *Reader) check(f frame, length uint64) error {
 	switch f.opcode {
 	case Close, Ping, Pong:
 		if !f.fin || length > maxControl {
-			return &Violation{CloseProtocol, "a control frame is short and whole"}
+			return &ProtocolError{CloseProtocol, "a control frame is short and whole"}
 		}
 		return nil
 	case Text, Binary:
 		if r.opcode != 0 {
-			return &Violation{CloseProtocol, "a message within a fragmented message"}
+			return &ProtocolError{CloseProtocol, "a message within a fragmented message"}
 		}
 	case Continuation:
 		if r.opcode == 0 {
-			return &Violation{CloseProtocol, "a continuation of nothing"}
+			return &ProtocolError{CloseProtocol, "a continuation of nothing"}
 		}
 	default:
-		return &Violation{CloseProtocol, "unknown opcode"}
+		return &ProtocolError{CloseProtocol, "unknown opcode"}
 	}
 	if length > uint64(r.Limit) || len(r.message)+int(length) > r.Limit {
-		return &Violation{CloseTooBig, fmt.Sprintf("a message has at most %d bytes", r.Limit)}
+		return &ProtocolError{CloseTooBig, fmt.Sprintf("a message has at most %d bytes", r.Limit)}
 	}
 	return nil
 }
@@ -149,7 +149,7 @@ func (r *Reader) accept(f frame, handle func(Opcode, []byte) error) error {
 
 func deliver(opcode Opcode, message []byte, handle func(Opcode, []byte) error) error {
 	if opcode == Text && !utf8.Valid(message) {
-		return &Violation{CloseInvalidData, "text that is not UTF-8"}
+		return &ProtocolError{CloseInvalidData, "text that is not UTF-8"}
 	}
 	return handle(opcode, message)
 }

@@ -78,7 +78,7 @@ func TestReaderRefuses(t *testing.T) {
 		"not UTF-8":               {masked(0x81, "\xff"), websocket.CloseInvalidData},
 	} {
 		_, err := feed(t, &websocket.Reader{Limit: 1000}, test.stream, 5)
-		var violation *websocket.Violation
+		var violation *websocket.ProtocolError
 		if !errors.As(err, &violation) || violation.Code != test.code {
 			t.Errorf("%s: %v, want code %d", name, err, test.code)
 		}

@@ -9,18 +9,18 @@ package wire
 // Dialect translates between one protocol's text frames and this package's values.
 type Dialect interface {
 	// Decode reads one frame. A frame it cannot read is a refusal of type
-	// [*Malformed]; the session stays open.
+	// [*MalformedError]; the session stays open.
 	Decode(frame []byte) (Request, error)
 	// Encode appends the frame that tells the notice. It appends nothing when
 	// the protocol has no way to say it.
 	Encode(dst []byte, notice Notice) []byte
 }
 
-// Malformed says that a frame is no request.
-type Malformed struct {
+// MalformedError says that a frame is no request.
+type MalformedError struct {
 	Ref  string // the request's reference, when it could be read
 	Code int    // a code of schemas/errors.json
 	Text string // one line for the developer
 }
 
-func (m *Malformed) Error() string { return m.Text }
+func (m *MalformedError) Error() string { return m.Text }

@@ -4,6 +4,7 @@ package bustest
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,14 +59,11 @@ func start(tb testing.TB, n int, cfg topology.Config) *Bus {
 
 // URL lists the servers' addresses as nats.Connect takes them.
 func (b *Bus) URL() string {
-	url := ""
+	urls := make([]string, len(b.Servers))
 	for i, s := range b.Servers {
-		if i > 0 {
-			url += ","
-		}
-		url += s.ClientURL()
+		urls[i] = s.ClientURL()
 	}
-	return url
+	return strings.Join(urls, ",")
 }
 
 // Connect opens a connection that reconnects for ever and ends with the test.
