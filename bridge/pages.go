@@ -7,13 +7,15 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/filesystem"
 
+	"github.com/latido/latido/bridge/console"
 	"github.com/latido/latido/bridge/sdk"
 )
 
 // pages serves what browsers load: the client, so that a page needs one import
-// and no package manager.
+// and no package manager, and the start page.
 func (b *Bridge) pages(app *fiber.App) {
 	app.Use("/sdk", files(sdk.Files()))
+	app.Use("/", files(console.Files()))
 }
 
 func files(folder fs.FS) fiber.Handler {
