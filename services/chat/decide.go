@@ -124,7 +124,7 @@ func closeRoom(r Room, m es.Meta, c chat.Close) ([]es.Event, error) {
 	case r.Closed:
 		return nil, nil
 	}
-	return happens("room_closed", chat.RoomClosed{Reason: c.Reason}), nil
+	return happens("room_closed", chat.RoomClosed(c)), nil
 }
 
 // What a stranger is told is the same whether the room exists or not.

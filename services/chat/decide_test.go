@@ -12,15 +12,12 @@ import (
 var (
 	opened = es.Event{Name: "room_opened", Data: chat.RoomOpened{Members: []string{"ana", "luis"}, By: "ana"}}
 	public = es.Event{Name: "room_opened", Data: chat.RoomOpened{Members: []string{"ana"}, By: "ana", Public: true}}
+	left   = es.Event{Name: "member_left", Data: chat.MemberLeft{User: "luis"}}
 	shut   = es.Event{Name: "room_closed", Data: chat.RoomClosed{}}
 )
 
 func joined(user, by string) es.Event {
 	return es.Event{Name: "member_joined", Data: chat.MemberJoined{User: user, By: by}}
-}
-
-func left(user string) es.Event {
-	return es.Event{Name: "member_left", Data: chat.MemberLeft{User: user}}
 }
 
 func message(text string) es.Event {
@@ -71,10 +68,10 @@ func TestMembership(t *testing.T) {
 		{Name: "to invite a member changes nothing", Given: estest.Facts(opened), When: estest.By("ana", chat.Invite{User: "luis"})},
 		{Name: "a stranger does not invite", Given: estest.Facts(opened), When: estest.By("eve", chat.Invite{User: "eve"}), Refused: schemas.Forbidden},
 		{Name: "nobody is invited to a closed room", Given: estest.Facts(opened, shut), When: estest.By("ana", chat.Invite{User: "eve"}), Refused: schemas.Closed},
-		{Name: "a member leaves", Given: estest.Facts(opened), When: estest.By("luis", chat.Leave{}), Then: estest.Facts(left("luis"))},
-		{Name: "a member leaves a closed room", Given: estest.Facts(opened, shut), When: estest.By("luis", chat.Leave{}), Then: estest.Facts(left("luis"))},
+		{Name: "a member leaves", Given: estest.Facts(opened), When: estest.By("luis", chat.Leave{}), Then: estest.Facts(left)},
+		{Name: "a member leaves a closed room", Given: estest.Facts(opened, shut), When: estest.By("luis", chat.Leave{}), Then: estest.Facts(left)},
 		{Name: "a stranger has nothing to leave", Given: estest.Facts(opened), When: estest.By("eve", chat.Leave{}), Refused: schemas.Forbidden},
-		{Name: "who has left may be invited again", Given: estest.Facts(opened, left("luis")), When: estest.By("ana", chat.Invite{User: "luis"}), Then: estest.Facts(joined("luis", "ana"))},
+		{Name: "who has left may be invited again", Given: estest.Facts(opened, left), When: estest.By("ana", chat.Invite{User: "luis"}), Then: estest.Facts(joined("luis", "ana"))},
 	})
 }
 
@@ -89,7 +86,7 @@ func TestPost(t *testing.T) {
 		{Name: "a stranger does not post", Given: estest.Facts(opened), When: estest.By("eve", chat.Post{Text: "hola"}), Refused: schemas.Forbidden},
 		{Name: "a reader of a public room does not post", Given: estest.Facts(public), When: estest.By("eve", chat.Post{Text: "hola"}), Refused: schemas.Forbidden},
 		{Name: "nobody posts to a room that is not there", When: estest.By("ana", chat.Post{Text: "hola"}), Refused: schemas.Forbidden},
-		{Name: "who has left does not post", Given: estest.Facts(opened, left("luis")), When: estest.By("luis", chat.Post{Text: "hola"}), Refused: schemas.Forbidden},
+		{Name: "who has left does not post", Given: estest.Facts(opened, left), When: estest.By("luis", chat.Post{Text: "hola"}), Refused: schemas.Forbidden},
 		{Name: "nobody posts to a closed room", Given: estest.Facts(opened, shut), When: estest.By("ana", chat.Post{Text: "hola"}), Refused: schemas.Closed},
 		{Name: "a stranger is not told that the room is closed", Given: estest.Facts(opened, shut), When: estest.By("eve", chat.Post{Text: "hola"}), Refused: schemas.Forbidden},
 	})
@@ -121,7 +118,7 @@ func TestWhoIsTold(t *testing.T) {
 		{private, "", ""},
 		{open, "", "member"},
 		{open, "eve", ""},
-		{evolve(private, left("luis")), "luis", ""},
+		{evolve(private, left), "luis", ""},
 		{evolve(private, shut), "luis", "member"},
 	} {
 		if got := row.room.role(row.user); got != row.want {

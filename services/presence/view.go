@@ -2,6 +2,7 @@ package presence
 
 import (
 	"encoding/json"
+	"maps"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -19,7 +20,6 @@ type view struct {
 	nodes    map[string]map[string]uint64 // node → its sessions' keys and revisions
 	alive    map[string]bool              // nodes with a lease
 	deadline map[string]time.Time         // nodes without one, and when they count as dead
-	asOf     time.Time                    // of the newest change, by the server's clock
 }
 
 type session struct {
@@ -111,9 +111,7 @@ func (v *view) dead(now time.Time) map[string]uint64 {
 		if now.Before(deadline) {
 			continue
 		}
-		for key, revision := range v.nodes[node] {
-			dead[key] = revision
-		}
+		maps.Copy(dead, v.nodes[node])
 		if len(v.nodes[node]) == 0 {
 			delete(v.deadline, node)
 		}

@@ -2,6 +2,7 @@ package es
 
 import (
 	"container/list"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,9 +29,9 @@ type memory[S any] struct {
 }
 
 func (m memory[S]) receipt(id string) (receipt, bool) {
-	for i := len(m.receipts) - 1; i >= 0; i-- {
-		if m.receipts[i].id == id {
-			return m.receipts[i], true
+	for _, r := range slices.Backward(m.receipts) {
+		if r.id == id {
+			return r, true
 		}
 	}
 	return receipt{}, false
