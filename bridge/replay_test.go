@@ -26,16 +26,23 @@ func publish(t *testing.T, bus *bustest.Bus, n, size int) []uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sequences := make([]uint64, n)
-	for i := range sequences {
+	acks := make([]jetstream.PubAckFuture, n)
+	for i := range acks {
 		msg := nats.NewMsg(channel.Event())
 		msg.Header.Set(subjects.HeaderEvent, "noted")
 		msg.Data = fmt.Appendf(nil, `{"n":%d,"pad":%q}`, i, strings.Repeat("x", size))
-		ack, err := js.PublishMsg(t.Context(), msg)
-		if err != nil {
+		if acks[i], err = js.PublishMsgAsync(msg); err != nil {
 			t.Fatal(err)
 		}
-		sequences[i] = ack.Sequence
+	}
+	sequences := make([]uint64, n)
+	for i, ack := range acks {
+		select {
+		case stored := <-ack.Ok():
+			sequences[i] = stored.Sequence
+		case err := <-ack.Err():
+			t.Fatal(err)
+		}
 	}
 	return sequences
 }
