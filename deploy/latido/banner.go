@@ -32,8 +32,9 @@ func (l *commandLine) announce(w io.Writer, running *stack.Stack) {
 		cfg.Log.Info("ready", "version", version(), "parts", cfg.Parts, "http", running.HTTPAddr(), "nats", running.NATSURL())
 		return
 	}
-	fmt.Fprintf(w, "\n  Latido %s, node %s: %s\n\n", version(), cfg.Node, strings.Join(cfg.Parts, ", "))
-	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	var banner strings.Builder
+	fmt.Fprintf(&banner, "\n  Latido %s, node %s: %s\n\n", version(), cfg.Node, strings.Join(cfg.Parts, ", "))
+	table := tabwriter.NewWriter(&banner, 0, 0, 3, ' ', 0)
 	if address := running.HTTPAddr(); address != "" {
 		fmt.Fprintf(table, "  page\thttp://%s/\n", address)
 		fmt.Fprintf(table, "  WebSocket\tws://%s/ws\n", address)
@@ -43,6 +44,6 @@ func (l *commandLine) announce(w io.Writer, running *stack.Stack) {
 	if cfg.Embeds() {
 		fmt.Fprintf(table, "  data\t%s, flushed to disk: %s\n", cfg.Data, l.Sync)
 	}
-	_ = table.Flush() // as good as Fprintf to the same writer
-	fmt.Fprint(w, "\n  Ctrl-C stops.\n\n")
+	_ = table.Flush() // a strings.Builder takes everything
+	fmt.Fprintf(w, "%s\n  Ctrl-C stops.\n\n", banner.String())
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -43,6 +44,7 @@ type Main struct {
 // Run does what the arguments say until that is done or ctx ends, and returns
 // the exit code. Whatever goes wrong is one line on Stderr.
 func (m Main) Run(ctx context.Context) int {
+	m.Stderr = &shared{to: m.Stderr}
 	err := m.run(ctx)
 	switch {
 	case err == nil, errors.Is(err, errAnswered):
@@ -74,14 +76,19 @@ func (m Main) run(ctx context.Context) error {
 		return err
 	}
 	line.announce(m.Stderr, running)
-	farewell := context.AfterFunc(ctx, func() {
+	told := make(chan struct{})
+	untold := context.AfterFunc(ctx, func() {
+		defer close(told)
 		fmt.Fprintf(m.Stderr, "\nlatido: stopping, browsers are given %v to move; a second signal exits at once\n", running.Config().Drain)
 	})
-	defer farewell()
 	if m.Ready != nil {
 		m.Ready(running)
 	}
-	return running.Wait()
+	err = running.Wait()
+	if !untold() {
+		<-told
+	}
+	return err
 }
 
 func usage(err error) bool {
@@ -89,6 +96,18 @@ func usage(err error) bool {
 	_, unusable := errors.AsType[*stack.SettingError](err)
 	_, unreadable := errors.AsType[*fileError](err)
 	return unparsable || unusable || unreadable
+}
+
+// shared lets the log and the program write to one stream, whole lines each.
+type shared struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (s *shared) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.to.Write(p)
 }
 
 // oneLine keeps an error of several parts readable in a log.

@@ -12,8 +12,8 @@ import (
 	"github.com/latido/latido/bridge"
 )
 
-// serviceStart bounds how long a service may take until it answers.
-const serviceStart = 30 * time.Second
+// partStart bounds how long a part may take until it is ready.
+const partStart = 30 * time.Second
 
 // Stack is a set of running parts on a bus.
 type Stack struct {
@@ -39,7 +39,7 @@ func Run(ctx context.Context, cfg Config) error {
 }
 
 // Start returns when every part is ready: the streams exist, the services
-// answer, the bridge listens. The stack then runs until ctx ends, Close is
+// answer, the bridge takes sessions. The stack then runs until ctx ends, Close is
 // called or a part fails. A failed start leaves nothing behind.
 func Start(ctx context.Context, cfg Config) (*Stack, error) {
 	cfg, err := cfg.Effective()
@@ -49,7 +49,6 @@ func Start(ctx context.Context, cfg Config) (*Stack, error) {
 	if cfg.Node == "" {
 		cfg.Node = nodeName()
 	}
-	cfg.Log = cfg.Log.With("node", cfg.Node)
 	if cfg.Dev() && cfg.Runs(bridgePart) {
 		cfg.Log.Debug("dev mode: whoever reaches this machine's loopback may have any token")
 	}
@@ -86,10 +85,11 @@ func (s *Stack) open(ctx context.Context) (err error) {
 	if err := s.awaitServices(ctx); err != nil {
 		return err
 	}
-	if s.bridge != nil {
-		s.front.start(bridgePart, s.bridge.Run)
+	if s.bridge == nil {
+		return nil
 	}
-	return nil
+	s.front.start(bridgePart, s.bridge.Run)
+	return s.awaitBridge(ctx)
 }
 
 // supervise waits for a reason to stop and stops everything.

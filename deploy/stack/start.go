@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -25,7 +26,7 @@ func (s *Stack) newBridge(ctx context.Context) (*bridge.Bridge, error) {
 		Dev:     s.cfg.Dev(),
 		Origins: s.cfg.Origins,
 		Limits:  s.cfg.Limits,
-		Log:     s.cfg.Log.With("part", bridgePart),
+		Log:     s.cfg.Log,
 		Drain:   s.cfg.Drain,
 	})
 	if reason := listenReason(err); errors.Is(reason, ErrAddressTaken) {
@@ -35,6 +36,24 @@ func (s *Stack) newBridge(ctx context.Context) (*bridge.Bridge, error) {
 		return nil, fmt.Errorf("bridge: %w", err)
 	}
 	return created, nil
+}
+
+// awaitBridge blocks until the bridge says that it takes sessions.
+func (s *Stack) awaitBridge(ctx context.Context) error {
+	limited, cancel := context.WithTimeoutCause(ctx, partStart, errors.New("not ready in time"))
+	defer cancel()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	return s.until(limited, bridgePart, func() (bool, error) {
+		request, err := http.NewRequestWithContext(limited, http.MethodGet, "http://"+s.HTTPAddr()+"/readyz", nil)
+		if err != nil {
+			return false, err
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			return false, nil // not accepting yet
+		}
+		return response.StatusCode == http.StatusOK, response.Body.Close()
+	})
 }
 
 func (s *Stack) startService(ctx context.Context, name string) error {
@@ -58,7 +77,7 @@ func (s *Stack) awaitServices(ctx context.Context) error {
 		return err
 	}
 	defer connection.Close()
-	limited, cancel := context.WithTimeoutCause(ctx, serviceStart, errors.New("does not answer"))
+	limited, cancel := context.WithTimeoutCause(ctx, partStart, errors.New("does not answer"))
 	defer cancel()
 	for _, name := range s.cfg.Parts {
 		if name == bridgePart {
@@ -78,25 +97,43 @@ func (s *Stack) awaitService(ctx context.Context, connection *nats.Conn, name st
 	if err != nil {
 		return err
 	}
-	for endpoints := 0; ; {
+	endpoints := 0
+	return s.until(ctx, name, func() (bool, error) {
 		answer, err := connection.RequestWithContext(ctx, subject, nil)
-		if err == nil {
-			var info micro.Info
-			if err := json.Unmarshal(answer.Data, &info); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			if endpoints > 0 && len(info.Endpoints) == endpoints {
-				return nil
-			}
-			endpoints = len(info.Endpoints)
-		} else if !errors.Is(err, nats.ErrNoResponders) && ctx.Err() == nil {
-			return fmt.Errorf("%s: %w", name, err)
+		if errors.Is(err, nats.ErrNoResponders) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		var info micro.Info
+		if err := json.Unmarshal(answer.Data, &info); err != nil {
+			return false, err
+		}
+		before := endpoints
+		endpoints = len(info.Endpoints)
+		return endpoints > 0 && endpoints == before, nil
+	})
+}
+
+// until asks again and again whether a part is ready. It ends with the reason
+// when any part fails meanwhile.
+func (s *Stack) until(ctx context.Context, part string, ready func() (bool, error)) error {
+	for {
+		done, err := ready()
+		if done && err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%s: %w", part, context.Cause(ctx))
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", part, err)
 		}
 		select {
 		case err := <-s.failures:
 			return err
 		case <-ctx.Done():
-			return fmt.Errorf("%s: %w", name, context.Cause(ctx))
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
