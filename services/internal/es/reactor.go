@@ -86,7 +86,7 @@ func (b *bus) consume(ctx context.Context, r reaction, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("pull: %w", err)
 	}
-	defer messages.Stop()
+	defer handBack(messages)
 	for {
 		message, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
@@ -98,6 +98,19 @@ func (b *bus) consume(ctx context.Context, r reaction, log *slog.Logger) error {
 				level = slog.LevelWarn
 			}
 			log.Log(ctx, level, "react", "subject", message.Subject(), "cause", err)
+		}
+	}
+}
+
+// handBack ends the pull and returns what was pulled but not handled, so that
+// another replica need not wait until this one counts as silent.
+func handBack(messages jetstream.MessagesContext) {
+	defer messages.Stop()
+	messages.Drain()
+	for {
+		message, err := messages.Next(jetstream.NextMaxWait(time.Second))
+		if err != nil || message.Nak() != nil {
+			return
 		}
 	}
 }

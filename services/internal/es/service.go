@@ -62,7 +62,7 @@ func Run(ctx context.Context, nc *nats.Conn, log *slog.Logger, s Service) error 
 		return fmt.Errorf("run %s: %w", s.Name, err)
 	}
 	p := &process{bus: &bus{nc: nc, js: js, log: log}, pool: newPool(workers, backlog)}
-	if err := p.start(ctx, s); err != nil {
+	if err := p.start(ctx, s); err != nil && ctx.Err() == nil {
 		return errors.Join(fmt.Errorf("run %s: %w", s.Name, err), p.stop())
 	}
 	<-ctx.Done()
@@ -90,13 +90,13 @@ func (p *process) start(ctx context.Context, s Service) (err error) {
 	if err := p.answerCommands(s, kinds); err != nil {
 		return err
 	}
-	for _, r := range reactions {
-		p.reactions.Go(func() { p.follow(ctx, r) })
-	}
 	flushing, cancel := context.WithTimeout(ctx, attempt)
 	defer cancel()
 	if err := p.nc.FlushWithContext(flushing); err != nil {
 		return err
+	}
+	for _, r := range reactions { // last, because only ctx ends them
+		p.reactions.Go(func() { p.follow(ctx, r) })
 	}
 	p.log.Info(Serving)
 	return nil

@@ -87,6 +87,7 @@ func check[S any](t *testing.T, decider es.Decider[S], row Row) {
 			decider.Evolve(state, event)
 		}
 	}
+	checkCarried(t, decider, state)
 	if again := fold(decider, row.Given); !reflect.DeepEqual(again, state) {
 		t.Errorf("the state was changed in place: %s, was %s", show(state), show(again))
 	}
@@ -137,6 +138,15 @@ func checkFact[S any](t *testing.T, decider es.Decider[S], event es.Event) {
 	}
 	if back, err := decode(text); err != nil || !reflect.DeepEqual(back, event.Data) {
 		t.Errorf("%s comes back as %#v (%v), went as %#v", event.Name, back, err, event.Data)
+	}
+}
+
+// checkCarried sees to it that a state which travels as JSON arrives whole.
+func checkCarried[S any](t *testing.T, decider es.Decider[S], state S) {
+	t.Helper()
+	var back S
+	if err := json.Unmarshal([]byte(show(state)), &back); decider.Carry && (err != nil || !reflect.DeepEqual(back, state)) {
+		t.Errorf("the state is carried as %s and comes back as %s (%v)", show(state), show(back), err)
 	}
 }
 
