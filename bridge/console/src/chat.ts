@@ -7,18 +7,24 @@ import type { Visitor } from "./visitor.ts";
 const typingEvery = 2_000;
 const typingLasts = 3_500;
 
-/** The room's conversation: own words at once, marked until they are stored. */
+/**
+ * The room's conversation. What is stored stands in the stream's order, the same for everybody; own words that are
+ * not stored yet wait below it.
+ */
 export class Chat {
   readonly #lobby: Channel;
   readonly #people: People;
   readonly #me: Visitor;
   readonly #log = find("#log", HTMLElement);
+  readonly #stored = find("#stored", HTMLElement);
+  readonly #waiting = find("#waiting", HTMLElement);
   readonly #typing = find("#typing", HTMLElement);
   readonly #input = find("#say", HTMLInputElement);
-  readonly #pending = new Map<string, HTMLElement>();
+  readonly #unstored = new Map<string, HTMLElement>();
   readonly #typists = new Map<string, ReturnType<typeof setTimeout>>();
   #lastFrom: string | undefined;
   #saidTyping = 0;
+  #returned = false;
 
   constructor(lobby: Channel, people: People, me: Visitor) {
     this.#lobby = lobby;
@@ -27,6 +33,7 @@ export class Chat {
     lobby.on("new_message", (event) => this.#heard(event));
     lobby.on("member_joined", ({ from, at }) => this.#note(`${people.name(from ?? "")} came for the first time`, at));
     lobby.on("typing", ({ from }) => this.#sawTyping(from ?? ""));
+    lobby.onState(({ reason }) => (this.#returned ||= reason === "lost"));
     lobby.onGap(() => this.#note("Older messages are gone from this server."));
     this.#input.addEventListener("input", () => this.#tellTyping());
     find("#composer", HTMLFormElement).addEventListener("submit", (submit) => {
@@ -41,56 +48,56 @@ export class Chat {
     this.#input.value = "";
     this.#saidTyping = 0;
     const key = createKey();
-    const bubble = this.#bubble(this.#me.user, text, new Date());
-    bubble.classList.add("pending");
-    this.#pending.set(key, bubble);
+    const row = this.#row(this.#me.user, text, new Date(), false);
+    row.classList.add("pending");
+    this.#unstored.set(key, row);
+    this.#append(this.#waiting, row);
     try {
       await this.#lobby.publish("new_message", { text }, { key });
     } catch (error) {
-      bubble.classList.replace("pending", "failed");
-      bubble.title = error instanceof Refusal ? `${error.message}` : String(error);
+      row.classList.replace("pending", "failed");
+      row.title = error instanceof Refusal ? error.message : String(error);
     }
   }
 
   #heard({ from = "", data, key, at, seq, replayed }: ChannelEvent): void {
-    const text = textOf(data);
     this.#stopTyping(from);
-    const own = key !== undefined && from === this.#me.user ? this.#pending.get(key) : undefined;
-    const bubble = own ?? this.#bubble(from, text, at ? new Date(at) : new Date());
-    if (key !== undefined) this.#pending.delete(key);
-    bubble.classList.remove("pending", "failed");
-    bubble.classList.toggle("replayed", replayed);
-    bubble.dataset["seq"] = String(seq);
-    bubble.title = `seq ${seq}`;
+    if (key !== undefined && from === this.#me.user) {
+      this.#unstored.get(key)?.remove();
+      this.#unstored.delete(key);
+    }
+    const row = this.#row(from, textOf(data), at ? new Date(at) : new Date(), from !== this.#lastFrom);
+    row.dataset["seq"] = String(seq);
+    row.title = `seq ${seq}`;
+    if (replayed && this.#returned) row.classList.add("missed");
+    this.#lastFrom = from;
+    this.#append(this.#stored, row);
   }
 
-  #bubble(from: string, text: string, at: Date): HTMLElement {
+  #row(from: string, text: string, at: Date, first: boolean): HTMLElement {
     const mine = from === this.#me.user;
-    const name = this.#people.name(from);
     const time = element("time", "", at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
     const bubble = element("div", "bubble", element("span", "text", text), time);
-    const row = element("div", mine ? "row mine" : "row");
-    if (from !== this.#lastFrom) row.classList.add("first");
-    if (!mine) row.append(from === this.#lastFrom ? element("span", "avatar-space") : avatar(from, name));
-    const column = element("div", "column");
-    if (!mine && from !== this.#lastFrom) column.append(element("span", "who", name));
-    column.append(bubble);
-    row.append(column);
-    this.#lastFrom = from;
-    this.#append(row);
-    return bubble;
+    const column = element("div", "column", bubble);
+    const row = element("div", mine ? "row mine" : "row", column);
+    if (first) row.classList.add("first");
+    if (mine) return row;
+    const name = this.#people.name(from);
+    if (first) column.prepend(element("span", "who", name));
+    row.prepend(first ? avatar(from, name) : element("span", "avatar-space"));
+    return row;
   }
 
   #note(text: string, at?: string): void {
     this.#lastFrom = undefined;
     const note = element("p", "note", text);
     if (at) note.title = new Date(at).toLocaleString();
-    this.#append(note);
+    this.#append(this.#stored, note);
   }
 
-  #append(row: HTMLElement): void {
+  #append(list: HTMLElement, row: HTMLElement): void {
     find("#silence", HTMLElement).hidden = true;
-    this.#log.append(row);
+    list.append(row);
     this.#log.scrollTop = this.#log.scrollHeight;
   }
 
@@ -115,7 +122,7 @@ export class Chat {
 
   #showTyping(): void {
     const names = [...this.#typists.keys()].map((user) => this.#people.name(user));
-    this.#typing.hidden = names.length === 0;
+    this.#typing.dataset["anybody"] = String(names.length > 0);
     const who = names.length > 2 ? `${names.length} people are` : `${names.join(" and ")} ${names.length > 1 ? "are" : "is"}`;
     if (names.length > 0) find("#typing-who", HTMLElement).textContent = `${who} typing`;
   }

@@ -24,8 +24,8 @@ export class Drive {
     this.#lobby = lobby;
     this.#me = me;
     this.#track = client.channel(trackOf(me.user));
-    const inTown = crossings.filter(({ x, y }) => x > 100 && x < 700 && y > 100 && y < 420);
-    this.#from = inTown[Math.floor(Math.random() * inTown.length)] as Crossing;
+    const visible = crossings.filter(inSight);
+    this.#from = visible[Math.floor(Math.random() * visible.length)] as Crossing;
     this.#to = this.#next();
     this.#button.addEventListener("click", () => void this.#toggle());
     this.#button.disabled = false;
@@ -70,11 +70,16 @@ export class Drive {
 
   /** Any street but the one we come from, as long as it stays in sight. */
   #next(from?: Crossing, at: Crossing = this.#from): Crossing {
-    const inSight = at.neighbours.filter(({ x, y }) => x > 0 && x < 800 && y > 20 && y < 500);
-    const onward = inSight.filter((crossing) => crossing !== from);
-    const choice = onward.length > 0 ? onward : inSight;
+    const visible = at.neighbours.filter(inSight);
+    const onward = visible.filter((crossing) => crossing !== from);
+    const choice = onward.length > 0 ? onward : visible;
     return choice[Math.floor(Math.random() * choice.length)] as Crossing;
   }
+}
+
+/** The middle of the town, which every window shows. */
+function inSight({ x, y }: Point): boolean {
+  return x > 120 && x < 680 && y > 110 && y < 400;
 }
 
 export function trackOf(user: string): string {

@@ -10,7 +10,7 @@ const heights: Record<Beat, number> = { message: 1, presence: 0.6, position: 0.2
 /** The line of life of this connection: one beat for each event, flat while it is cut. */
 export class Heartbeat {
   readonly #canvas = find("#heartbeat", HTMLCanvasElement);
-  #beats: { at: number; kind: Beat; replayed: boolean }[] = [];
+  #beats: { at: number; kind: Beat }[] = [];
   #flat: { from: number; to: number }[] = [];
 
   constructor() {
@@ -21,8 +21,8 @@ export class Heartbeat {
     draw();
   }
 
-  beat(kind: Beat, replayed = false): void {
-    this.#beats.push({ at: Date.now(), kind, replayed });
+  beat(kind: Beat): void {
+    this.#beats.push({ at: Date.now(), kind });
   }
 
   /** The connection has gone or come. */
@@ -47,7 +47,7 @@ export class Heartbeat {
     context.setTransform(scale, 0, 0, scale, 0, 0);
     context.clearRect(0, 0, width, height);
     const style = getComputedStyle(this.#canvas);
-    const x = (at: number): number => width - 10 - ((now - at) / span) * width;
+    const x = (at: number): number => width - 18 - ((now - at) / span) * width;
     this.#line(context, style, x, height, width);
     this.#marks(context, style, x, height, now);
   }
@@ -55,28 +55,31 @@ export class Heartbeat {
   #line(context: CanvasRenderingContext2D, style: CSSStyleDeclaration, x: (at: number) => number, height: number, width: number): void {
     const base = height * 0.62;
     const fade = context.createLinearGradient(0, 0, width, 0);
-    fade.addColorStop(0, "transparent");
+    fade.addColorStop(0.02, "transparent");
     fade.addColorStop(0.25, style.getPropertyValue("--pulse"));
     fade.addColorStop(1, style.getPropertyValue("--pulse"));
     context.strokeStyle = fade;
     context.lineWidth = 2;
     context.lineJoin = "round";
     context.beginPath();
-    context.moveTo(0, base);
-    let pen = 0;
-    for (const { at, kind } of this.#beats) {
-      const middle = x(at);
-      // Beats that come together, as in a replay, are drawn side by side.
-      const left = Math.max(middle - 7, pen);
+    context.moveTo(width - 18, base);
+    let pen = width - 18;
+    let newer = Infinity;
+    for (const { at, kind } of [...this.#beats].reverse()) {
+      const right = Math.min(x(at), pen);
+      // Messages that come together, as in a replay, stand close side by side; positions are too many for that.
+      if (kind === "position" && right < x(at)) continue;
       const tall = base * 0.85 * heights[kind];
-      context.lineTo(left, base);
-      context.lineTo(left + 3, base + tall * 0.18);
-      context.lineTo(left + 6, base - tall);
-      context.lineTo(left + 9, base + tall * 0.35);
-      context.lineTo(left + 12, base);
-      pen = left + 12;
+      const wide = kind === "position" ? 6 : Math.max(5, Math.min(12, newer - x(at)));
+      newer = x(at);
+      context.lineTo(right, base);
+      context.lineTo(right - wide * 0.25, base + tall * 0.35);
+      context.lineTo(right - wide * 0.5, base - tall);
+      context.lineTo(right - wide * 0.75, base + tall * 0.18);
+      context.lineTo(right - wide, base);
+      pen = right - wide;
     }
-    context.lineTo(Math.max(width - 10, pen), base);
+    context.lineTo(0, base);
     context.stroke();
   }
 
@@ -87,6 +90,8 @@ export class Heartbeat {
       const right = x(Math.min(to, now));
       context.fillStyle = style.getPropertyValue("--flat");
       context.fillRect(left, 0, right - left, height);
+      context.fillStyle = style.getPropertyValue("--still");
+      context.fillRect(left, base - 1.5, right - left, 3);
     }
     const alive = !this.#flat.some(({ to }) => to === Infinity);
     context.fillStyle = style.getPropertyValue(alive ? "--pulse" : "--still");

@@ -20,6 +20,14 @@ export function showSnippets(): void {
     copy.textContent = "Copied";
     setTimeout(() => (copy.textContent = "Copy"), 1_500);
   });
+  const toggle = find("#show-code", HTMLButtonElement);
+  toggle.addEventListener("click", () => {
+    const panel = find("#snippets", HTMLElement);
+    panel.hidden = !panel.hidden;
+    toggle.setAttribute("aria-expanded", String(!panel.hidden));
+    toggle.textContent = panel.hidden ? "Show the code" : "Hide the code";
+  });
+  find("#one-line", HTMLElement).textContent = `import { createClient } from "${location.origin}/sdk/latido.js"`;
   show("js");
 }
 

@@ -1,4 +1,4 @@
-import { createClient } from "latido";
+import { createClient, type Client } from "latido";
 import { Chat } from "./chat.ts";
 import { Cut } from "./cut.ts";
 import { find } from "./dom.ts";
@@ -22,14 +22,14 @@ showSnippets();
 await start(await enter());
 
 async function start(me: Visitor): Promise<void> {
-  greet(me);
   // A demonstration should not keep anybody waiting, so the pauses are short.
   const client = createClient({ token: me.token, client: "console/1", WebSocket: Wire, backoff: { base: 300, cap: 1_500 } });
   const lobby = client.channel("room:lobby");
+  greet(me, client);
   showState(client);
   showPosition(lobby);
   client.onState(({ state }) => heartbeat.alive(state === "connected"));
-  lobby.on("*", ({ replayed }) => heartbeat.beat("message", replayed));
+  lobby.on("*", () => heartbeat.beat("message"));
   lobby.onPresence(() => heartbeat.beat("presence"));
 
   const people = new People(lobby, me);
@@ -40,10 +40,12 @@ async function start(me: Visitor): Promise<void> {
   new Cut(client, lobby, new Eco(lobby.name, typeof me.token === "function"));
 }
 
-function greet(me: Visitor): void {
-  find("#me", HTMLButtonElement).replaceChildren(avatar(me.user, me.name), me.name);
-  find("#me", HTMLButtonElement).hidden = false;
-  find("#me", HTMLButtonElement).addEventListener("click", () => {
+function greet(me: Visitor, client: Client): void {
+  const badge = find("#me", HTMLButtonElement);
+  badge.replaceChildren(avatar(me.user, me.name), me.name);
+  badge.hidden = false;
+  badge.addEventListener("click", () => {
+    client.close();
     forget();
     location.reload();
   });

@@ -5,15 +5,15 @@ export interface Point {
   y: number;
 }
 
-/** A town that is nowhere: a grid with a park, an avenue that crosses it and a river below. */
-const columns = [-70, 40, 130, 235, 330, 430, 530, 640, 740, 870];
-const rows = [-60, 40, 120, 215, 300, 385, 470, 580];
+/** A town that is nowhere: a grid with a park, an avenue that crosses it and a river below; larger than any window. */
+const columns = [-560, -470, -380, -270, -170, -70, 40, 130, 235, 330, 430, 530, 640, 740, 870, 960, 1070, 1170, 1280, 1380];
+const rows = [-480, -390, -310, -210, -130, -45, 40, 120, 215, 300, 385, 470, 580, 670, 750, 850, 940];
 
 /** The park's corners on the grid; no street runs through it. */
-const park = { left: 3, right: 5, top: 2, bottom: 4 };
+const park = { left: 8, right: 10, top: 7, bottom: 9 };
 
 /** Crossings that the avenue joins, beside the streets. */
-const avenue: [number, number][] = [[5, 4], [6, 3], [7, 2], [8, 1]];
+const avenue: [number, number][] = [[8, 11], [9, 10], [10, 9], [11, 8], [12, 7], [13, 6], [14, 5], [15, 4]];
 
 /** South-west corner of the town on the globe, and how large a unit is. */
 const corner = { lat: 40.41, lng: -3.71 };
@@ -63,8 +63,8 @@ export function drawStreets(into: SVGGElement): void {
   const topLeft = at(park.left, park.top);
   const bottomRight = at(park.right, park.bottom);
   into.append(
-    shape("path", { class: "water", d: "M-120 455 C 60 420 180 500 330 462 S 560 372 700 408 S 860 380 960 330" }),
     ...buildings(),
+    shape("path", { class: "water", d: "M-640 560 C -420 500 -160 470 -20 456 S 180 490 330 452 S 560 372 700 408 S 980 380 1180 290 S 1360 240 1460 250" }),
     shape("rect", { class: "park", x: topLeft.x, y: topLeft.y, width: bottomRight.x - topLeft.x, height: bottomRight.y - topLeft.y, rx: 10 }),
     shape("ellipse", { class: "pond", cx: 350, cy: 232, rx: 34, ry: 20 }),
     ...trees(),
@@ -73,7 +73,7 @@ export function drawStreets(into: SVGGElement): void {
   for (const layer of ["casing", "road"]) {
     for (const { path, wide } of roads) into.append(shape("path", { class: wide ? `${layer} wide` : layer, d: path }));
   }
-  into.append(label("Avenida del Pulso", 585, 262, -39), label("Parque Latido", 380, 262, 0), label("Río Manso", 205, 490, 4));
+  into.append(label("Avenida del Pulso", 585, 262, -39), label("Parque Latido", 380, 262, 0), label("Río Manso", 182, 468, 2));
 }
 
 function edges(): { path: string; wide: boolean }[] {

@@ -7,6 +7,9 @@ const tilt = -7;
 
 const trailLength = 24;
 
+/** A car that was elsewhere before did not drive there in a straight line. */
+const jump = 60;
+
 interface Car {
   readonly body: SVGGElement;
   readonly arrow: SVGGElement;
@@ -36,12 +39,14 @@ export class Town {
   /** A car was at a place. Old places only lengthen the trail. */
   move(user: string, name: string, place: Point, heading: number, old: boolean): void {
     const car = this.#all.get(user) ?? this.#arrive(user, name, place, heading);
-    car.points = [...car.points, place].slice(-trailLength);
+    const before = car.points.at(-1) ?? place;
+    const driven = Math.hypot(place.x - before.x, place.y - before.y) < jump;
+    car.points = driven ? [...car.points, place].slice(-trailLength) : [place];
     const now = performance.now();
     const turn = ((heading - car.shown.heading + 540) % 360) - 180;
     car.from = car.shown;
     car.to = { ...place, heading: car.shown.heading + turn };
-    car.takes = old ? 0 : Math.min(1_500, Math.max(200, now - car.since));
+    car.takes = old || !driven ? 0 : Math.min(1_500, Math.max(200, now - car.since));
     car.since = now;
     if (!this.#moving) this.#glide();
   }
@@ -64,7 +69,9 @@ export class Town {
     const plate = shape("rect", { class: "car-plate", x: -name.length * 3.6 - 9, y: -37, width: name.length * 7.2 + 18, height: 19, rx: 9.5 });
     tag.append(plate, text);
     const body = shape("g", { class: "car", style, "data-user": user });
-    body.append(shape("circle", { class: "car-halo", r: 22 }), shape("circle", { class: "car-disc", r: 13 }), arrow, tag);
+    const figure = shape("g", { class: "car-figure" });
+    figure.append(shape("circle", { class: "car-halo", r: 22 }), shape("circle", { class: "car-disc", r: 13 }), arrow, tag);
+    body.append(figure);
     const trail = shape("polyline", { class: "trail", style });
     this.#trails.append(trail);
     this.#cars.append(body);

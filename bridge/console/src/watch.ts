@@ -32,7 +32,7 @@ export class Watch {
     const off = track.on("coords_update", (event) => this.#moved(user, event));
     this.#followed.set(user, { track, off });
     // Whoever may not be watched is not shown; the next change of presence asks again.
-    track.subscribe({ last: 12 }).catch(() => this.#stop(user));
+    track.subscribe({ last: "15s" }).catch(() => this.#stop(user));
   }
 
   #stop(user: string): void {
@@ -46,7 +46,7 @@ export class Watch {
 
   #moved(user: string, { data, replayed }: ChannelEvent): void {
     const { lat, lng, heading = 0 } = data as { lat: number; lng: number; heading?: number };
-    this.#heartbeat.beat("position", replayed);
+    this.#heartbeat.beat("position");
     this.#town.move(user, this.#people.name(user), toMap({ lat, lng }), heading, replayed);
   }
 }
