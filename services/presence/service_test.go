@@ -13,7 +13,6 @@ import (
 
 	"github.com/latido/latido/services/internal/estest"
 	"github.com/latido/latido/subjects"
-	"github.com/latido/latido/subjects/topology"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
 
@@ -162,10 +161,6 @@ func TestKeepingSurvivesTheServer(t *testing.T) {
 	feed.Await("online")
 	bus.Kill(0)
 	bus.Restart(t, 0)
-	// A bucket in memory is gone with its server: whoever starts lays it out.
-	if err := topology.Ensure(t.Context(), b.JS, topology.Config{}); err != nil {
-		t.Fatal(err)
-	}
 	b.anaGoes("phone")
 	feed.Await("offline")
 }
