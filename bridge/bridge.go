@@ -179,6 +179,9 @@ func (b *Bridge) begin(ctx context.Context) error {
 
 // degrade tells the sessions that the bus is away.
 func (b *Bridge) degrade() {
+	if b.draining.Load() {
+		return // it is us who leaves
+	}
 	b.hub.leases.unsettle()
 	if b.hub.degraded.Swap(true) {
 		return

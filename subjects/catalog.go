@@ -1,5 +1,11 @@
 package subjects
 
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
 // Durability says what becomes of an event after it was delivered.
 type Durability int
 
@@ -95,3 +101,26 @@ var Catalog = map[string]Kind{
 // Broadcast is the id of the ops channel on which all operators are offered
 // new requests.
 const Broadcast = "broadcast"
+
+// ErrKind is returned for a kind of channel that cannot be added.
+var ErrKind = errors.New("not a kind of channel that can be added")
+
+// AppKind describes a kind of channel that an app adds by its settings, written
+// "name" or "name:durable": events without an owner, under the access rule of
+// "app". Of the built-in kinds only "app" may be described anew.
+func AppKind(text string) (Kind, error) {
+	name, durability, _ := strings.Cut(text, ":")
+	kind := Catalog["app"]
+	if _, builtIn := Catalog[name]; !isKind(name) || builtIn && name != kind.Name {
+		return Kind{}, fmt.Errorf("%w: %q", ErrKind, text)
+	}
+	kind.Name = name
+	switch durability {
+	case "", "live":
+	case "durable":
+		kind.Durability, kind.Stream = Durable, StreamApp
+	default:
+		return Kind{}, fmt.Errorf("%w: %q is neither live nor durable", ErrKind, text)
+	}
+	return kind, nil
+}

@@ -55,6 +55,21 @@ func TestSubjectsComeBack(t *testing.T) {
 	}
 }
 
+func TestAppKind(t *testing.T) {
+	t.Parallel()
+	if kind, err := subjects.AppKind("orders:durable"); err != nil || kind.Name != "orders" || kind.Stream != subjects.StreamApp {
+		t.Errorf("orders:durable is %+v, %v", kind, err)
+	}
+	if kind, err := subjects.AppKind("cursors"); err != nil || kind.Durability != subjects.Live {
+		t.Errorf("cursors is %+v, %v", kind, err)
+	}
+	for _, text := range []string{"", "room:durable", "Orders", "a.b", "orders:forever"} {
+		if kind, err := subjects.AppKind(text); err == nil {
+			t.Errorf("%q is %+v, want a refusal", text, kind)
+		}
+	}
+}
+
 func TestCatalogNamesKnownStreams(t *testing.T) {
 	t.Parallel()
 	for name, kind := range subjects.Catalog {

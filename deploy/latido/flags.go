@@ -31,6 +31,7 @@ type commandLine struct {
 
 	HTTP    string        `name:"http" group:"browsers" default:"127.0.0.1:8080" help:"Where browsers connect, for WebSockets and HTTP."`
 	Origins []string      `group:"browsers" placeholder:"ORIGIN" help:"Web origins that may connect, as https://shop.example. All when none is given."`
+	Kinds   []string      `group:"browsers" placeholder:"NAME[:durable]" help:"Kinds of channel that the app adds: orders:durable stores their events, cursors passes them on. app:durable stores those of app channels. The same for every process."`
 	Node    string        `group:"browsers" placeholder:"NAME" help:"Name of this process in presence and logs, different for each. Made up from the host's name when empty."`
 	Drain   time.Duration `group:"browsers" default:"10s" help:"How long a stopping bridge spreads its goodbyes, so that browsers do not all return at once."`
 
@@ -50,6 +51,8 @@ type commandLine struct {
 	Replicas     int           `group:"nats" default:"1" help:"How many servers of a NATS cluster keep each stream: 1, 3 or 5."`
 
 	limitFlags `group:"limits"`
+
+	DebugListen string `group:"logs" placeholder:"ADDRESS" help:"Loopback address at which 'go tool pprof' finds profiles of CPU, memory and locks. None when empty."`
 
 	LogLevel  slog.Level `group:"logs" default:"info" help:"Least level that is logged: debug, info, warn or error."`
 	LogFormat string     `group:"logs" enum:"text,json" default:"text" help:"Form of the log, text or json."`
@@ -106,7 +109,7 @@ func help(options kong.HelpOptions, ctx *kong.Context) error {
 func (l *commandLine) config(logs io.Writer) stack.Config {
 	return stack.Config{
 		Parts: append(l.Run.Parts, l.Check.Parts...), Node: l.Node, Log: l.logger(logs),
-		HTTP: l.HTTP, Secret: []byte(l.JWTSecret), JWKSURL: l.JWKSURL, Origins: l.Origins, Limits: l.limits(), Drain: l.Drain,
+		HTTP: l.HTTP, Secret: []byte(l.JWTSecret), JWKSURL: l.JWKSURL, Origins: l.Origins, Kinds: l.Kinds, Debug: l.DebugListen, Limits: l.limits(), Drain: l.Drain,
 		NATSURL: l.NATSURL, NATSWait: l.NATSWait, NATSCreds: l.NATSCreds, NATSUser: l.NATSUser, NATSPassword: l.NATSPassword, NATSInbox: l.NATSInbox,
 		Replicas: l.Replicas, NATSListen: l.NATSListen, Data: l.Data, Sync: time.Duration(l.Sync),
 	}

@@ -37,6 +37,9 @@ func (c Config) checkAddresses() error {
 			return &SettingError{"http", reason}
 		}
 	}
+	if c.Debug != "" && (badAddress(c.Debug) != "" || !loopback(c.Debug)) {
+		return &SettingError{"debug-listen", "must be a loopback address, because profiles show what is in memory"}
+	}
 	if !c.Embeds() {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/latido/latido/bridge"
+	"github.com/latido/latido/subjects"
 )
 
 // Config says what runs and where. Its zero value works: every part, an embedded
@@ -33,6 +34,11 @@ type Config struct {
 	Origins []string
 	// Limits bound what a browser may do; zero fields take the bridge's defaults.
 	Limits bridge.Limits
+	// Kinds are the kinds of channels that the app adds, as subjects.AppKind reads
+	// them. Every process of one system is told the same.
+	Kinds []string
+	// Debug is where profiles can be had, at a loopback address; "" is nowhere.
+	Debug string
 	// Drain is how long the goodbyes to browsers are spread; 0 is 10 s.
 	Drain time.Duration
 
@@ -101,7 +107,7 @@ func effectiveParts(names []string) []string {
 }
 
 func (c Config) validate() error {
-	for _, check := range []func() error{c.checkParts, c.checkAddresses, c.checkTokens, c.checkBus, c.checkTimes} {
+	for _, check := range []func() error{c.checkParts, c.checkKinds, c.checkAddresses, c.checkTokens, c.checkBus, c.checkTimes} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -116,6 +122,24 @@ func (c Config) checkParts() error {
 		}
 	}
 	return nil
+}
+
+func (c Config) checkKinds() error {
+	if _, err := c.kinds(); err != nil {
+		return &SettingError{"kinds", err.Error()}
+	}
+	return nil
+}
+
+func (c Config) kinds() ([]subjects.Kind, error) {
+	kinds := make([]subjects.Kind, len(c.Kinds))
+	for i, text := range c.Kinds {
+		var err error
+		if kinds[i], err = subjects.AppKind(text); err != nil {
+			return nil, err
+		}
+	}
+	return kinds, nil
 }
 
 func (c Config) checkTimes() error {

@@ -72,6 +72,9 @@ func (s *Stack) open(ctx context.Context) (err error) {
 	if err := s.layOut(ctx); err != nil {
 		return err
 	}
+	if err := s.startDebug(); err != nil {
+		return err
+	}
 	if s.cfg.Runs(bridgePart) {
 		if s.bridge, err = s.newBridge(ctx); err != nil {
 			return err

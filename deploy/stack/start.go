@@ -17,6 +17,10 @@ import (
 // newBridge binds the bridge's listener. The bridge has a connection for each
 // purpose, so that a long replay holds up neither live events nor publishing.
 func (s *Stack) newBridge(ctx context.Context) (*bridge.Bridge, error) {
+	kinds, err := s.cfg.kinds()
+	if err != nil {
+		return nil, err
+	}
 	created, err := bridge.New(bridge.Config{
 		Node:    s.cfg.Node,
 		Listen:  s.cfg.HTTP,
@@ -25,6 +29,7 @@ func (s *Stack) newBridge(ctx context.Context) (*bridge.Bridge, error) {
 		JWKSURL: s.cfg.JWKSURL,
 		Dev:     s.cfg.Dev(),
 		Origins: s.cfg.Origins,
+		Kinds:   kinds,
 		Limits:  s.cfg.Limits,
 		Log:     s.cfg.Log,
 		Drain:   s.cfg.Drain,

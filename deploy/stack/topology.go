@@ -26,7 +26,11 @@ func (s *Stack) layOut(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	layout := topology.Config{Replicas: s.cfg.Replicas, RelaxTrail: s.cfg.Embeds() && s.cfg.Sync == 0}
+	kinds, err := s.cfg.kinds()
+	if err != nil {
+		return err
+	}
+	layout := topology.Config{Replicas: s.cfg.Replicas, Kinds: kinds, RelaxTrail: s.cfg.Embeds() && s.cfg.Sync == 0}
 	if !s.cfg.Embeds() && !s.cfg.runsService() {
 		return s.awaitLayout(ctx, js, layout)
 	}
