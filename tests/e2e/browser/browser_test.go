@@ -1,0 +1,84 @@
+package browser
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/latido/latido/deploy/stack"
+)
+
+// limit is far above what the scenario needs; it ends a scenario that hangs.
+const limit = 4 * time.Minute
+
+func TestBrowser(t *testing.T) {
+	t.Parallel()
+	chromium, node := needed(t)
+	running, err := stack.Start(t.Context(), stack.Config{
+		HTTP: "127.0.0.1:0", NATSListen: "127.0.0.1:0", Data: t.TempDir(),
+		Log: slog.New(slog.DiscardHandler), Drain: time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := running.Close(); err != nil && !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	scenario := exec.CommandContext(ctx, node, "scenario.mjs", "http://"+running.HTTPAddr())
+	scenario.Env = append(os.Environ(), "CHROMIUM="+chromium)
+	scenario.Cancel = func() error { return scenario.Process.Signal(syscall.SIGTERM) } // so that it ends Chromium
+	scenario.WaitDelay = 10 * time.Second
+	told, tell := io.Pipe()
+	scenario.Stdout, scenario.Stderr = tell, tell
+	logged := make(chan struct{})
+	go func() {
+		defer close(logged)
+		for lines := bufio.NewScanner(told); lines.Scan(); {
+			t.Log(lines.Text())
+		}
+	}()
+	err = scenario.Run()
+	_ = tell.Close() // never fails
+	<-logged
+	if err != nil {
+		t.Errorf("scenario: %v", errors.Join(err, context.Cause(ctx)))
+	}
+}
+
+// needed finds what the test needs from outside, or ends it: as skipped, or as failed where somebody promised that
+// everything is there.
+func needed(t *testing.T) (chromium, node string) {
+	t.Helper()
+	missing := t.Skipf
+	if os.Getenv("LATIDO_BROWSER") == "required" {
+		missing = t.Fatalf
+	}
+	if testing.Short() {
+		t.Skip("a browser is slow")
+	}
+	chromium, err := exec.LookPath(cmp.Or(os.Getenv("CHROMIUM"), "/usr/bin/chromium"))
+	if err != nil {
+		missing("no Chromium: %v; name one in CHROMIUM", err)
+	}
+	node, err = exec.LookPath("node")
+	if err != nil {
+		missing("no Node: %v", err)
+	}
+	if _, err := os.Stat("node_modules/playwright-core"); err != nil {
+		missing("no playwright-core: npm ci --prefix tests/e2e/browser")
+	}
+	return chromium, node
+}
