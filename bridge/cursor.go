@@ -15,6 +15,7 @@ type cursor struct {
 	position uint64 // next entry of the ring, unless behind
 	sequence uint64 // newest fact given out
 	behind   bool   // the ring does not hold what comes next: pages do
+	late     bool   // it left the ring because its socket is slow
 	ahead    bool   // sequence may be above what the ring holds
 	from     uint64 // live entries before this position are not for it
 
@@ -66,15 +67,34 @@ func (c *cursor) gather(out *output) {
 		c.restate, c.presenceFrom = false, ring.head()
 		c.tellState(out)
 	}
+	if c.late && !out.full() {
+		c.catchUp(out)
+	}
 	for c.position < ring.head() && !out.full() {
 		c.step(out)
 	}
 }
 
+// catchUp gives a cursor that was late the whole ring at once, less what newer
+// events have made moot.
+func (c *cursor) catchUp(out *output) {
+	ring := &c.channel.ring
+	c.late = false
+	if len(c.channel.kind.Conflate) == 0 {
+		return
+	}
+	for _, e := range conflate(c.channel.kind.Conflate, ring.entries[c.position-ring.base:]) {
+		if c.wants(e) {
+			out.add(e.frame(c.session.dialect))
+		}
+	}
+	c.position, c.sequence = ring.head(), max(c.sequence, ring.last)
+}
+
 // fallBehind is what becomes of a cursor whose next entry left the ring.
 func (c *cursor) fallBehind() {
 	ring := &c.channel.ring
-	c.restate = c.restate || c.presence
+	c.restate, c.late = c.restate || c.presence, true
 	if c.channel.durable() {
 		c.behind = true
 		return
@@ -99,7 +119,11 @@ func (c *cursor) takePage(page *page, out *output) bool {
 			out.add(c.session.dialect.encode(c.channel.gap(c.sequence+1, to-1)))
 		}
 	}
-	for _, e := range page.entries {
+	entries := page.entries
+	if c.late {
+		entries = conflate(c.channel.kind.Conflate, entries)
+	}
+	for _, e := range entries {
 		if e.sequence <= c.sequence {
 			continue
 		}

@@ -44,9 +44,9 @@ type Kind struct {
 	Publish map[string]string
 	// Live lists the ephemeral events browsers may publish; "*" is any name.
 	Live []string
-	// Conflate is set where only the newest live event of a sender matters to a
-	// browser that cannot keep up.
-	Conflate bool
+	// Conflate lists the events of which only a sender's newest matters to a
+	// browser that has not kept up; "*" is any.
+	Conflate []string
 }
 
 // RoleAccess lets tokens of a role read the channel with an id, or all ("*").
@@ -80,11 +80,11 @@ const (
 var Catalog = map[string]Kind{
 	"room": {
 		Name: "room", Owner: "chat", Durability: Durable, Stream: StreamRoom, Read: Members, Write: Members,
-		Publish: map[string]string{"new_message": "post"}, Live: []string{"typing"}, Conflate: true,
+		Publish: map[string]string{"new_message": "post"}, Live: []string{"typing"}, Conflate: []string{"typing"},
 	},
 	"tracking": {
 		Name: "tracking", Owner: "tracking", Durability: Durable, Stream: StreamTracking, Read: Members, Write: Members,
-		Publish: map[string]string{"coords_update": "report"},
+		Publish: map[string]string{"coords_update": "report"}, Conflate: []string{"coords_update"},
 	},
 	"ops": {
 		Name: "ops", Owner: "ops", Durability: Durable, Stream: StreamOps, Read: Members,
