@@ -31,10 +31,10 @@ export class Chat {
     this.#people = people;
     this.#me = me;
     lobby.on("new_message", (event) => this.#heard(event));
-    lobby.on("member_joined", ({ from, at }) => this.#note(`${people.name(from ?? "")} came for the first time`, at));
+    lobby.on("member_joined", ({ from, at }) => this.note(`${people.name(from ?? "")} came for the first time`, at));
     lobby.on("typing", ({ from }) => this.#sawTyping(from ?? ""));
     lobby.onState(({ reason }) => (this.#returned ||= reason === "lost"));
-    lobby.onGap(() => this.#note("Older messages are gone from this server."));
+    lobby.onGap(() => this.note("Older messages are gone from this server."));
     this.#input.addEventListener("input", () => this.#tellTyping());
     find("#composer", HTMLFormElement).addEventListener("submit", (submit) => {
       submit.preventDefault();
@@ -88,7 +88,8 @@ export class Chat {
     return row;
   }
 
-  #note(text: string, at?: string): void {
+  /** A line between the messages, said by nobody. */
+  note(text: string, at?: string): void {
     this.#lastFrom = undefined;
     const note = element("p", "note", text);
     if (at) note.title = new Date(at).toLocaleString();

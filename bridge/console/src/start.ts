@@ -6,7 +6,7 @@ import { enter, forget } from "./door.ts";
 import { Drive } from "./drive.ts";
 import { Eco } from "./eco.ts";
 import { Heartbeat } from "./heartbeat.ts";
-import { enterLobby } from "./lobby.ts";
+import { stayInLobby } from "./lobby.ts";
 import { People, avatar } from "./people.ts";
 import { showState } from "./pill.ts";
 import { showPosition } from "./positions.ts";
@@ -34,8 +34,8 @@ async function start(me: Visitor): Promise<void> {
 
   const people = new People(lobby, me);
   new Watch(client, lobby, people, town, heartbeat);
-  new Chat(lobby, people, me);
-  await enterLobby(lobby);
+  const chat = new Chat(lobby, people, me);
+  await stayInLobby(lobby, (trouble) => chat.note(trouble));
   new Drive(client, lobby, me);
   new Cut(client, lobby, new Eco(lobby.name, typeof me.token === "function"));
 }

@@ -127,7 +127,14 @@ export class Connection {
       return;
     }
     if (attempt !== this.#dialling) return;
-    const link: Link = new Link(this.#parts.dial(), this.#hello(token), {
+    let socket: WebSocket;
+    try {
+      socket = this.#parts.dial();
+    } catch (error) {
+      // The browser forbids the address itself, as ws: on an https: page. That does not pass.
+      return this.#stop(Local.invalid, error instanceof Error ? error.message : "address");
+    }
+    const link: Link = new Link(socket, this.#hello(token), {
       welcome: (frame) => this.#welcomed(frame),
       frame: (frame) => this.#read(frame),
       closed: (code, reason) => {

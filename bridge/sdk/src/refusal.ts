@@ -12,7 +12,7 @@ export const Local = {
   unconfirmed: 3902,
   /** A volatile message, and no connection. */
   offline: 3903,
-  /** The channel's own schema did not accept the data. */
+  /** The channel's own schema did not accept the data, or the browser the server's address. */
   invalid: 3904,
   /** `unsubscribe()` was called. */
   unsubscribed: 3905,

@@ -148,3 +148,14 @@ test("a session that another connection took is not taken back", async () => {
   const next = await server.welcome();
   assert.equal(next.hello?.["session"], undefined);
 });
+
+test("an address that the browser forbids ends everything with its reason", async () => {
+  class Forbidden {
+    constructor() {
+      throw new Error("insecure");
+    }
+  }
+  const client = createClient({ ...new FakeServer().options, WebSocket: Forbidden as unknown as typeof WebSocket });
+  await assert.rejects(client.channel("room:1").publish("new_message"), { code: 3904, reason: "insecure" });
+  assert.equal(client.state, "disconnected");
+});

@@ -19,6 +19,10 @@ const line = new Line(origin);
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, headless: true, args: flags });
 try {
   await run();
+} catch (error) {
+  // The stack alone: whole objects of the browser's say nothing and fill screens.
+  console.error(error.stack);
+  process.exitCode = 1;
 } finally {
   await browser.close();
   line.close();
@@ -49,7 +53,8 @@ async function step(what, act) {
     for (const [index, context] of browser.contexts().entries()) {
       await context.pages()[0]?.screenshot({ path: `artifacts/failed-${index}.png` });
     }
-    throw new Error(what, { cause: error });
+    error.message = `${what}: ${error.message}`;
+    throw error;
   }
   console.log(`${what} (${Date.now() - began} ms)`);
 }
