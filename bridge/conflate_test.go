@@ -34,12 +34,9 @@ func TestSlowBrowserIsConflated(t *testing.T) {
 	kind.Conflate = []string{"noted"}
 	bus := bustest.Start(t)
 	b, _ := runBridge(t, bus, Config{Kinds: []subjects.Kind{kind}})
-	slow, fast := dial(t, b, "ana"), dial(t, b, "ana")
-	for _, c := range []*client{slow, fast} {
-		c.must(`"op":"subscribe","channel":%q`, room)
-	}
+	slow := dial(t, b, "ana")
+	slow.must(`"op":"subscribe","channel":%q`, room)
 	published := publish(t, bus, 1200, 16<<10)
-	equal(t, "fast", fast.events(room, len(published)), published)
 	last, seen := uint64(0), 0
 	for last < published[len(published)-1] {
 		sequence := slow.events(room, 1)[0]
