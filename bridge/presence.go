@@ -87,6 +87,9 @@ func (ch *channel) reload(ctx context.Context) error {
 		}
 		return nil
 	})
+	if err == nil {
+		err = ch.seek(ctx, last, found)
+	}
 	if err != nil {
 		return fmt.Errorf("snapshot of %s: %w", ch.name, err)
 	}
@@ -94,6 +97,23 @@ func (ch *channel) reload(ctx context.Context) error {
 	ch.roster.finish(last, found)
 	ch.mu.Unlock()
 	ch.hub.stir(ch)
+	return nil
+}
+
+// seek asks the leader for each key that a snapshot lacks. One that was written
+// again while the snapshot was read is in none of its pages, and is not gone:
+// its change is on the way.
+func (ch *channel) seek(ctx context.Context, upTo uint64, found map[string]bool) error {
+	ch.mu.Lock()
+	lacking := ch.roster.lacking(upTo, found)
+	ch.mu.Unlock()
+	for _, key := range lacking {
+		newest, err := history.Last(ctx, ch.hub.bus.Replay, presenceStream, presenceKeys+key)
+		if err != nil {
+			return err
+		}
+		found[key] = newest > upTo
+	}
 	return nil
 }
 

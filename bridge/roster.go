@@ -71,6 +71,17 @@ func (r *roster) finish(upTo uint64, found map[string]bool) {
 	}
 }
 
+// lacking lists the keys that finish would take for gone.
+func (r *roster) lacking(upTo uint64, found map[string]bool) []string {
+	var keys []string
+	for key, seat := range r.records {
+		if !seat.gone && seat.sequence <= upTo && !found[key] {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
 // review has the entries of a node compared again, after it died or came back.
 func (r *roster) review(node string) {
 	for key, seat := range r.records {
