@@ -134,7 +134,7 @@ func (h *hub) presence(key string, msg *nats.Msg) {
 	record := recordOf(msg.Header, msg.Data)
 	ch.mu.Lock()
 	if ch.roster != nil {
-		ch.roster.apply(key, sequence, record)
+		ch.roster.change(key, sequence, record)
 	}
 	ch.mu.Unlock()
 	h.stir(ch)

@@ -25,6 +25,7 @@ type roster struct {
 	told    map[string]wire.Member
 	changed map[string]struct{} // keys to compare with told
 	loading bool                // records of the departed are kept, lest an older snapshot revive them
+	whole   uint64              // the last snapshot holds all changes up to here
 }
 
 type seated struct {
@@ -37,6 +38,14 @@ func newRoster(alive func(node string) bool) *roster {
 	return &roster{
 		alive: alive, loading: true,
 		records: make(map[string]seated), told: make(map[string]wire.Member), changed: make(map[string]struct{}),
+	}
+}
+
+// change merges a change from the feed. The feed may lag behind the snapshot,
+// which has forgotten the departed: what it held already would revive them.
+func (r *roster) change(key string, sequence uint64, now *record) {
+	if sequence > r.whole {
+		r.apply(key, sequence, now)
 	}
 }
 
@@ -62,7 +71,7 @@ func (r *roster) apply(key string, sequence uint64, now *record) {
 func (r *roster) begin() { r.loading = true }
 
 func (r *roster) finish(upTo uint64, found map[string]bool) {
-	r.loading = false
+	r.loading, r.whole = false, upTo
 	for key, seat := range r.records {
 		if seat.gone || seat.sequence <= upTo && !found[key] {
 			delete(r.records, key)

@@ -45,6 +45,14 @@ func TestRoster(t *testing.T) {
 			},
 			leaves: 1,
 		},
+		"a feed that lags behind the snapshot revives nobody": {
+			between: func(r *roster) {
+				r.begin()
+				r.apply("a", 2, nil)
+				r.finish(2, map[string]bool{"a": true})
+				r.change("a", 1, someone("a", "n", "1"))
+			},
+		},
 		"who is not in the snapshot has left": {
 			before: func(r *roster) { r.apply("a", 1, someone("a", "n", "1")); r.apply("b", 9, someone("b", "n", "1")) },
 			between: func(r *roster) {
