@@ -76,8 +76,9 @@ func (f *flusher) run(ctx context.Context) {
 func (f *flusher) pass(sessions []*session, channels []*channel) {
 	for _, s := range sessions {
 		s.queued.Store(false)
-		f.touch(s)
-		s.gatherAll()
+		if f.touch(s) {
+			s.gatherAll()
+		}
 	}
 	for _, ch := range channels {
 		ch.mu.Lock()
@@ -97,7 +98,8 @@ func (f *flusher) pass(sessions []*session, channels []*channel) {
 }
 
 // touch says whether the session can take more in this pass, and takes its own
-// frames first, so that the answer to a subscribe precedes the events.
+// frames first, so that the answer to a subscribe precedes the events. Behind a
+// goodbye nothing follows.
 func (f *flusher) touch(s *session) bool {
 	if s.stalled.Load() || s.out.full() {
 		s.more = s.more || !s.stalled.Load()
@@ -107,8 +109,7 @@ func (f *flusher) touch(s *session) bool {
 		s.touched = true
 		f.touched = append(f.touched, s)
 	}
-	s.takeOwn()
-	return true
+	return !s.takeOwn()
 }
 
 func (f *flusher) write(s *session) {

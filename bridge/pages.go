@@ -14,7 +14,10 @@ import (
 // pages serves what browsers load: the client, so that a page needs one import
 // and no package manager, and the start page.
 func (b *Bridge) pages(app *fiber.App) {
-	app.Use("/sdk", files(sdk.Files()))
+	app.Use("/sdk", func(c *fiber.Ctx) error {
+		c.Set(fiber.HeaderAccessControlAllowOrigin, "*") // the client is nobody's secret
+		return c.Next()
+	}, files(sdk.Files()))
 	app.Use("/", files(console.Files()))
 }
 

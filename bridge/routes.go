@@ -3,6 +3,7 @@ package bridge
 import (
 	"cmp"
 	"errors"
+	"net"
 	"net/url"
 	"slices"
 	"strconv"
@@ -28,6 +29,7 @@ func (b *Bridge) routes() *fiber.App {
 	app.Get("/readyz", b.readiness)
 	app.Get("/metrics", adaptor.HTTPHandler(promhttp.HandlerFor(b.metrics.registry, promhttp.HandlerOpts{})))
 	if b.config.Dev {
+		app.Use("/dev/token", samePlace, b.crossOrigin)
 		app.Post("/dev/token", b.devToken)
 	}
 	b.api(app.Group("/api", b.crossOrigin, b.authenticate))
@@ -74,6 +76,20 @@ func (b *Bridge) devToken(c *fiber.Ctx) error {
 		return err
 	}
 	return c.JSON(fiber.Map{"token": token})
+}
+
+// samePlace refuses pages that do not come from this machine: dev mode must not
+// hand tokens to any page that a developer happens to visit.
+func samePlace(c *fiber.Ctx) error {
+	origin := c.Get(fiber.HeaderOrigin)
+	if origin == "" {
+		return c.Next()
+	}
+	page, err := url.Parse(origin)
+	if err != nil || page.Hostname() != "localhost" && !net.ParseIP(page.Hostname()).IsLoopback() {
+		return schemas.Refuse(schemas.OriginRefused, "dev tokens are for pages of this machine")
+	}
+	return c.Next()
 }
 
 // crossOrigin lets pages of the allowed origins use the API.

@@ -128,10 +128,14 @@ func (s *session) handle(opcode websocket.Opcode, payload []byte) error {
 	case websocket.Ping:
 		s.send(websocket.AppendFrame(nil, websocket.Pong, payload))
 	case websocket.Close:
+		code := websocket.ParseClose(payload)
 		s.mu.Lock()
-		s.closedWith = websocket.ParseClose(payload)
+		s.closedWith = code
 		s.mu.Unlock()
-		s.goodbye(websocket.CloseNormal, "")
+		if code == websocket.CloseNoStatus {
+			code = websocket.CloseNormal
+		}
+		s.goodbye(code, "")
 		return errClosed
 	case websocket.Pong, websocket.Continuation:
 	case websocket.Binary:
@@ -239,8 +243,9 @@ func (s *session) fail(error) {
 	_ = s.socket.conn.Close() // wakes the reader, which cleans up
 }
 
-// takeOwn moves the session's own frames to its output. Of the flusher.
-func (s *session) takeOwn() {
+// takeOwn moves the session's own frames to its output, and says whether the last
+// of them is the goodbye. Of the flusher.
+func (s *session) takeOwn() (ending bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, frame := range s.own {
@@ -248,23 +253,17 @@ func (s *session) takeOwn() {
 	}
 	clear(s.own)
 	s.own, s.ownSize = s.own[:0], 0
+	return s.ending
 }
 
 // gatherAll moves every cursor of the session forward. Of the flusher.
 func (s *session) gatherAll() {
-	if s.stalled.Load() {
-		return
-	}
 	s.mu.Lock()
-	ending := s.ending
 	cursors := make([]*cursor, 0, len(s.cursors))
 	for _, c := range s.cursors {
 		cursors = append(cursors, c)
 	}
 	s.mu.Unlock()
-	if ending {
-		return
-	}
 	for _, c := range cursors {
 		c.channel.mu.Lock()
 		c.gather(&s.out)

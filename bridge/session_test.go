@@ -105,6 +105,29 @@ func TestClosingRefusals(t *testing.T) {
 	wait(t, "all sessions to be gone", func() bool { return len(b.registry.all()) == 0 })
 }
 
+// Nothing follows the goodbye, however busy the session's channels are.
+func TestNothingFollowsTheGoodbye(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{})
+	for range 20 {
+		c := dial(t, b, "ana")
+		c.must(`"op":"subscribe","channel":%q`, room)
+		s := b.registry.find(c.ref())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			publish(t, bus, 200, 10)
+		}()
+		c.events(room, 20)
+		s.end(errDraining)
+		if code := c.closed(); code != 4503 {
+			t.Errorf("closed with %d, want 4503", code)
+		}
+		<-done
+	}
+}
+
 // Membership is looked up when a subscription begins, and ends it when revoked.
 func TestRevokedMembershipEndsTheSubscription(t *testing.T) {
 	t.Parallel()

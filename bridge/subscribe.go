@@ -90,12 +90,11 @@ func (c *cursor) place(ctx context.Context, r wire.Subscribe) (wire.OK, error) {
 	if err != nil {
 		return ok, err
 	}
-	if replay {
-		if err := ch.await(ctx, since); err != nil {
-			return ok, err
-		}
+	if !replay {
+		ch.mu.Lock()
+	} else if err := ch.lockWith(ctx, since); err != nil {
+		return ok, err
 	}
-	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	c.position, c.sequence = ch.ring.head(), ch.ring.last
 	c.from, c.presenceFrom, c.restate = c.position, c.position, c.presence
@@ -118,7 +117,7 @@ func (c *cursor) place(ctx context.Context, r wire.Subscribe) (wire.OK, error) {
 }
 
 // rewind sets the cursor behind the fact with a sequence and returns how many
-// facts follow it. The channel's lock is held.
+// facts follow it. The channel's lock is held, and what follows is at hand.
 func (c *cursor) rewind(since uint64) uint64 {
 	ring, position := &c.channel.ring, c.channel.position()
 	c.sequence = since
@@ -132,9 +131,6 @@ func (c *cursor) rewind(since uint64) uint64 {
 	}
 	c.behind = true
 	page := c.channel.pages.covering(since)
-	if page == nil {
-		return ring.facts(ring.floor) // and what another read will find
-	}
 	missed := page.pending
 	for _, e := range page.entries {
 		if e.sequence > since {
@@ -197,22 +193,21 @@ func (c *cursor) confirm(ctx context.Context, since uint64) (uint64, bool, error
 	return last, true, nil
 }
 
-// await has the page behind a sequence loaded, when the ring does not hold it.
-func (ch *channel) await(ctx context.Context, since uint64) error {
-	ch.mu.Lock()
-	var loading <-chan struct{}
-	if since < ch.ring.floor && ch.pages.covering(since) == nil {
-		loading = ch.load(since)
-	}
-	ch.mu.Unlock()
-	if loading == nil {
-		return nil
-	}
-	select {
-	case <-loading:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+// lockWith takes the channel's lock at a moment when what follows a sequence is
+// at hand, in the ring or in a page.
+func (ch *channel) lockWith(ctx context.Context, since uint64) error {
+	for {
+		ch.mu.Lock()
+		if since >= ch.ring.floor || ch.pages.covering(since) != nil {
+			return nil
+		}
+		loading := ch.load(since)
+		ch.mu.Unlock()
+		select {
+		case <-loading:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 }
 
