@@ -141,7 +141,10 @@ func (b *Bridge) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	b.drain()
-	err = errors.Join(err, b.app.ShutdownWithTimeout(time.Second))
+	// HTTP connections that idle, or are half through a handshake, are not waited for.
+	if shutdown := b.app.ShutdownWithTimeout(time.Second); !errors.Is(shutdown, context.DeadlineExceeded) {
+		err = errors.Join(err, shutdown)
+	}
 	b.sayGoodbye()
 	stop(errors.New("the bridge has stopped"))
 	parts.Wait()
