@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -27,13 +28,18 @@ const refreshPresence = topology.PresenceAge / 3
 type track struct {
 	name    subjects.Channel
 	key     string
-	channel *channel // its roster says when the entry is lost
+	channel *channel  // its roster says when the entry is lost
+	let     sync.Once // of the channel
 
 	// Guarded by channel.mu.
 	member   wire.Member
 	revision uint64 // of the bucket, 0 until it was written
 	written  time.Time
 }
+
+// release lets go of the channel, once: a session may end while a request of its
+// own works on the entry, and then both undo it.
+func (t *track) release(h *hub) { t.let.Do(func() { h.release(t.channel) }) }
 
 // track makes the session present on a channel, or changes what it says there.
 func (s *session) track(ctx context.Context, r wire.Track) error {
@@ -133,7 +139,7 @@ func (s *session) vanish(ctx context.Context, channel string) error {
 	if t == nil {
 		return nil
 	}
-	defer s.bridge.hub.release(t.channel)
+	defer t.release(s.bridge.hub)
 	_, err := s.bridge.asker.askAndWait(ctx, departure(t))
 	if err != nil {
 		return fmt.Errorf("untrack: %w", err)
@@ -166,7 +172,7 @@ func (b *Bridge) appear(ctx context.Context, t *track) error {
 // node, and the marker of its expiry is the leave. An entry that was written
 // again meanwhile, through another node, is left alone.
 func (b *Bridge) depart(t *track, clean bool) {
-	defer b.hub.release(t.channel)
+	defer t.release(b.hub)
 	t.channel.mu.Lock()
 	revision := t.revision
 	t.channel.mu.Unlock()
@@ -246,7 +252,7 @@ func (b *Bridge) presenceChanged(name subjects.Channel, key string, sequence uin
 		}
 		s.mu.Unlock()
 		if mine {
-			b.hub.release(t.channel)
+			t.release(b.hub)
 		}
 	}
 }
