@@ -24,18 +24,22 @@ func (b *Bridge) drain() {
 		b.log.Info("bridge drains", "sessions", len(sessions), "over", b.config.Drain)
 	}
 	rand.Shuffle(len(sessions), func(i, j int) { sessions[i], sessions[j] = sessions[j], sessions[i] })
-	began := time.Now()
-	for i, s := range sessions {
-		due := b.config.Drain * time.Duration(i) / time.Duration(len(sessions))
-		time.Sleep(time.Until(began.Add(due)))
-		s.tell(wire.Drain{ReturnIn: time.Duration(rand.Int64N(int64(time.Second)))})
-		s.end(schemas.Refuse(schemas.Draining, "this node stops"))
-	}
 	done := make(chan struct{})
 	go func() {
 		b.sessions.Wait()
 		close(done)
 	}()
+	began := time.Now()
+	for i, s := range sessions {
+		due := b.config.Drain * time.Duration(i) / time.Duration(len(sessions))
+		select {
+		case <-done:
+			return // all have left by themselves
+		case <-time.After(time.Until(began.Add(due))):
+		}
+		s.tell(wire.Drain{ReturnIn: time.Duration(rand.Int64N(int64(time.Second)))})
+		s.end(schemas.Refuse(schemas.Draining, "this node stops"))
+	}
 	select {
 	case <-done:
 	case <-time.After(2 * farewell):

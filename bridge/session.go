@@ -181,6 +181,9 @@ func (s *session) send(frame []byte) {
 // refuse answers a request with a no. An error that is not a refusal is ours: it
 // is logged here, and the client learns no more than that.
 func (s *session) refuse(ref string, err error) {
+	if errors.Is(err, errClosed) {
+		return // nobody is there to be told
+	}
 	refusal := schemas.RefusalOf(err)
 	if refusal.Code == schemas.Internal {
 		s.bridge.log.Error("request", "user", s.user, "error", err)
