@@ -32,11 +32,7 @@ func TestCluster(t *testing.T) {
 		w.start(cfg)
 	}
 	var given atomic.Int64
-	all := 0
 	crowds := openRooms(w, transcripts)
-	for _, c := range crowds {
-		all += len(c.lines)
-	}
 	cabs := newFleet(w, traces, chosen.size/2, over)
 	var playing sync.WaitGroup
 	playing.Go(func() {
@@ -47,7 +43,7 @@ func TestCluster(t *testing.T) {
 			both.Wait()
 		})
 	})
-	w.killLeaders(chosen.kills, &given, all, &into)
+	w.killLeaders(chosen.kills, &given, linesOf(crowds), &into)
 	playing.Wait()
 	w.finish(&into, began, crowds, cabs)
 }

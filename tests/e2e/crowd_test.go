@@ -18,6 +18,7 @@ type crowd struct {
 	host    *Client
 	persons map[*Part]*person
 	acked   atomic.Int64
+	diary   *diary
 
 	mu   sync.Mutex
 	sent []Sent
@@ -52,7 +53,7 @@ func newCrowd(w *world, name string, lines []Line) *crowd {
 		at := i * len(lines) / len(nasty)
 		lines = append(lines[:at:at], append([]Line{{Kind: Said, Nick: "Bobby Tables; >*.", Text: text}}, lines[at:]...)...)
 	}
-	c := &crowd{world: w, channel: "room:#ubuntu " + name, lines: lines, cast: CastOf(lines), persons: map[*Part]*person{}}
+	c := &crowd{world: w, channel: "room:#ubuntu " + name, lines: lines, cast: CastOf(lines), persons: map[*Part]*person{}, diary: w.keepDiary()}
 	members := []string{}
 	for i, part := range c.cast.Parts {
 		members = append(members, part.User)

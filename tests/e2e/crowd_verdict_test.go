@@ -60,13 +60,13 @@ func (c *crowd) judgePresence(into *counts) {
 		for user, joins := range roster.joins {
 			if joins > come[user] && !excused[user] {
 				into.flickers++
-				c.t.Errorf("%s saw %s come %d times, who came %d times", watcher.User(), user, joins, come[user])
+				c.t.Errorf("%s saw %s come %d times, who came %d times:\n%s", watcher.User(), user, joins, come[user], c.diary.of(user))
 			}
 		}
 		for user, leaves := range roster.leaves {
 			if leaves > gone[user] && !excused[user] {
 				into.flickers++
-				c.t.Errorf("%s saw %s go %d times, who went %d times", watcher.User(), user, leaves, gone[user])
+				c.t.Errorf("%s saw %s go %d times, who went %d times:\n%s", watcher.User(), user, leaves, gone[user], c.diary.of(user))
 			}
 		}
 	}

@@ -141,40 +141,42 @@ func TestRefusedConnections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, test := range map[string]struct {
-		frames []string
-		code   schemas.Code
-	}{
-		"silence":                {nil, schemas.HelloExpected},
-		"a request before hello": {[]string{`{"id":1,"op":"subscribe","channel":"app:x"}`}, schemas.HelloExpected},
-		"no token":               {[]string{`{"op":"hello"}`}, schemas.Unauthenticated},
-		"garbage for a token":    {[]string{hello("a.b.c")}, schemas.Unauthenticated},
-		"another secret":         {[]string{hello(Secret("another secret that is long enough").Token(Identity{User: "mallory"}, tokenLasts))}, schemas.Unauthenticated},
-		"an unsigned token":      {[]string{hello(unsigned)}, schemas.Unauthenticated},
-		"an expired token":       {[]string{hello(b.secret.Token(Identity{User: "mallory"}, -time.Hour))}, schemas.TokenExpired},
-		"a token that expires":   {[]string{hello(b.secret.Token(Identity{User: "mallory"}, 2*time.Second))}, schemas.TokenExpired},
-		"an oversized frame":     {[]string{hello(good), request(map[string]any{"id": 1, "op": "publish", "data": strings.Repeat("x", 10<<20)})}, schemas.FrameTooLarge},
-	} {
-		t.Run(name, func(t *testing.T) {
+	t.Run("each", func(t *testing.T) {
+		for name, test := range map[string]struct {
+			frames []string
+			code   schemas.Code
+		}{
+			"silence":                {nil, schemas.HelloExpected},
+			"a request before hello": {[]string{`{"id":1,"op":"subscribe","channel":"app:x"}`}, schemas.HelloExpected},
+			"no token":               {[]string{`{"op":"hello"}`}, schemas.Unauthenticated},
+			"garbage for a token":    {[]string{hello("a.b.c")}, schemas.Unauthenticated},
+			"another secret":         {[]string{hello(Secret("another secret that is long enough").Token(Identity{User: "mallory"}, tokenLasts))}, schemas.Unauthenticated},
+			"an unsigned token":      {[]string{hello(unsigned)}, schemas.Unauthenticated},
+			"an expired token":       {[]string{hello(b.secret.Token(Identity{User: "mallory"}, -time.Hour))}, schemas.TokenExpired},
+			"a token that expires":   {[]string{hello(b.secret.Token(Identity{User: "mallory"}, 2*time.Second))}, schemas.TokenExpired},
+			"an oversized frame":     {[]string{hello(good), request(map[string]any{"id": 1, "op": "publish", "data": strings.Repeat("x", 10<<20)})}, schemas.FrameTooLarge},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				s := connect(t, address)
+				for _, frame := range test.frames {
+					s.say(frame)
+				}
+				if code := s.closedWith(); code != test.code {
+					t.Errorf("closed with %d, want %d %s", code, test.code, test.code.Reason())
+				}
+			})
+		}
+		t.Run("binary", func(t *testing.T) {
 			t.Parallel()
-			s := connect(t, address)
-			for _, frame := range test.frames {
-				s.say(frame)
-			}
-			if code := s.closedWith(); code != test.code {
-				t.Errorf("closed with %d, want %d %s", code, test.code, test.code.Reason())
+			s := welcomed(t, address, good)
+			s.send(websocket.MessageBinary, []byte{0, 1, 2})
+			if code := s.closedWith(); code != schemas.Code(websocket.StatusUnsupportedData) {
+				t.Errorf("closed with %d", code)
 			}
 		})
-	}
-	t.Run("binary", func(t *testing.T) {
-		t.Parallel()
-		s := welcomed(t, address, good)
-		s.send(websocket.MessageBinary, []byte{0, 1, 2})
-		if code := s.closedWith(); code != schemas.Code(websocket.StatusUnsupportedData) {
-			t.Errorf("closed with %d", code)
-		}
 	})
-	t.Cleanup(b.unharmed)
+	b.unharmed()
 }
 
 // TestNoDifference holds the answers about a private room of others against those

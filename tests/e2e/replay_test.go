@@ -15,7 +15,8 @@ import (
 // slack is how long a replay may take beyond its own duration.
 const slack = 2 * time.Minute
 
-// TestChat replays the transcripts through two bridges on an embedded bus.
+// TestChat replays the transcripts through two bridges on an embedded bus. One
+// of them is drained and replaced on the way.
 func TestChat(t *testing.T) {
 	t.Parallel()
 	chosen := chosen()
@@ -23,10 +24,17 @@ func TestChat(t *testing.T) {
 	began, into := time.Now(), counts{scenario: "chat"}
 	w := newWorld(t, chosen.duration+slack)
 	w.start(stack.Config{Node: "b1"})
-	w.start(stack.Config{Node: "b2", Parts: []string{"bridge"}})
+	second := w.start(stack.Config{Node: "b2", Parts: []string{"bridge"}})
 	var given atomic.Int64
 	crowds := openRooms(w, transcripts)
-	w.underCuts(chosen.duration, func() { playAll(crowds, chosen.duration, &given) })
+	var playing sync.WaitGroup
+	playing.Go(func() {
+		w.underCuts(chosen.duration, func() { playAll(crowds, chosen.duration, &given) })
+	})
+	if w.until(func() bool { return given.Load() >= int64(linesOf(crowds)/3) }) {
+		w.replace(second, "b3", &into)
+	}
+	playing.Wait()
 	w.finish(&into, began, crowds, nil)
 }
 
@@ -79,6 +87,14 @@ func openRooms(w *world, transcripts map[string][]Line) []*crowd {
 		crowds = append(crowds, newCrowd(w, name, transcripts[name]))
 	}
 	return crowds
+}
+
+func linesOf(crowds []*crowd) int {
+	lines := 0
+	for _, c := range crowds {
+		lines += len(c.lines)
+	}
+	return lines
 }
 
 // playAll plays the rooms beside one another.

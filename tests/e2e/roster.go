@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"maps"
+	"time"
 
 	"github.com/latido/latido/schemas/bridge"
 )
@@ -14,17 +15,24 @@ type roster struct {
 	count   int
 	joins   map[string]int // by user, what appeared: also what a state has that the one before had not
 	leaves  map[string]int // by user, what vanished
+
+	since map[string]time.Time     // when each member appeared, by reference
+	stale map[string]bridge.Member // known before a state whose further pages are still to come
 }
+
+// spread is how much later than another bridge a bridge may tell of a join: what
+// it waits to tell many at once, and the way there.
+const spread = time.Second
 
 func (r *roster) take(notice *presence) {
 	if r.members == nil {
-		r.members, r.joins, r.leaves = map[string]bridge.Member{}, map[string]int{}, map[string]int{}
+		r.members, r.since = map[string]bridge.Member{}, map[string]time.Time{}
+		r.joins, r.leaves = map[string]int{}, map[string]int{}
 	}
-	r.count = notice.Count
 	if notice.State != nil {
-		r.replace(notice.State)
+		r.stale, r.members = r.members, map[string]bridge.Member{}
 	}
-	for _, member := range notice.Joins {
+	for _, member := range append(notice.State, notice.Joins...) {
 		r.join(member)
 	}
 	for _, member := range notice.Updates {
@@ -33,24 +41,33 @@ func (r *roster) take(notice *presence) {
 	for _, leave := range notice.Leaves {
 		r.leave(leave.User, leave.Ref)
 	}
-	r.told = true
+	r.count, r.told = notice.Count, true
+	if r.stale != nil && len(r.members) >= r.count {
+		r.confirm()
+	}
 }
 
-// replace takes a state; the differences to what was known are edges, too.
-func (r *roster) replace(state []bridge.Member) {
-	known := maps.Clone(r.members)
-	for _, member := range state {
-		r.join(member)
-		delete(known, member.Ref)
+// confirm ends a state: whoever it lacks has left, unless its bridge may not have
+// heard yet that they came.
+func (r *roster) confirm() {
+	for ref, member := range r.stale {
+		switch _, here := r.members[ref]; {
+		case here:
+		case time.Since(r.since[ref]) < spread:
+			r.joins[member.User]--
+		default:
+			r.leave(member.User, ref)
+		}
 	}
-	for ref, member := range known {
-		r.leave(member.User, ref)
-	}
+	r.stale = nil
 }
 
 func (r *roster) join(member bridge.Member) {
-	if _, known := r.members[member.Ref]; !known {
+	_, known := r.members[member.Ref]
+	_, before := r.stale[member.Ref]
+	if !known && !before {
 		r.joins[member.User]++
+		r.since[member.Ref] = time.Now()
 	}
 	r.members[member.Ref] = member
 }

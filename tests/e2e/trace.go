@@ -44,7 +44,7 @@ func Days(fixes []Fix) [][]Fix {
 
 const (
 	longestGap = 10 * time.Minute // between two fixes of one leg
-	longestLeg = 25 * time.Minute
+	longestLeg = 15 * time.Minute
 )
 
 // Legs cuts a day where a passenger gets in or out, where the cab was not heard
@@ -81,8 +81,8 @@ func cutWhere(fixes []Fix, cut func(before, fix Fix) bool) [][]Fix {
 // between these marks around the moment it starts. Spacing stays in proportion;
 // a speed grows by the same factor, about ten for a long leg.
 const (
-	squeezedStart = -20 * time.Second
-	squeezedSpan  = 70 * time.Second
+	squeezedStart = -30 * time.Second
+	squeezedSpan  = 85 * time.Second
 )
 
 // Stamp gives the leg's fixes times around start.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,9 +32,10 @@ type world struct {
 	end     context.CancelFunc
 	limit   time.Duration
 
+	bridges []string // set up by the test's goroutine
+
 	mu      sync.Mutex
 	random  *rand.Rand
-	bridges []string
 	clients []*Client
 	running sync.WaitGroup
 }
@@ -80,12 +82,22 @@ func (w *world) start(cfg stack.Config) *stack.Stack {
 		}
 	})
 	w.join(s.NATSURL())
-	if address := s.HTTPAddr(); address != "" {
-		w.mu.Lock()
+	if address := s.HTTPAddr(); address != "" && !slices.Contains(w.bridges, address) {
 		w.bridges = append(w.bridges, address)
-		w.mu.Unlock()
 	}
 	return s
+}
+
+// replace drains a bridge and starts another one at its address, as a rolling
+// restart does. It must run on the test's goroutine.
+func (w *world) replace(s *stack.Stack, node string, into *counts) {
+	w.t.Helper()
+	address := s.HTTPAddr()
+	if err := s.Close(); err != nil {
+		w.t.Errorf("drain: %v", err)
+	}
+	into.drains++
+	w.start(stack.Config{Node: node, HTTP: address, Parts: []string{"bridge"}})
 }
 
 // join connects the verdict to the bus, once.
@@ -102,7 +114,7 @@ func (w *world) join(url string) {
 	w.nc = nc
 }
 
-// client adds a client that may connect to every bridge there is now.
+// client adds a client that may connect to every bridge there was at first.
 func (w *world) client(who Identity) *Client {
 	w.mu.Lock()
 	defer w.mu.Unlock()
