@@ -261,7 +261,7 @@ func (ch *channel) attach(c *cursor) {
 	list := &ch.cursors[c.session.flusher.index]
 	c.slot = len(*list)
 	*list = append(*list, c)
-	ch.dirtyFor(c.session.flusher.index)
+	c.session.flusher.session(c.session) // whose cursors alone have something before them
 }
 
 func (ch *channel) detach(c *cursor) {

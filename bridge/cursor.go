@@ -34,6 +34,11 @@ const (
 	dropped               // the subscription has ended
 )
 
+// done says that there is nothing before the cursor. The channel's lock is held.
+func (c *cursor) done() bool {
+	return c.position == c.channel.ring.head() && !c.behind && !c.restate && c.gap == nil
+}
+
 // gather moves the cursor forward and puts what lies between into out, until
 // out is full, or nothing is left, or a page has to be loaded first. The
 // channel's lock is held.

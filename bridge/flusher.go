@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // flusher is the only writer of its sessions' sockets. It is woken by whoever
@@ -84,14 +85,15 @@ func (f *flusher) pass(sessions []*session, channels []*channel) {
 		ch.mu.Lock()
 		ch.queued[f.index] = false
 		for _, c := range ch.cursors[f.index] {
-			if f.touch(c.session) {
+			if !c.done() && f.touch(c.session) {
 				c.gather(&c.session.out)
 			}
 		}
 		ch.mu.Unlock()
 	}
+	now := time.Now().UnixNano()
 	for i, s := range f.touched {
-		f.write(s)
+		f.write(s, now)
 		f.touched[i] = nil
 	}
 	f.touched = f.touched[:0]
@@ -109,10 +111,13 @@ func (f *flusher) touch(s *session) bool {
 		s.touched = true
 		f.touched = append(f.touched, s)
 	}
-	return !s.takeOwn()
+	if s.speaks.Swap(false) {
+		s.takeOwn()
+	}
+	return !s.over
 }
 
-func (f *flusher) write(s *session) {
+func (f *flusher) write(s *session, now int64) {
 	s.touched = false
 	more := s.more || s.out.full()
 	s.more = false
@@ -129,18 +134,23 @@ func (f *flusher) write(s *session) {
 			s.stall(append([]byte(nil), joined[n:]...))
 		}
 		s.out.reset()
+		s.told.Store(now)
 	}
 	if more {
 		f.session(s)
 	}
-	s.afterWrite()
+	if s.over && !s.stalled.Load() {
+		s.socket.finish()
+	}
 }
 
 // writing is the part of a session that belongs to its flusher.
 type writing struct {
 	out     output
-	touched bool // is in the flusher's list of this pass
-	more    bool // had to be left out of this pass
+	touched bool        // is in the flusher's list of this pass
+	more    bool        // had to be left out of this pass
+	over    bool        // its goodbye was taken: nothing follows
+	speaks  atomic.Bool // has frames of its own
 	queued  atomic.Bool
 	stalled atomic.Bool
 }

@@ -171,6 +171,7 @@ func (s *session) send(frame []byte) {
 	s.ownSize += len(frame)
 	over := s.ownSize > ownBytes
 	s.mu.Unlock()
+	s.speaks.Store(true)
 	if over {
 		s.end(schemas.Refuse(schemas.Slow, "answers are not read"))
 		return
@@ -217,6 +218,7 @@ func (s *session) finish(code int, reason string, before ...[]byte) {
 	s.own = append(s.own, before...)
 	s.own = append(s.own, websocket.AppendClose(nil, code, reason))
 	s.spare.Broadcast()
+	s.speaks.Store(true)
 	s.flusher.session(s)
 }
 
@@ -246,9 +248,8 @@ func (s *session) fail(error) {
 	_ = s.socket.conn.Close() // wakes the reader, which cleans up
 }
 
-// takeOwn moves the session's own frames to its output, and says whether the last
-// of them is the goodbye. Of the flusher.
-func (s *session) takeOwn() (ending bool) {
+// takeOwn moves the session's own frames to its output. Of the flusher.
+func (s *session) takeOwn() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, frame := range s.own {
@@ -256,7 +257,7 @@ func (s *session) takeOwn() (ending bool) {
 	}
 	clear(s.own)
 	s.own, s.ownSize = s.own[:0], 0
-	return s.ending
+	s.over = s.ending
 }
 
 // gatherAll moves every cursor of the session forward. Of the flusher.
@@ -290,18 +291,6 @@ func (s *session) stall(rest []byte) {
 		s.stalled.Store(false)
 		s.flusher.session(s)
 	})
-}
-
-// afterWrite notes that the session was told something, and ends the wait for
-// the peer's goodbye once ours is out. Of the flusher.
-func (s *session) afterWrite() {
-	s.told.Store(time.Now().UnixNano())
-	s.mu.Lock()
-	bye := s.ending && len(s.own) == 0
-	s.mu.Unlock()
-	if bye && !s.stalled.Load() {
-		s.socket.finish()
-	}
 }
 
 // sweep looks after the session's deadlines.
