@@ -35,6 +35,7 @@ type Bridge struct {
 	hub      *hub
 	asker    *asker
 	registry *registry
+	crew     *crew
 	verifier *verifier
 
 	ready    atomic.Bool // takes sessions
@@ -70,7 +71,7 @@ func New(config Config) (*Bridge, error) {
 	b.hub = newHub(connections, kinds, runtime.GOMAXPROCS(0), b.log, b.metrics)
 	b.hub.onMember, b.hub.onPresence = b.memberChanged, b.presenceChanged
 	b.asker = newAsker(connections.Publish)
-	b.registry = newRegistry(b.limits, b.metrics)
+	b.registry, b.crew = newRegistry(b.limits, b.metrics), newCrew()
 	b.app = b.routes()
 	return b, nil
 }

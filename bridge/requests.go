@@ -138,14 +138,10 @@ func (s *session) admit(ref string) bool {
 	return true
 }
 
-// work has a request worked on in the lane of its channel. While as many as
-// allowed are in work it waits, so that the socket is not read.
+// work has a request worked on in the lane of its channel.
 func (s *session) work(ref, channel string, job func(context.Context) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.open) >= requestsAtOnce && !s.closed && !s.ending {
-		s.spare.Wait()
-	}
 	if s.closed || s.ending {
 		return
 	}
@@ -181,6 +177,9 @@ func (s *session) runLane(ctx context.Context, channel string) {
 		lane := s.lanes[channel]
 		if len(lane) == 0 {
 			delete(s.lanes, channel)
+			if len(s.lanes) == 0 {
+				s.lanes, s.open = nil, nil // an idle session holds no memory for work
+			}
 			s.mu.Unlock()
 			return
 		}

@@ -21,8 +21,8 @@ const (
 	// ownBytes bounds what waits to be told to a session beside its channels. A
 	// session that asks without reading the answers ends there.
 	ownBytes = 1 << 20
-	// requestsAtOnce bounds a session's open requests: beyond it its socket is
-	// not read.
+	// requestsAtOnce bounds a session's open requests: beyond it, and what one
+	// read brought, its socket is not read.
 	requestsAtOnce = 64
 	// requestTimeout bounds the work on one request.
 	requestTimeout = 15 * time.Second
@@ -42,6 +42,11 @@ type session struct {
 	heard    atomic.Int64 // when bytes last came, unix nanoseconds
 	told     atomic.Int64 // when bytes last went
 	progress atomic.Int64 // when a stalled socket last took something
+
+	// Between the session's goroutine and the worker that handles what it read.
+	received []byte
+	failure  error
+	handled  sync.WaitGroup
 
 	user string // set once, by hello
 	ref  string // public reference, stable across reconnects
@@ -78,13 +83,9 @@ var errClosed = errors.New("closed by the peer")
 // serve reads the socket until it ends.
 func (s *session) serve() {
 	defer s.leave()
-	feed := func(data []byte) error {
-		s.heard.Store(time.Now().UnixNano())
-		s.bridge.metrics.bytesIn.Add(float64(len(data)))
-		return s.reader.Feed(data, s.handle)
-	}
 	for {
-		err := s.socket.read(feed)
+		s.awaitRoom()
+		err := s.socket.read(s.feed)
 		if err == nil {
 			continue
 		}
@@ -95,6 +96,26 @@ func (s *session) serve() {
 		}
 		s.awaitGoodbye()
 		return
+	}
+}
+
+// feed has the crew handle what was read.
+func (s *session) feed(data []byte) error {
+	s.heard.Store(time.Now().UnixNano())
+	s.bridge.metrics.bytesIn.Add(float64(len(data)))
+	s.received = data
+	s.bridge.crew.handle(s.bridge.hub, s)
+	s.received = nil
+	return s.failure
+}
+
+// awaitRoom waits until another request may be taken: a client that sends faster
+// than it is served is not read.
+func (s *session) awaitRoom() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.open) >= requestsAtOnce && !s.closed && !s.ending {
+		s.spare.Wait()
 	}
 }
 

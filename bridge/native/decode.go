@@ -1,10 +1,8 @@
 package native
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"strconv"
 	"time"
 
@@ -34,14 +32,10 @@ type frame struct {
 // Decode implements [wire.Dialect].
 func (Dialect) Decode(data []byte) (wire.Request, error) {
 	var f frame
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	if err := decoder.Decode(&f); err != nil {
+	if err := json.Unmarshal(data, &f); err != nil {
 		if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 			return nil, malformed(f.ref(), schemas.InvalidFrame, "field "+strconv.Quote(mismatch.Field)+" cannot be a "+mismatch.Value)
 		}
-		return nil, malformed("", schemas.InvalidJSON, "a frame is one JSON object")
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return nil, malformed("", schemas.InvalidJSON, "a frame is one JSON object")
 	}
 	switch f.Op {
