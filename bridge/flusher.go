@@ -22,6 +22,7 @@ type flusher struct {
 	// Of run only.
 	touched []*session
 	scratch []byte
+	outputs []*output // spare ones
 	metrics *metrics
 }
 
@@ -86,7 +87,7 @@ func (f *flusher) pass(sessions []*session, channels []*channel) {
 		ch.queued[f.index] = false
 		for _, c := range ch.cursors[f.index] {
 			if !c.done() && f.touch(c.session) {
-				c.gather(&c.session.out)
+				c.gather(c.session.out)
 			}
 		}
 		ch.mu.Unlock()
@@ -103,13 +104,16 @@ func (f *flusher) pass(sessions []*session, channels []*channel) {
 // frames first, so that the answer to a subscribe precedes the events. Behind a
 // goodbye nothing follows.
 func (f *flusher) touch(s *session) bool {
-	if s.stalled.Load() || s.out.full() {
-		s.more = s.more || !s.stalled.Load()
+	if s.stalled.Load() {
 		return false
 	}
-	if !s.touched {
-		s.touched = true
+	if s.out == nil {
+		s.out = f.output()
 		f.touched = append(f.touched, s)
+	}
+	if s.out.full() {
+		s.more = true
+		return false
 	}
 	if s.speaks.Swap(false) {
 		s.takeOwn()
@@ -117,8 +121,20 @@ func (f *flusher) touch(s *session) bool {
 	return !s.over
 }
 
+// output takes a spare output or makes one: there are as many as sessions that
+// were touched in one pass.
+func (f *flusher) output() *output {
+	last := len(f.outputs) - 1
+	if last < 0 {
+		return new(output)
+	}
+	out := f.outputs[last]
+	f.outputs[last] = nil
+	f.outputs = f.outputs[:last]
+	return out
+}
+
 func (f *flusher) write(s *session, now int64) {
-	s.touched = false
 	more := s.more || s.out.full()
 	s.more = false
 	if len(s.out.pieces) > 0 {
@@ -133,9 +149,11 @@ func (f *flusher) write(s *session, now int64) {
 		case n < len(joined):
 			s.stall(append([]byte(nil), joined[n:]...))
 		}
-		s.out.reset()
 		s.told.Store(now)
 	}
+	s.out.reset()
+	f.outputs = append(f.outputs, s.out)
+	s.out = nil
 	if more {
 		f.session(s)
 	}
@@ -146,8 +164,7 @@ func (f *flusher) write(s *session, now int64) {
 
 // writing is the part of a session that belongs to its flusher.
 type writing struct {
-	out     output
-	touched bool        // is in the flusher's list of this pass
+	out     *output     // lent by the flusher during a pass that touches the session
 	more    bool        // had to be left out of this pass
 	over    bool        // its goodbye was taken: nothing follows
 	speaks  atomic.Bool // has frames of its own

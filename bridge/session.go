@@ -33,7 +33,7 @@ const (
 // session is one browser's connection.
 type session struct {
 	bridge  *Bridge
-	socket  *socket
+	socket  socket
 	dialect dialect
 	flusher *flusher
 	reader  websocket.Reader
@@ -67,7 +67,7 @@ type session struct {
 	closedWith int // the peer's close code
 }
 
-func newSession(b *Bridge, s *socket, d dialect, f *flusher) *session {
+func newSession(b *Bridge, s socket, d dialect, f *flusher) *session {
 	created := &session{bridge: b, socket: s, dialect: d, flusher: f}
 	created.reader.Limit = b.limits.Frame
 	created.spare.L = &created.mu
@@ -291,7 +291,7 @@ func (s *session) gatherAll() {
 	s.mu.Unlock()
 	for _, c := range cursors {
 		c.channel.mu.Lock()
-		c.gather(&s.out)
+		c.gather(s.out)
 		c.channel.mu.Unlock()
 	}
 }

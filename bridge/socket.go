@@ -23,8 +23,8 @@ type socket struct {
 	raw  syscall.RawConn // nil for the plain way
 }
 
-func newSocket(conn net.Conn) *socket {
-	s := &socket{conn: conn}
+func newSocket(conn net.Conn) socket {
+	s := socket{conn: conn}
 	if tcp, ok := conn.(*net.TCPConn); ok && rawSockets {
 		if raw, err := tcp.SyscallConn(); err == nil {
 			s.raw = raw
