@@ -75,6 +75,7 @@ func (s *Stack) open(ctx context.Context) (err error) {
 	if err := s.startDebug(); err != nil {
 		return err
 	}
+	s.back.start("memory", returnMemory)
 	if s.cfg.Runs(bridgePart) {
 		if s.bridge, err = s.newBridge(ctx); err != nil {
 			return err
