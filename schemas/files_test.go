@@ -93,7 +93,8 @@ func requireBounds(t *testing.T, where string, schema map[string]any) {
 	case "string":
 		_, formatted := schema["format"]
 		_, patterned := schema["pattern"]
-		if !formatted && !patterned {
+		_, listed := schema["enum"]
+		if !formatted && !patterned && !listed {
 			need("maxLength")
 		}
 	}

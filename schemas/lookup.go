@@ -21,6 +21,7 @@ var folders = map[string]string{
 	"ops":      "ops",
 	"global":   "ops",
 	"user":     "presence",
+	"group":    "presence",
 }
 
 const anyEventKind = "app"

@@ -36,6 +36,7 @@ type entry struct {
 type Refusal struct {
 	Code    Code
 	Message string // one sentence for people, or nothing
+	Field   string // the part of the data that is wrong, where one is
 }
 
 // Refuse says no with a sentence that explains it.

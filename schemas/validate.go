@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
 const (
@@ -38,7 +40,9 @@ func (s *Schema) Validate(data []byte) error {
 	}
 	err := s.compiled.Validate(value)
 	if failure, ok := errors.AsType[*jsonschema.ValidationError](err); ok {
-		return Refuse(InvalidData, "%s", explain(failure))
+		refusal := Refuse(InvalidData, "%s", explain(failure))
+		refusal.Field = field(failure)
+		return refusal
 	}
 	if err != nil {
 		return fmt.Errorf("validate %s: %w", s.Name, err)
@@ -93,6 +97,23 @@ func explain(failure *jsonschema.ValidationError) string {
 		line = string(runes[:maxMessage]) + "…"
 	}
 	return line
+}
+
+// field is the name of the part that explain speaks of, or "" when that is the whole.
+func field(failure *jsonschema.ValidationError) string {
+	for len(failure.Causes) > 0 {
+		failure = slices.MinFunc(failure.Causes, func(a, b *jsonschema.ValidationError) int {
+			return strings.Compare(firstLine(a), firstLine(b))
+		})
+	}
+	path := slices.Clone(failure.InstanceLocation)
+	if lack, ok := failure.ErrorKind.(*kind.Required); ok && len(lack.Missing) > 0 {
+		path = append(path, lack.Missing[0])
+	}
+	if extra, ok := failure.ErrorKind.(*kind.AdditionalProperties); ok && len(extra.Properties) > 0 {
+		path = append(path, extra.Properties[0])
+	}
+	return strings.Join(path, ".")
 }
 
 // firstLine picks the smallest of all failures, since the validator walks objects in no particular order.

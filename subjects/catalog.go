@@ -24,6 +24,7 @@ const (
 	Self                   // the user whose id is the channel's id
 	Granted                // as the token's grants say; everyone when it carries none
 	Service                // tokens of role "service"
+	Topic                  // as the channel's id says: a group's members, everyone for a user, and grants for the rest
 )
 
 // Kind is one row of the channel catalog: everything the bridge must know of a
@@ -59,6 +60,7 @@ const (
 	StreamOps      = "OPS"
 	StreamSystem   = "SYSTEM"
 	StreamUser     = "USER"
+	StreamGroup    = "GROUP"
 	StreamApp      = "APP"
 )
 
@@ -66,7 +68,8 @@ const (
 const (
 	BucketPresence = "presence" // who is on which channel, one key per session
 	BucketNodes    = "nodes"    // leases of the bridges, one key per node
-	BucketMembers  = "members"  // who belongs to which room, order or track
+	BucketMembers  = "members"  // who belongs to which room, order, track or group
+	BucketQuiet    = "quiet"    // who does not want to be disturbed, one key per user
 )
 
 // Feeds of the buckets: JetStream republishes each change of a key below them.
@@ -74,6 +77,7 @@ const (
 	FeedPresence = "presence."
 	FeedNodes    = "nodes."
 	FeedMembers  = "members."
+	FeedQuiet    = "quiet."
 )
 
 // Catalog holds the built-in kinds of channels.
@@ -94,8 +98,38 @@ var Catalog = map[string]Kind{
 		Name: "global", Owner: "ops", Durability: Durable, Stream: StreamSystem, Read: SignedIn, Write: Service,
 		Publish: map[string]string{"maintenance_alert": "announce"},
 	},
-	"user": {Name: "user", Owner: "presence", Durability: Durable, Stream: StreamUser, Read: Self},
-	"app":  {Name: "app", Durability: Live, Read: Granted, Write: Granted, Live: []string{"*"}},
+	"user":  {Name: "user", Owner: "presence", Durability: Durable, Stream: StreamUser, Read: Self},
+	"group": {Name: "group", Owner: "presence", Durability: Durable, Stream: StreamGroup, Read: Members},
+	// Who is there, and nothing else: of a group, of a user, of any topic.
+	"presence": {Name: "presence", Durability: Live, Read: Topic},
+	"app":      {Name: "app", Durability: Live, Read: Granted, Write: Granted, Live: []string{"*"}},
+}
+
+// GroupPresence is the channel on which a group's members see which of them are
+// there; UserPresence the one on which anyone sees how a user is. The presence
+// service alone is present on them, once for each user.
+func GroupPresence(group string) Channel {
+	return Channel{Kind: "presence", ID: groupTopic + group}
+}
+
+// UserPresence is described at [GroupPresence].
+func UserPresence(user string) Channel { return Channel{Kind: "presence", ID: userTopic + user} }
+
+const (
+	groupTopic = "group."
+	userTopic  = "user."
+)
+
+// ReservedTopic returns the group or user whose presence a channel shows, if it is
+// one of those described at [GroupPresence].
+func ReservedTopic(c Channel) (of Channel, reserved bool) {
+	if id, found := strings.CutPrefix(c.ID, groupTopic); found && c.Kind == "presence" {
+		return Channel{Kind: "group", ID: id}, true
+	}
+	if id, found := strings.CutPrefix(c.ID, userTopic); found && c.Kind == "presence" {
+		return Channel{Kind: "user", ID: id}, true
+	}
+	return Channel{}, false
 }
 
 // Broadcast is the id of the ops channel on which all operators are offered

@@ -51,6 +51,10 @@ func (c Channel) Live() string { return "live." + c.tail() }
 // Due is the subject of the channel's message schedule for what.
 func (c Channel) Due(what string) string { return "due." + c.tail() + "." + Token(what) }
 
+// Fired is the subject on which the channel's message schedule for what comes when
+// it is due.
+func (c Channel) Fired(what string) string { return "fired." + c.tail() + "." + Token(what) }
+
 // Member is the key of a user's membership in the bucket "members".
 func (c Channel) Member(user string) string { return c.tail() + "." + Token(user) }
 
@@ -83,6 +87,15 @@ func ParseFeed(subject string) (Channel, error) { return parseRole(subject, "fee
 
 // ParseLive reads the channel from a subject written by [Channel.Live].
 func ParseLive(subject string) (Channel, error) { return parseRole(subject, "live") }
+
+// ParseFired reads the channel from a subject written by [Channel.Fired].
+func ParseFired(subject string) (Channel, error) {
+	parts, err := split(subject, "fired", 4)
+	if err != nil {
+		return Channel{}, err
+	}
+	return channelOf(parts[1], parts[2])
+}
 
 // ParseMember splits a key of the bucket "members".
 func ParseMember(key string) (c Channel, user string, err error) {

@@ -8,6 +8,11 @@ import (
 	"time"
 )
 
+// Device: What a user is there with.
+type Device struct {
+	Kind string `json:"kind"` // What it is.
+}
+
 // Leave: A member who is gone.
 type Leave struct {
 	User string `json:"user"` // Who.
@@ -23,12 +28,21 @@ type Limits struct {
 
 // Member: A user in a channel, by one session.
 type Member struct {
-	User   string          `json:"user"`             // Who.
-	Ref    string          `json:"ref"`              // Names this session in public; stable while it lasts.
-	Name   string          `json:"name,omitempty"`   // The user's name, for people.
-	Meta   json.RawMessage `json:"meta,omitempty"`   // What the client said about itself: any JSON.
-	Device string          `json:"device,omitempty"` // What kind of client it is.
-	Since  time.Time       `json:"since"`            // When it came.
+	User     string          `json:"user"`               // Who.
+	Ref      string          `json:"ref"`                // Names this session in public; stable while it lasts.
+	Key      string          `json:"key,omitempty"`      // What the client wants to be shown under; the ref when it did not say.
+	Name     string          `json:"name,omitempty"`     // The user's name, for people.
+	Meta     json.RawMessage `json:"meta,omitempty"`     // What the client said about itself: any JSON.
+	Position *Place          `json:"position,omitempty"` // Where it is.
+	Device   string          `json:"device,omitempty"`   // What kind of client it is.
+	Since    time.Time       `json:"since"`              // When it came.
+}
+
+// Place: Where a user is, as exactly as they want it known.
+type Place struct {
+	Lat      float64 `json:"lat"`      // Degrees north.
+	Lng      float64 `json:"lng"`      // Degrees east.
+	Accuracy string  `json:"accuracy"` // How exactly: to the metre, to about 100 m, or to the town.
 }
 
 // Position: Where a reader stands in a channel. Another epoch means another stream: numbers of two epochs do not compare.
@@ -138,6 +152,11 @@ type Welcome struct {
 	Limits  Limits `json:"limits"`         // What this session may do.
 }
 
+// Activity: The user touched this device. It has no answer.
+type Activity struct {
+	Op string `json:"op"` // Always "activity".
+}
+
 // Call: Asks the channel's owner to decide on a command.
 type Call struct {
 	ID      uint64          `json:"id"`            // Names this request in its answer; positive, and not in use.
@@ -148,13 +167,21 @@ type Call struct {
 	Data    json.RawMessage `json:"data"`          // The command's body; its schema is the command's.
 }
 
+// Count: Asks how many are present on a channel, without following it.
+type Count struct {
+	ID      uint64 `json:"id"`      // Names this request in its answer; positive, and not in use.
+	Op      string `json:"op"`      // Always "count".
+	Channel string `json:"channel"` // Where.
+}
+
 // Hello: The first frame of a connection: who is there.
 type Hello struct {
-	Op      string `json:"op"`                // Always "hello".
-	Token   string `json:"token"`             // A signed JWT.
-	Client  string `json:"client,omitempty"`  // Which client it is, and its version.
-	Session string `json:"session,omitempty"` // The secret of an earlier welcome, to go on as the same member.
-	Batch   bool   `json:"batch,omitempty"`   // Whether several notices may share a WebSocket message, one on each line.
+	Op      string  `json:"op"`                // Always "hello".
+	Token   string  `json:"token"`             // A signed JWT.
+	Client  string  `json:"client,omitempty"`  // Which client it is, and its version.
+	Session string  `json:"session,omitempty"` // The secret of an earlier welcome, to go on as the same member.
+	Device  *Device `json:"device,omitempty"`  // What the user is there with, to be seen as online with it.
+	Batch   bool    `json:"batch,omitempty"`   // Whether several notices may share a WebSocket message, one on each line.
 }
 
 // Pong: The answer to a ping.
@@ -191,10 +218,12 @@ type Token struct {
 
 // Track: Shows the sender as a member of a channel, or changes what is shown.
 type Track struct {
-	ID      uint64          `json:"id"`      // Names this request in its answer; positive, and not in use.
-	Op      string          `json:"op"`      // Always "track".
-	Channel string          `json:"channel"` // Where.
-	Meta    json.RawMessage `json:"meta"`    // What to show: any JSON.
+	ID       uint64          `json:"id"`                 // Names this request in its answer; positive, and not in use.
+	Op       string          `json:"op"`                 // Always "track".
+	Channel  string          `json:"channel"`            // Where.
+	Meta     json.RawMessage `json:"meta"`               // What to show: any JSON.
+	Key      string          `json:"key,omitempty"`      // What to show it under, for instance a seat or a cursor; the session's ref unless given.
+	Position *Place          `json:"position,omitempty"` // Where the sender is, made as inexact as asked before anyone sees it.
 }
 
 // Unsubscribe: No more of a channel, please.
@@ -209,4 +238,11 @@ type Untrack struct {
 	ID      uint64 `json:"id"`      // Names this request in its answer; positive, and not in use.
 	Op      string `json:"op"`      // Always "untrack".
 	Channel string `json:"channel"` // Where.
+}
+
+// Watch: Follows how these users are, and no others: each is told as the presence of the channel presence:user.<id>.
+type Watch struct {
+	ID    uint64   `json:"id"`    // Names this request in its answer; positive, and not in use.
+	Op    string   `json:"op"`    // Always "watch".
+	Users []string `json:"users"` // Who.
 }

@@ -7,10 +7,123 @@ import (
 	"time"
 )
 
+// Card: A user as others see them.
+type Card struct {
+	ID            string    `json:"id"`                       // Who.
+	Name          string    `json:"name,omitempty"`           // What people call them.
+	Avatar        string    `json:"avatar,omitempty"`         // The address of their picture.
+	Status        string    `json:"status"`                   // How they are.
+	CustomMessage string    `json:"custom_message,omitempty"` // What the user says about it.
+	Until         time.Time `json:"until,omitzero"`           // When the status ends by itself.
+	LastActive    time.Time `json:"last_active,omitzero"`     // When they last touched a device.
+	LastSeen      time.Time `json:"last_seen,omitzero"`       // When their last session ended, if they are offline.
+	Devices       []Device  `json:"devices"`                  // What they are there with.
+}
+
+// Device: A device that a user is there with.
+type Device struct {
+	Ref        string    `json:"ref"`                  // Names its session in public.
+	Kind       string    `json:"kind"`                 // What it is.
+	Status     string    `json:"status"`               // Active for a minute after each sign of the user, then idle, after five minutes away.
+	LastActive time.Time `json:"last_active,omitzero"` // When the user last touched it; a little later than that while it is active.
+}
+
+// Schedule: A status that is due at some time, once or every week.
+type Schedule struct {
+	Schedule      string    `json:"schedule"`                 // Names it; the same name replaces the earlier one.
+	Status        string    `json:"status"`                   // What the user is shown as meanwhile.
+	CustomMessage string    `json:"custom_message,omitempty"` // What the user says about it.
+	From          time.Time `json:"from,omitzero"`            // When it begins, unless it is weekly.
+	Until         time.Time `json:"until,omitzero"`           // When it ends; a weekly one ends for good then.
+	Weekly        *Weekly   `json:"weekly,omitempty"`         // The hours of the week, for one that repeats.
+}
+
+// Weekly: Hours of the week. They pass midnight when the end is not after the start.
+type Weekly struct {
+	Days     []int  `json:"days"`      // The days on which it begins; 1 is Monday, 7 Sunday.
+	Start    string `json:"start"`     // When it begins, by the clock on the wall.
+	End      string `json:"end"`       // When it ends.
+	TimeZone string `json:"time_zone"` // Whose wall: a name of the IANA time zone database.
+}
+
+// Add: Puts a user into a group.
+type Add struct {
+	User string `json:"user"` // Who.
+}
+
+// CancelSchedule: Takes a planned status back.
+type CancelSchedule struct {
+	Schedule string `json:"schedule"` // Which.
+}
+
+// ClearStatus: Lets the devices speak for the user again.
+type ClearStatus struct{}
+
+// Create: Makes a group; whoever makes it keeps it.
+type Create struct {
+	Name    string   `json:"name,omitempty"` // What people call it.
+	Members []string `json:"members"`        // Who belongs to it.
+}
+
+// Due: Internal: something planned is due.
+type Due struct{}
+
+// Duty: Asks how long a user was there.
+type Duty struct {
+	From time.Time `json:"from"`        // Since when.
+	To   time.Time `json:"to,omitzero"` // Until when; now unless given.
+}
+
 // Observe: Internal: what the sessions of a user add up to now.
 type Observe struct {
-	Online bool      `json:"online"` // Whether any session is there.
-	At     time.Time `json:"at"`     // When that became so.
+	Online bool      `json:"online"`         // Whether any session is there.
+	Away   bool      `json:"away,omitempty"` // Whether the user has not touched any device for a while.
+	At     time.Time `json:"at"`             // When that became so.
+}
+
+// Remove: Takes a user out of a group.
+type Remove struct {
+	User string `json:"user"` // Who.
+}
+
+// ScheduleStatus: Plans a status, once or every week.
+type ScheduleStatus = Schedule
+
+// Schedules: Asks what is planned.
+type Schedules struct{}
+
+// SetStatus: Chooses a status, which wins over what the devices say until it ends or is cleared.
+type SetStatus struct {
+	Status        string    `json:"status,omitempty"`         // How others see the user; offline and invisible look the same to them. Without it only the message is set.
+	CustomMessage string    `json:"custom_message,omitempty"` // What the user says about it.
+	Until         time.Time `json:"until,omitzero"`           // When it ends by itself.
+}
+
+// Status: Asks how a user is.
+type Status struct{}
+
+// Who: Asks who of a group is there, now or at some time.
+type Who struct {
+	At time.Time `json:"at,omitzero"` // When, at most 30 days ago.
+}
+
+// GroupCreated: A group was made.
+type GroupCreated struct {
+	Name    string   `json:"name,omitempty"` // What people call it.
+	Members []string `json:"members"`        // Who belongs to it.
+	By      string   `json:"by"`             // Who made it.
+}
+
+// MemberAdded: A user was put into the group.
+type MemberAdded struct {
+	User string `json:"user"` // Who.
+	By   string `json:"by"`   // Whose doing it was.
+}
+
+// MemberRemoved: A user was taken out of the group.
+type MemberRemoved struct {
+	User string `json:"user"` // Who.
+	By   string `json:"by"`   // Whose doing it was.
 }
 
 // Offline: The user's last session is gone.
@@ -20,3 +133,23 @@ type Offline struct {
 
 // Online: The user's first session came.
 type Online struct{}
+
+// ScheduleCancelled: A planned status was taken back.
+type ScheduleCancelled struct {
+	Schedule string `json:"schedule"` // Which.
+}
+
+// StatusChanged: The user's status is another, or the message that goes with it.
+type StatusChanged struct {
+	Status        string    `json:"status"`                   // The status now; what others see of invisible is offline.
+	CustomMessage string    `json:"custom_message,omitempty"` // What the user says about it.
+	Until         time.Time `json:"until,omitzero"`           // When it ends by itself.
+	By            string    `json:"by"`                       // What changed it.
+	Chosen        bool      `json:"chosen,omitempty"`         // Whether the user has chosen it: devices do not change it then.
+	Away          bool      `json:"away,omitempty"`           // Whether the user has not touched any device for a while.
+	Schedule      string    `json:"schedule,omitempty"`       // The plan that it follows.
+	At            time.Time `json:"at"`                       // Since when.
+}
+
+// StatusScheduled: A status was planned.
+type StatusScheduled = Schedule

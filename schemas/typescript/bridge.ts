@@ -14,7 +14,8 @@ export type Notice =
   | Restored
   | Unsubscribed
   | Welcome;
-export type Request = Call | Hello | Pong | Publish | Subscribe | Token | Track | Unsubscribe | Untrack;
+export type Request =
+  Activity | Call | Count | Hello | Pong | Publish | Subscribe | Token | Track | Unsubscribe | Untrack | Watch;
 
 /**
  * The bus is away: events are late, none is lost.
@@ -198,6 +199,10 @@ export interface Member {
    */
   ref: string;
   /**
+   * What the client wants to be shown under; the ref when it did not say.
+   */
+  key?: string;
+  /**
    * The user's name, for people.
    */
   name?: string;
@@ -205,6 +210,7 @@ export interface Member {
    * What the client said about itself: any JSON.
    */
   meta?: unknown;
+  position?: Place;
   /**
    * What kind of client it is.
    */
@@ -213,6 +219,23 @@ export interface Member {
    * When it came.
    */
   since: string;
+}
+/**
+ * Where a user is, as exactly as they want it known.
+ */
+export interface Place {
+  /**
+   * Degrees north.
+   */
+  lat: number;
+  /**
+   * Degrees east.
+   */
+  lng: number;
+  /**
+   * How exactly: to the metre, to about 100 m, or to the town.
+   */
+  accuracy: "exact" | "100m" | "city";
 }
 /**
  * A member who is gone.
@@ -324,6 +347,12 @@ export interface Limits {
   publishes: number;
 }
 /**
+ * The user touched this device. It has no answer.
+ */
+export interface Activity {
+  op: "activity";
+}
+/**
  * Asks the channel's owner to decide on a command.
  */
 export interface Call {
@@ -350,6 +379,20 @@ export interface Call {
   data: unknown;
 }
 /**
+ * Asks how many are present on a channel, without following it.
+ */
+export interface Count {
+  /**
+   * Names this request in its answer; positive, and not in use.
+   */
+  id: number;
+  op: "count";
+  /**
+   * Where.
+   */
+  channel: string;
+}
+/**
  * The first frame of a connection: who is there.
  */
 export interface Hello {
@@ -366,10 +409,20 @@ export interface Hello {
    * The secret of an earlier welcome, to go on as the same member.
    */
   session?: string;
+  device?: Device;
   /**
    * Whether several notices may share a WebSocket message, one on each line.
    */
   batch?: boolean;
+}
+/**
+ * What a user is there with.
+ */
+export interface Device {
+  /**
+   * What it is.
+   */
+  kind: "web" | "mobile" | "desktop";
 }
 /**
  * The answer to a ping.
@@ -457,6 +510,11 @@ export interface Track {
    * What to show: any JSON.
    */
   meta: unknown;
+  /**
+   * What to show it under, for instance a seat or a cursor; the session's ref unless given.
+   */
+  key?: string;
+  position?: Place;
 }
 /**
  * No more of a channel, please.
@@ -485,4 +543,22 @@ export interface Untrack {
    * Where.
    */
   channel: string;
+}
+/**
+ * Follows how these users are, and no others: each is told as the presence of the channel presence:user.<id>.
+ */
+export interface Watch {
+  /**
+   * Names this request in its answer; positive, and not in use.
+   */
+  id: number;
+  op: "watch";
+  /**
+   * Who.
+   *
+   * @maxItems 100
+   *
+   * Items: Names a person, or a service as `service:<name>`. Never empty: in the bucket `members` the empty user means everyone.
+   */
+  users: string[];
 }

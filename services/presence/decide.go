@@ -1,6 +1,9 @@
 package presence
 
 import (
+	"cmp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/latido/latido/schemas"
@@ -9,53 +12,231 @@ import (
 	"github.com/latido/latido/subjects"
 )
 
-// User is whether a user is there, as the facts of their channel have it.
+// User is what the facts of a user's channel add up to. It is carried by them,
+// because the stream forgets facts after a month, but nobody's plans.
 type User struct {
-	Online bool
+	Online bool `json:"online,omitempty"`
+	Away   bool `json:"away,omitempty"` // has touched no device for a while
 	// Since is when the observation was made that led to the last change.
-	Since time.Time
+	Since    time.Time           `json:"since,omitzero"`
+	LastSeen time.Time           `json:"last_seen,omitzero"`
+	Chosen   *Choice             `json:"chosen,omitempty"`
+	Plans    []presence.Schedule `json:"plans,omitempty"` // sorted by their names
+	Told     Shown               `json:"told,omitzero"`   // what the last fact about the status said
 }
+
+// Choice is what the user wants to be shown as. Without a status it lets the
+// devices speak.
+type Choice struct {
+	Status  string    `json:"status,omitempty"`
+	Message string    `json:"message,omitempty"`
+	Until   time.Time `json:"until,omitzero"`
+	At      time.Time `json:"at"`
+}
+
+const (
+	byUser     = "user"
+	bySchedule = "schedule"
+	byActivity = "activity"
+)
+
+const roleSupervisor = "supervisor"
 
 var user = es.Decider[User]{
-	Kind:     "user",
-	Commands: map[string]es.Decoder{"observe": es.As[presence.Observe]},
-	Facts:    map[string]es.Decoder{"online": es.As[presence.Online], "offline": es.As[presence.Offline]},
+	Kind: "user",
+	Commands: map[string]es.Decoder{
+		"observe": es.As[presence.Observe], "set_status": es.As[presence.SetStatus], "clear_status": es.As[presence.ClearStatus],
+		"schedule_status": es.As[presence.ScheduleStatus], "cancel_schedule": es.As[presence.CancelSchedule], "due": es.As[presence.Due],
+	},
+	Facts: map[string]es.Decoder{
+		"online": es.As[presence.Online], "offline": es.As[presence.Offline], "status_changed": es.As[presence.StatusChanged],
+		"status_scheduled": es.As[presence.StatusScheduled], "schedule_cancelled": es.As[presence.ScheduleCancelled],
+	},
 	Decide:   decide,
 	Evolve:   evolve,
+	Carry:    true,
+	Deadline: User.deadline,
+	Members:  &quiet,
 }
 
-// decide turns observations into changes. Every replica observes by itself and
-// some lag: what is no news, or older news than is known, changes nothing.
 func decide(u User, c es.Command) ([]es.Event, error) {
-	seen, ok := c.Body.(presence.Observe)
-	switch {
-	case !ok:
-		return nil, schemas.Refuse(schemas.UnknownCommand, "a user does not know %T", c.Body)
-	case c.Role != subjects.RoleService:
-		return nil, schemas.Refuse(schemas.Forbidden, "only services observe")
-	case seen.Online == u.Online || !seen.At.After(u.Since):
-		return nil, nil
-	case seen.Online:
-		return []es.Event{{Name: "online", Data: presence.Online{}}}, nil
+	service := c.Role == subjects.RoleService
+	switch body := c.Body.(type) {
+	case presence.Observe:
+		if !service {
+			return nil, schemas.Refuse(schemas.Forbidden, "only services observe")
+		}
+		return observe(u, body), nil
+	case presence.Due:
+		if !service {
+			return nil, schemas.Refuse(schemas.Forbidden, "only services know what is due")
+		}
+		return u.tell(c.Now), nil
 	}
-	return []es.Event{{Name: "offline", Data: presence.Offline{LastSeen: seen.At}}}, nil
+	if c.From != c.Channel.ID && !service {
+		return nil, schemas.Refuse(schemas.Forbidden, "everyone speaks for themselves")
+	}
+	switch body := c.Body.(type) {
+	case presence.SetStatus:
+		return setStatus(u, c.Now, body)
+	case presence.ClearStatus:
+		return choose(u, Choice{At: c.Now}), nil
+	case presence.ScheduleStatus:
+		return schedule(u, c.Now, body)
+	case presence.CancelSchedule:
+		return cancel(u, c.Now, body.Schedule), nil
+	}
+	return nil, schemas.Refuse(schemas.UnknownCommand, "a user does not know %T", c.Body)
 }
 
-// observationKey is the key of an observation: its time, which evolve reads
-// back, since the facts themselves do not all tell it. Two replicas that saw the
-// same change send the same command.
-func observationKey(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }
+// observe turns observations into changes. Every replica observes by itself and
+// some lag: what is no news, or older news than is known, changes nothing.
+func observe(u User, seen presence.Observe) []es.Event {
+	var events []es.Event
+	switch {
+	case seen.At.Before(u.Since), seen.Online != u.Online && seen.At.Equal(u.Since):
+		return nil
+	case !seen.Online && u.Online:
+		return append(events, es.Event{Name: "offline", Data: presence.Offline{LastSeen: seen.At}})
+	case !seen.Online:
+		return nil
+	case !u.Online:
+		events = append(events, es.Event{Name: "online", Data: presence.Online{}})
+		u = u.arrived(seen.At)
+	}
+	if seen.Away == u.Away {
+		return events
+	}
+	u.Away = seen.Away
+	return append(events, changedTo(u, u.shown(seen.At), byActivity, seen.At))
+}
+
+func setStatus(u User, now time.Time, c presence.SetStatus) ([]es.Event, error) {
+	if !c.Until.IsZero() && !c.Until.After(now) {
+		return nil, wrong("until", "is over already")
+	}
+	choice := Choice{Status: c.Status, Message: c.CustomMessage, Until: c.Until.UTC(), At: now}
+	if c.Until.IsZero() {
+		choice.Until = time.Time{}
+	}
+	if standing := u.choice(now); c.Status == "" && standing != nil {
+		choice.Status, choice.Until = standing.Status, standing.Until
+	}
+	return choose(u, choice), nil
+}
+
+// choose tells of a choice, unless it is what is shown already.
+func choose(u User, choice Choice) []es.Event {
+	u.Chosen = &choice
+	shown := u.shown(choice.At)
+	if shown == u.told() {
+		return nil
+	}
+	return []es.Event{changedTo(u, shown, byUser, choice.At)}
+}
+
+// tell tells what is shown by now, unless it was told already.
+func (u User) tell(now time.Time) []es.Event {
+	shown := u.shown(now)
+	if shown == u.told() {
+		return nil
+	}
+	return []es.Event{changedTo(u, shown, bySchedule, now)}
+}
+
+func changedTo(u User, shown Shown, by string, at time.Time) es.Event {
+	return es.Event{Name: "status_changed", Data: presence.StatusChanged{
+		Status: shown.Status, CustomMessage: shown.Message, Until: shown.Until, Schedule: shown.Schedule,
+		Chosen: shown.Chosen, Away: u.Away, By: by, At: at,
+	}}
+}
+
+func wrong(field, why string) error {
+	return schemas.Refusal{Code: schemas.InvalidData, Message: field + ": " + why, Field: field}
+}
+
+// observationKey is the key of an observation made when the user's last fact was
+// at seq. It holds its time, which evolve reads back, since the facts themselves
+// do not all tell it. Two replicas that saw the same send the same command.
+func observationKey(at time.Time, seq string) string {
+	return at.UTC().Format(time.RFC3339Nano) + "~" + seq
+}
 
 func evolve(u User, event es.Event) User {
-	since, err := time.Parse(time.RFC3339Nano, event.Key)
+	at, _, _ := strings.Cut(event.Key, "~")
+	since, err := time.Parse(time.RFC3339Nano, at)
 	if err != nil {
 		since = u.Since
 	}
-	switch event.Data.(type) {
+	switch fact := event.Data.(type) {
 	case presence.Online:
-		return User{Online: true, Since: since}
+		u = u.arrived(since)
 	case presence.Offline:
-		return User{Online: false, Since: since}
+		u.Online, u.Away, u.Since, u.LastSeen = false, false, since, fact.LastSeen
+		u.Told = u.told()
+		if u.Told.automatic() {
+			u.Told.Status = statusOnline
+		}
+	case presence.StatusChanged:
+		return u.changed(fact)
+	case presence.Schedule:
+		u.Plans = withPlan(u.Plans, fact)
+	case presence.ScheduleCancelled:
+		u.Plans = slices.DeleteFunc(slices.Clone(u.Plans), func(p presence.Schedule) bool { return p.Schedule == fact.Schedule })
 	}
 	return u
+}
+
+func (u User) arrived(since time.Time) User {
+	u.Online, u.Away, u.Since = true, false, since
+	return u
+}
+
+func (u User) changed(fact presence.StatusChanged) User {
+	u.Told = Shown{
+		Status: fact.Status, Message: fact.CustomMessage, Until: fact.Until, Schedule: fact.Schedule, Chosen: fact.Chosen,
+	}
+	switch fact.By {
+	case byActivity:
+		u.Away, u.Since = fact.Away, fact.At
+	case byUser:
+		choice := Choice{Message: fact.CustomMessage, Until: fact.Until, At: fact.At}
+		if fact.Chosen {
+			choice.Status = fact.Status
+		}
+		u.Chosen = &choice
+	case bySchedule:
+		u.Chosen = u.choice(fact.At)
+	}
+	u.Plans = slices.DeleteFunc(slices.Clone(u.Plans), func(p presence.Schedule) bool {
+		return !p.Until.IsZero() && !p.Until.After(fact.At)
+	})
+	return u
+}
+
+func withPlan(plans []presence.Schedule, plan presence.Schedule) []presence.Schedule {
+	at, found := slices.BinarySearchFunc(plans, plan, func(a, b presence.Schedule) int { return cmp.Compare(a.Schedule, b.Schedule) })
+	if found {
+		return slices.Concat(plans[:at], []presence.Schedule{plan}, plans[at+1:])
+	}
+	return slices.Concat(plans[:at], []presence.Schedule{plan}, plans[at:])
+}
+
+// quiet is the bucket of those who do not want to be disturbed, for all services
+// to heed.
+var quiet = es.Members[User]{
+	Bucket: subjects.BucketQuiet,
+	Key:    func(c subjects.Channel, _ string) string { return subjects.Token(c.ID) },
+	Changed: func(event es.Event) []string {
+		if fact, ok := event.Data.(presence.StatusChanged); ok && fact.By != byActivity {
+			return []string{""}
+		}
+		return nil
+	},
+	Role: func(u User, _ string) string {
+		if u.Told.Status == statusDND {
+			return statusDND
+		}
+		return ""
+	},
 }

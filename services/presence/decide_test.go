@@ -13,11 +13,11 @@ import (
 func at(seconds int) time.Time { return estest.Now.Add(time.Duration(seconds) * time.Second) }
 
 func came(seconds int) es.Event {
-	return es.Event{Name: "online", Data: presence.Online{}, Key: observationKey(at(seconds))}
+	return es.Event{Name: "online", Data: presence.Online{}, Key: observationKey(at(seconds), "1")}
 }
 
 // went is a departure after two seconds.
-var went = es.Event{Name: "offline", Data: presence.Offline{LastSeen: at(2)}, Key: observationKey(at(2))}
+var went = es.Event{Name: "offline", Data: presence.Offline{LastSeen: at(2)}, Key: observationKey(at(2), "1")}
 
 // decided is an event as it leaves the decider, which does not know the key.
 func decided(event es.Event) []es.Event {

@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/latido/latido/schemas/presence"
+	"github.com/latido/latido/services/internal/es"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/topology"
 )
@@ -27,15 +28,17 @@ type timing struct {
 // one refresh.
 var patient = timing{settle: topology.LeaseTTL, returning: 3 * time.Second, sweep: time.Second, progress: 15 * time.Second}
 
-// keeper watches the buckets "presence" and "nodes": it reports users who come
-// and go, and removes the sessions of dead nodes. Every replica keeps; they come
-// to the same conclusions, and the decider takes each once.
+// keeper watches sessions, leases, groups and the facts of users: it has the
+// reconciler look at whom a change concerns, and removes the sessions of dead
+// nodes. Every replica keeps; they come to the same conclusions, and the decider
+// and the bucket take each once.
 type keeper struct {
-	nc       *nats.Conn
-	js       jetstream.JetStream
-	log      *slog.Logger
-	timing   timing
-	reporter *reporter
+	nc         *nats.Conn
+	js         jetstream.JetStream
+	log        *slog.Logger
+	timing     timing
+	reconciler *reconciler
+	newest     atomic.Pointer[view] // whole, for queries
 }
 
 // Reasons to watch anew.
@@ -59,86 +62,137 @@ func (k *keeper) run(ctx context.Context) {
 	}
 }
 
+// life is one life of the watches.
+type life struct {
+	*keeper
+	view     *view
+	task     *task
+	sessions *watch
+	leases   *watch
+	groups   *watch
+	users    chan es.Snapshot[User]
+	missing  int // snapshots that are not whole yet: until then nobody is looked at
+}
+
 // keep runs one life of the watches.
 func (k *keeper) keep(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	lost := k.nc.StatusChanged(nats.RECONNECTING, nats.CLOSED)
 	defer k.nc.RemoveStatusListener(lost)
-	sessions, err := k.watch(ctx, subjects.BucketPresence)
+	l := &life{keeper: k, view: newView(k.timing, time.Now()), users: make(chan es.Snapshot[User], 256), missing: 3}
+	for _, w := range []struct {
+		watch  **watch
+		bucket string
+		filter string
+	}{
+		{&l.sessions, subjects.BucketPresence, ">"}, {&l.leases, subjects.BucketNodes, ">"}, {&l.groups, subjects.BucketMembers, "group.>"},
+	} {
+		var err error
+		if *w.watch, err = k.watch(ctx, w.bucket, w.filter); err != nil {
+			return err
+		}
+		defer (*w.watch).stop()
+	}
+	l.task = &task{view: l.view, bucket: l.sessions.bucket, opened: l.sessions.opened}
+	followed, err := l.follow(ctx, cancel)
 	if err != nil {
 		return err
 	}
-	defer sessions.stop()
-	leases, err := k.watch(ctx, subjects.BucketNodes)
-	if err != nil {
-		return err
-	}
-	defer leases.stop()
-	sweep, progress := time.NewTicker(k.timing.sweep), time.NewTicker(k.timing.progress)
+	defer func() { cancel(nil); <-followed }()
+	return l.run(ctx, lost)
+}
+
+// run takes in what the watches bring until one of them fails.
+func (l *life) run(ctx context.Context, lost <-chan nats.Status) (err error) {
+	sweep, progress := time.NewTicker(l.timing.sweep), time.NewTicker(l.timing.progress)
 	defer sweep.Stop()
 	defer progress.Stop()
-	view, whole := newView(k.timing, time.Now()), false
-	for {
+	for err == nil {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-lost:
 			return errLost
-		case entry, open := <-sessions.Updates():
+		case entry, open := <-l.sessions.Updates():
+			err = l.take(l.sessions, entry, open, func() string { return l.view.session(entry, time.Now()) })
+		case entry, open := <-l.groups.Updates():
+			err = l.take(l.groups, entry, open, func() string { return l.view.member(entry) })
+		case entry, open := <-l.leases.Updates():
 			switch {
 			case !open:
 				return errEnded
-			case entry == nil:
-				whole = true
-				err = k.compare(ctx, view, sessions.opened)
-			default:
-				k.session(view, sessions, entry, whole)
+			case entry != nil:
+				l.leases.reached(entry)
+				l.view.lease(entry, time.Now())
 			}
-		case entry, open := <-leases.Updates():
-			if !open {
-				return errEnded
+		case snapshot := <-l.users:
+			if snapshot.Seq == 0 {
+				l.whole()
+				continue
 			}
-			if entry != nil {
-				leases.reached(entry)
-				view.lease(entry, time.Now())
-			}
+			l.look(l.view.fact(snapshot))
 		case <-sweep.C:
-			if whole {
-				err = k.bury(ctx, sessions.bucket, view.dead(time.Now()))
+			if l.missing == 0 {
+				err = l.bury(ctx, l.sessions.bucket, l.view.dead(time.Now()))
 			}
 		case <-progress.C:
-			err = errors.Join(sessions.check(ctx), leases.check(ctx))
-		}
-		if err != nil {
-			return err
+			err = errors.Join(l.sessions.check(ctx), l.leases.check(ctx), l.groups.check(ctx))
+			l.look(l.view.aged(time.Now())...)
 		}
 	}
+	return err
 }
 
-// session takes one change in. Until the snapshot is whole nobody is reported:
-// a user's other sessions may be yet to come.
-func (k *keeper) session(v *view, w *watch, entry jetstream.KeyValueEntry, whole bool) {
-	w.reached(entry)
-	if user, changed := v.session(entry, time.Now()); changed && whole {
-		k.reporter.report(user, presence.Observe{Online: v.online(user), At: entry.Created()})
-	}
-}
-
-// compare reports everyone who is there, and those who are not but whose last
-// fact says that they were: they left while nobody kept.
-func (k *keeper) compare(ctx context.Context, v *view, at time.Time) error {
-	for user := range v.users {
-		k.reporter.report(user, presence.Observe{Online: true, At: at})
-	}
-	claimed, err := k.claimed(ctx)
-	if err != nil {
-		return fmt.Errorf("read last facts: %w", err)
-	}
-	for _, user := range claimed {
-		if !v.online(user) {
-			k.reporter.report(user, presence.Observe{Online: false, At: at})
-		}
+// take takes one change in; none says that the snapshot is whole.
+func (l *life) take(w *watch, entry jetstream.KeyValueEntry, open bool, change func() (user string)) error {
+	switch {
+	case !open:
+		return errEnded
+	case entry == nil:
+		l.whole()
+	default:
+		w.reached(entry)
+		l.look(change())
 	}
 	return nil
+}
+
+// whole notes that one more snapshot has come. After the last one everybody is
+// looked at: they came or went while nobody kept.
+func (l *life) whole() {
+	if l.missing--; l.missing == 0 {
+		l.newest.Store(l.view)
+		l.look(l.view.everyone()...)
+	}
+}
+
+func (l *life) look(users ...string) {
+	for _, user := range users {
+		if user != "" && l.missing == 0 {
+			l.reconciler.look(user, l.task)
+		}
+	}
+}
+
+// follow brings the facts of users until ctx ends; when it fails it ends the life.
+func (l *life) follow(ctx context.Context, end context.CancelCauseFunc) (followed <-chan struct{}, err error) {
+	follower, err := es.Follow(ctx, l.js, user)
+	if err != nil {
+		return nil, err
+	}
+	done := make(chan struct{})
+	tell := func(s es.Snapshot[User]) {
+		select {
+		case l.users <- s:
+		case <-ctx.Done():
+		}
+	}
+	go func() {
+		defer close(done)
+		end(follower.Run(ctx, tell, func() { tell(es.Snapshot[User]{}) }))
+	}()
+	return done, nil
 }
 
 // bury removes sessions of dead nodes, unless they were written again.
@@ -150,12 +204,4 @@ func (k *keeper) bury(ctx context.Context, bucket jetstream.KeyValue, dead map[s
 		}
 	}
 	return nil
-}
-
-// moved tells that a key has a newer revision: another replica was first, or the
-// session is back.
-func moved(err error) bool {
-	api, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
-		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }

@@ -30,16 +30,16 @@ func run(ctx context.Context, nc *nats.Conn, log *slog.Logger, timing timing) er
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	reporter := newReporter(nc, log.With("service", "presence"))
-	keeper := keeper{nc: nc, js: js, log: reporter.log, timing: timing, reporter: reporter}
+	log = log.With("service", "presence")
+	keeper := &keeper{nc: nc, js: js, log: log, timing: timing, reconciler: newReconciler(nc, log)}
 	var running sync.WaitGroup
-	running.Go(func() { reporter.run(ctx) })
+	running.Go(func() { keeper.reconciler.run(ctx) })
 	running.Go(func() { keeper.run(ctx) })
 	err = es.Run(ctx, nc, log, es.Service{
 		Name:        "presence",
 		Version:     "1.0.0",
-		Description: "Decides who is there: first session in, last session out.",
-		Kinds:       []es.Kind{user},
+		Description: "Decides who is there, as what, and with whom: users, their status and plans, groups.",
+		Kinds:       keeper.kinds(),
 	})
 	cancel()
 	running.Wait()

@@ -3,64 +3,133 @@ package presence
 import (
 	"encoding/json"
 	"maps"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/latido/latido/services/internal/es"
 	"github.com/latido/latido/subjects"
 )
 
-// view folds the buckets "presence" and "nodes" to who is there, and to the
-// nodes that are not there any more. It does no I/O and reads no clock.
+// view folds the buckets "presence", "nodes" and "members" and the facts of users
+// to who is there, as what, in which groups, and to the nodes that are not there
+// any more. It does no I/O and reads no clock.
 type view struct {
-	timing   timing
-	began    time.Time
-	sessions map[string]session           // by key
-	users    map[string]int               // sessions of each user
+	timing timing
+	began  time.Time
+
+	mu       sync.Mutex
+	sessions map[string]session // by key
+	people   map[string]*person
+	cards    map[string]posted            // by key
 	nodes    map[string]map[string]uint64 // node → its sessions' keys and revisions
 	alive    map[string]bool              // nodes with a lease
 	deadline map[string]time.Time         // nodes without one, and when they count as dead
+	members  uint64                       // the newest revision seen of the bucket "members"
 }
 
+// person is what is known of a user.
+type person struct {
+	sessions map[string]session // by key
+	seen     time.Time          // when the sessions changed last, by the server's clock
+	state    User
+	facts    uint64 // sequence of the last fact in state
+	groups   map[string]bool
+}
+
+// session is one entry of the bucket "presence" that a bridge wrote.
 type session struct {
-	user string
-	node string // "" while no node holds it and it waits for its return
+	user, ref string
+	node      string // "" while no node holds it and it waits for its return
+	name      string
+	device    string // its kind, on the user's own channel
+	since     time.Time
+	about     about
+}
+
+// about is the meta of a device.
+type about struct {
+	Activity   string    `json:"activity"`
+	LastActive time.Time `json:"last_active"`
+	Avatar     string    `json:"avatar"`
 }
 
 func newView(t timing, now time.Time) *view {
 	return &view{
 		timing: t, began: now,
-		sessions: make(map[string]session), users: make(map[string]int),
+		sessions: make(map[string]session), people: make(map[string]*person), cards: make(map[string]posted),
 		nodes: make(map[string]map[string]uint64), alive: make(map[string]bool),
 		deadline: make(map[string]time.Time),
 	}
 }
 
-// session takes a change of the bucket "presence" in. It reports the user whose
-// first session came or whose last one went.
-func (v *view) session(entry jetstream.KeyValueEntry, now time.Time) (user string, changed bool) {
-	key := entry.Key()
-	_, user, _, err := subjects.ParsePresence(key)
-	if err != nil {
-		return "", false // nobody's session
+// person finds or begins what is known of a user.
+func (v *view) person(user string) *person {
+	p := v.people[user]
+	if p == nil {
+		p = &person{sessions: make(map[string]session), groups: make(map[string]bool)}
+		v.people[user] = p
 	}
-	before := v.users[user]
-	v.remove(key)
-	if entry.Operation() == jetstream.KeyValuePut {
-		var value struct {
-			Node string `json:"node"`
-		}
-		_ = json.Unmarshal(entry.Value(), &value) // an odd entry is of no node
-		v.add(key, session{user: user, node: value.Node}, entry.Revision(), now)
-	}
-	return user, (before > 0) != v.online(user)
+	return p
 }
 
-func (v *view) online(user string) bool { return v.users[user] > 0 }
+// everyone lists the users of whom something is known.
+func (v *view) everyone() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	users := make([]string, 0, len(v.people))
+	for user := range v.people {
+		users = append(users, user)
+	}
+	return users
+}
+
+// session takes a change of the bucket "presence" in, and returns whom it
+// concerns.
+func (v *view) session(entry jetstream.KeyValueEntry, now time.Time) (user string) {
+	channel, user, ref, err := subjects.ParsePresence(entry.Key())
+	if err != nil {
+		return "" // nobody's session
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if _, reserved := subjects.ReservedTopic(channel); reserved {
+		v.card(entry, user)
+		return user
+	}
+	p := v.person(user)
+	v.remove(entry.Key())
+	p.seen = entry.Created()
+	if entry.Operation() == jetstream.KeyValuePut {
+		s := session{user: user, ref: ref}
+		s.read(entry.Value(), channel == subjects.Channel{Kind: "user", ID: user})
+		v.add(entry.Key(), s, entry.Revision(), now)
+	}
+	return user
+}
+
+// read takes what a bridge wrote; an odd entry is of no node and no device.
+func (s *session) read(value []byte, own bool) {
+	var written struct {
+		Node   string          `json:"node"`
+		Name   string          `json:"name"`
+		Device string          `json:"device"`
+		Since  time.Time       `json:"since"`
+		Meta   json.RawMessage `json:"meta"`
+	}
+	if json.Unmarshal(value, &written) != nil {
+		return
+	}
+	s.node, s.name, s.since = written.Node, written.Name, written.Since
+	if own && json.Unmarshal(written.Meta, &s.about) == nil {
+		s.device = written.Device
+	}
+}
 
 func (v *view) add(key string, s session, revision uint64, now time.Time) {
 	v.sessions[key] = s
-	v.users[s.user]++
+	v.person(s.user).sessions[key] = s
 	if s.node == "" {
 		return
 	}
@@ -79,18 +148,44 @@ func (v *view) remove(key string) {
 		return
 	}
 	delete(v.sessions, key)
-	if v.users[s.user]--; v.users[s.user] == 0 {
-		delete(v.users, s.user)
-	}
+	delete(v.person(s.user).sessions, key)
 	if delete(v.nodes[s.node], key); len(v.nodes[s.node]) == 0 {
 		delete(v.nodes, s.node)
 	}
+}
+
+// member takes a change of a group's members in, and returns whom it concerns.
+func (v *view) member(entry jetstream.KeyValueEntry) (user string) {
+	channel, user, err := subjects.ParseMember(entry.Key())
+	if err != nil {
+		return ""
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.members = max(v.members, entry.Revision())
+	if entry.Operation() == jetstream.KeyValuePut {
+		v.person(user).groups[channel.ID] = true
+	} else {
+		delete(v.person(user).groups, channel.ID)
+	}
+	return user
+}
+
+// fact takes the state after a fact in, and returns whom it concerns.
+func (v *view) fact(s es.Snapshot[User]) (user string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	p := v.person(s.Channel.ID)
+	p.state, p.facts = s.State, s.Seq
+	return s.Channel.ID
 }
 
 // lease takes a change of the bucket "nodes" in. A node that loses its lease is
 // given time to return; so are all when the view is young, because the bus may
 // have been away and the leases with it.
 func (v *view) lease(entry jetstream.KeyValueEntry, now time.Time) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	node := entry.Key()
 	if entry.Operation() == jetstream.KeyValuePut {
 		v.alive[node] = true
@@ -106,6 +201,8 @@ func (v *view) lease(entry jetstream.KeyValueEntry, now time.Time) {
 
 // dead returns the sessions, with their revisions, of nodes that did not return.
 func (v *view) dead(now time.Time) map[string]uint64 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	dead := make(map[string]uint64)
 	for node, deadline := range v.deadline {
 		if now.Before(deadline) {

@@ -49,6 +49,10 @@ func Streams(cfg Config) []jetstream.StreamConfig {
 
 	user := stream(cfg, subjects.StreamUser, "Inboxes: each user's own notifications and status", "user")
 	user.MaxAge = 30 * day
+	user.Subjects = append(user.Subjects, "due.user.*.*", "fired.user.*.*")
+	user.AllowMsgSchedules = true
+
+	group := stream(cfg, subjects.StreamGroup, "Groups: who belongs to each", "group")
 
 	app := stream(cfg, subjects.StreamApp, "Events of app channels that are configured to be durable", "app")
 	for _, kind := range cfg.Kinds {
@@ -58,7 +62,7 @@ func Streams(cfg Config) []jetstream.StreamConfig {
 	}
 	app.RePublish = &jetstream.RePublish{Source: "evt.>", Destination: "feed.>"}
 	app.MaxAge = cfg.AppAge
-	return []jetstream.StreamConfig{room, tracking, ops, system, user, app}
+	return []jetstream.StreamConfig{room, tracking, ops, system, user, group, app}
 }
 
 // stream is what all streams share: facts of one kind, republished with their
@@ -89,9 +93,12 @@ func Buckets(cfg Config) []jetstream.KeyValueConfig {
 	nodes := bucket(cfg, subjects.BucketNodes, "Leases of the bridges: a node that stops refreshing takes its sessions with it", subjects.FeedNodes)
 	nodes.TTL, nodes.LimitMarkerTTL = LeaseTTL, MarkerTTL
 
-	members := bucket(cfg, subjects.BucketMembers, "Who belongs to which room, order or track: <kind>.<id>.<user>", subjects.FeedMembers)
+	members := bucket(cfg, subjects.BucketMembers, "Who belongs to which room, order, track or group: <kind>.<id>.<user>", subjects.FeedMembers)
 	members.LimitMarkerTTL = time.Hour
-	return []jetstream.KeyValueConfig{presence, nodes, members}
+
+	quiet := bucket(cfg, subjects.BucketQuiet, "Who does not want to be disturbed: <user>", subjects.FeedQuiet)
+	quiet.LimitMarkerTTL = MarkerTTL
+	return []jetstream.KeyValueConfig{presence, nodes, members, quiet}
 }
 
 func bucket(cfg Config, name, description, feed string) jetstream.KeyValueConfig {

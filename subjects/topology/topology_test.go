@@ -92,7 +92,7 @@ func TestFactsComeBackOnTheFeed(t *testing.T) {
 	nc, js := connect(t, bustest.StartWith(t, topology.Config{
 		Kinds: []subjects.Kind{{Name: "orders", Durability: subjects.Durable, Stream: subjects.StreamApp}},
 	}))
-	for _, name := range []string{"room:a b", "tracking:1", "ops:broadcast", "global:system", "user:ana", "app:x", "orders:7"} {
+	for _, name := range []string{"room:a b", "tracking:1", "ops:broadcast", "global:system", "user:ana", "group:1", "app:x", "orders:7"} {
 		channel, err := subjects.ParseChannel(name)
 		if err != nil {
 			t.Fatal(err)

@@ -37,13 +37,18 @@ type aggregates[S any] struct {
 // open is how a [Decider] becomes a [Kind] of a service.
 func (d Decider[S]) open(ctx context.Context, b *bus) (opened, error) {
 	a := &aggregates[S]{bus: b, decider: d, stream: subjects.Catalog[d.Kind].Stream, memories: newMemories(d.evolve)}
-	kind := opened{kind: d.Kind, commands: slices.Sorted(maps.Keys(d.Commands)), serve: a.serve, remember: a.remember}
+	commands := slices.Sorted(maps.Keys(d.Commands))
+	commands = slices.AppendSeq(commands, maps.Keys(d.Queries))
+	kind := opened{kind: d.Kind, commands: commands, serve: a.serve, remember: a.remember}
 	for _, r := range d.reactors {
 		kind.reactions = append(kind.reactions, a.reaction(r))
 	}
+	if d.Deadline != nil {
+		kind.reactions = append(kind.reactions, a.firing())
+	}
 	if d.Members != nil {
 		var err error
-		if a.members, err = openMembership(ctx, b); err != nil {
+		if a.members, err = openMembership(ctx, b, *d.Members); err != nil {
 			return opened{}, err
 		}
 		kind.reactions = append(kind.reactions, a.reacting(d.Kind+"-members", a.heal))
@@ -61,18 +66,39 @@ func (d Decider[S]) evolve(state S, f fact) S {
 }
 
 // serve decodes a request and handles it.
-func (a *aggregates[S]) serve(ctx context.Context, r request) (uint64, error) {
-	body, err := a.decider.Commands[r.name](r.body)
+func (a *aggregates[S]) serve(ctx context.Context, r request) (answer, error) {
+	decode, query := a.decider.Commands[r.name], a.decider.Queries[r.name]
+	if query.Answer != nil {
+		decode = query.Decode
+	}
+	body, err := decode(r.body)
 	if err != nil {
-		return 0, fmt.Errorf("decode %s: %w", r.name, err)
+		return answer{}, fmt.Errorf("decode %s: %w", r.name, err)
 	}
 	r.Body = body
+	if query.Answer != nil {
+		return a.answer(ctx, query, r.Command)
+	}
 	seq, err := a.handle(ctx, r)
 	if err != nil && passing(err) {
 		a.log.Warn("bus", "channel", r.Channel.String(), "cause", err)
-		return 0, schemas.Refuse(schemas.Timeout, "whether it was stored is not known: ask again with the same key")
+		return answer{}, schemas.Refuse(schemas.Timeout, "whether it was stored is not known: ask again with the same key")
 	}
-	return seq, err
+	return answer{Seq: seq}, err
+}
+
+// answer answers a query from a state just read.
+func (a *aggregates[S]) answer(ctx context.Context, query Query[S], c Command) (answer, error) {
+	known, err := a.refresh(ctx, c.Channel)
+	if err != nil {
+		return answer{}, err
+	}
+	value, err := query.Answer(ctx, known.state, c)
+	if err != nil {
+		return answer{}, err
+	}
+	data, err := json.Marshal(value)
+	return answer{Seq: known.seq, Data: data}, err
 }
 
 // handle decides a request and stores what follows. It returns the sequence of
@@ -129,7 +155,8 @@ func (a *aggregates[S]) store(ctx context.Context, r request, known memory[S], e
 	if err != nil {
 		return 0, err
 	}
-	stored, err := a.append(ctx, messages)
+	scheduled := a.schedule(r, known.state, state, messages)
+	stored, err := a.append(ctx, scheduled)
 	if err != nil {
 		return 0, err
 	}

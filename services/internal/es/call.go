@@ -27,9 +27,20 @@ type Call struct {
 // Do sends the command and returns the sequence it was answered with. A no of
 // the owner is a [schemas.Refusal].
 func (c Call) Do(ctx context.Context, nc *nats.Conn) (uint64, error) {
+	given, err := c.send(ctx, nc)
+	return given.Seq, err
+}
+
+// Ask sends a query and returns what it was answered with.
+func (c Call) Ask(ctx context.Context, nc *nats.Conn) (json.RawMessage, error) {
+	given, err := c.send(ctx, nc)
+	return given.Data, err
+}
+
+func (c Call) send(ctx context.Context, nc *nats.Conn) (given answer, err error) {
 	body, err := json.Marshal(c.Body)
 	if err != nil {
-		return 0, fmt.Errorf("call %s: %w", c.Command, err)
+		return given, fmt.Errorf("call %s: %w", c.Command, err)
 	}
 	reply, err := nc.RequestMsgWithContext(ctx, &nats.Msg{
 		Subject: c.Channel.Command(c.Command),
@@ -41,18 +52,15 @@ func (c Call) Do(ctx context.Context, nc *nats.Conn) (uint64, error) {
 		},
 	})
 	if err != nil {
-		return 0, fmt.Errorf("call %s on %s: %w", c.Command, c.Channel, err)
+		return given, fmt.Errorf("call %s on %s: %w", c.Command, c.Channel, err)
 	}
 	if code := reply.Header.Get(micro.ErrorCodeHeader); code != "" {
-		return 0, refusal(code, reply.Data)
+		return given, refusal(code, reply.Data)
 	}
-	var answer struct {
-		Seq uint64 `json:"seq"`
+	if err := json.Unmarshal(reply.Data, &given); err != nil {
+		return given, fmt.Errorf("call %s on %s: read answer: %w", c.Command, c.Channel, err)
 	}
-	if err := json.Unmarshal(reply.Data, &answer); err != nil {
-		return 0, fmt.Errorf("call %s on %s: read answer: %w", c.Command, c.Channel, err)
-	}
-	return answer.Seq, nil
+	return given, nil
 }
 
 // explanation is the body of a refused command's answer.

@@ -70,10 +70,25 @@ type Decider[S any] struct {
 	// outlives facts which the stream's limits remove. It is for small states
 	// without unchecked events.
 	Carry bool
-	// Members, when set, is projected to the bucket "members".
+	// Queries answer without changing anything.
+	Queries map[string]Query[S]
+	// Deadline, when set, is when after now the channel has to be looked at
+	// again; zero is never. Then it is sent the command "due", of role service,
+	// however many processes were down at that moment; it is judged like any
+	// other. The stream keeps one message schedule per channel.
+	Deadline func(state S, now time.Time) time.Time
+	// Members, when set, is projected to a bucket.
 	Members *Members[S]
 
 	reactors []Reactor[S]
+}
+
+// Query answers a question about a channel, from its state as the stream's leader
+// has it.
+type Query[S any] struct {
+	Decode Decoder
+	// Answer returns what is sent as JSON, or a [schemas.Refusal].
+	Answer func(context.Context, S, Command) (any, error)
 }
 
 // With returns the decider with reactors to its facts.
@@ -84,6 +99,10 @@ func (d Decider[S]) With(reactors ...Reactor[S]) Decider[S] {
 
 // Members tells who belongs to a channel.
 type Members[S any] struct {
+	// Bucket and Key say where it is written: the bucket "members", under the
+	// channel's key for the user, unless given.
+	Bucket string
+	Key    func(channel subjects.Channel, user string) string
 	// Changed lists the users whose membership the event may have changed; ""
 	// stands for everyone.
 	Changed func(Event) []string

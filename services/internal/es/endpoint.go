@@ -2,8 +2,8 @@ package es
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -15,13 +15,19 @@ import (
 	"github.com/latido/latido/subjects"
 )
 
+// answer is what a command is answered with.
+type answer struct {
+	Seq  uint64          `json:"seq"`
+	Data json.RawMessage `json:"data,omitempty"` // of a query
+}
+
 // endpoint takes one command, on every channel of a kind.
 type endpoint struct {
 	*bus
 	pool    *pool
 	name    string
 	command string
-	serve   func(context.Context, request) (uint64, error)
+	serve   func(context.Context, request) (answer, error)
 
 	accepted, refused, failed, busy atomic.Int64
 }
@@ -41,25 +47,25 @@ func (e *endpoint) Handle(message micro.Request) {
 	now := time.Now().UTC()
 	channel, _, err := subjects.ParseCommand(message.Subject())
 	if err != nil {
-		e.answer(message.Reply(), 0, schemas.Refuse(schemas.UnknownKind, "the subject names no channel"))
+		e.answer(message.Reply(), answer{}, schemas.Refuse(schemas.UnknownKind, "the subject names no channel"))
 		return
 	}
 	taken := e.pool.submit(channel.String(), func() {
-		var seq uint64
+		var given answer
 		err := contain(func() error {
 			r, err := e.read(channel, message, now)
 			if err == nil {
 				// What was taken is finished even while the service stops;
 				// persist bounds how long that takes.
-				seq, err = e.serve(context.Background(), r)
+				given, err = e.serve(context.Background(), r)
 			}
 			return err
 		})
-		e.answer(message.Reply(), seq, err)
+		e.answer(message.Reply(), given, err)
 	})
 	if !taken {
 		e.busy.Add(1)
-		e.answer(message.Reply(), 0, schemas.Refuse(schemas.Busy, "too many commands are waiting"))
+		e.answer(message.Reply(), answer{}, schemas.Refuse(schemas.Busy, "too many commands are waiting"))
 	}
 }
 
@@ -93,16 +99,18 @@ func (e *endpoint) read(channel subjects.Channel, message micro.Request, now tim
 	}, nil
 }
 
-// answer replies once: with the sequence, the refusal, or "internal" for an
+// answer replies once: with what was given, the refusal, or "internal" for an
 // error, which is logged here and nowhere else. It does not go through micro,
 // whose counts would race with a reply from another goroutine.
-func (e *endpoint) answer(reply string, seq uint64, err error) {
+func (e *endpoint) answer(reply string, given answer, err error) {
 	message := &nats.Msg{Subject: reply}
+	if err == nil {
+		message.Data, err = json.Marshal(given)
+	}
 	_, refused := errors.AsType[schemas.Refusal](err)
 	switch {
 	case err == nil:
 		e.accepted.Add(1)
-		message.Data = append(strconv.AppendUint([]byte(`{"seq":`), seq, 10), '}')
 	case refused:
 		e.refused.Add(1)
 		refuse(message, schemas.RefusalOf(err))

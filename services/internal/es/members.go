@@ -1,6 +1,7 @@
 package es
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,12 +19,14 @@ import (
 // than anyone may hold on to an older state.
 const tombstone = time.Minute
 
-// membership is a projection: the bucket "members" as one kind's facts have it.
+// membership is a projection: a bucket as one kind's facts have it.
 // Writers race: the one that answers a command, its twin in another replica,
 // and the reactor that heals after a crash. So an entry names the fact it is
 // true of, and only a newer one replaces it.
 type membership struct {
 	*bus
+	bucket string
+	key    func(channel subjects.Channel, user string) string
 	stream jetstream.Stream // of the bucket
 }
 
@@ -33,21 +36,23 @@ type member struct {
 	Seq  uint64 `json:"seq"`
 }
 
-func openMembership(ctx context.Context, b *bus) (*membership, error) {
-	var m membership
+func openMembership[S any](ctx context.Context, b *bus, declared Members[S]) (*membership, error) {
+	m := &membership{bus: b, bucket: cmp.Or(declared.Bucket, subjects.BucketMembers), key: declared.Key}
+	if m.key == nil {
+		m.key = subjects.Channel.Member
+	}
 	err := persist(ctx, func(ctx context.Context) (err error) {
-		m = membership{bus: b}
-		m.stream, err = b.js.Stream(ctx, "KV_"+subjects.BucketMembers)
+		m.stream, err = b.js.Stream(ctx, "KV_"+m.bucket)
 		return err
 	})
-	return &m, err
+	return m, err
 }
 
 // set makes the user's role in the channel what a state at seq says, unless the
 // entry is of a newer state, or says the same and is not older than the fact
 // changed, which is why we look.
 func (m *membership) set(ctx context.Context, channel subjects.Channel, user, role string, changed, seq uint64) error {
-	subject := "$KV." + subjects.BucketMembers + "." + channel.Member(user)
+	subject := "$KV." + m.bucket + "." + m.key(channel, user)
 	value, err := json.Marshal(member{Role: role, Seq: seq})
 	if err != nil {
 		return err

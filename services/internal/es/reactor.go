@@ -22,10 +22,12 @@ const (
 
 // reaction is a [Reactor], the type of its state forgotten.
 type reaction struct {
-	name  string
-	kind  string
-	facts map[string]Decoder
-	react func(context.Context, fact) error
+	name   string
+	kind   string
+	filter string // what it reacts to
+	parse  func(subject string) (subjects.Channel, error)
+	facts  map[string]Decoder
+	react  func(context.Context, fact) error
 }
 
 // reaction gives the reactor the state that it asks for.
@@ -43,7 +45,11 @@ func (a *aggregates[S]) reaction(r Reactor[S]) reaction {
 }
 
 func (a *aggregates[S]) reacting(name string, react func(context.Context, fact) error) reaction {
-	return reaction{name: name, kind: a.decider.Kind, facts: a.decider.Facts, react: react}
+	kind := a.decider.Kind
+	return reaction{
+		name: name, kind: kind, filter: pattern("evt", kind), parse: subjects.ParseEvent,
+		facts: a.decider.Facts, react: react,
+	}
 }
 
 // including returns what is known of the fact's channel, the fact included.
@@ -74,7 +80,7 @@ func (b *bus) consume(ctx context.Context, r reaction, log *slog.Logger) error {
 	consumer, err := b.js.CreateOrUpdateConsumer(declaring, subjects.Catalog[r.kind].Stream, jetstream.ConsumerConfig{
 		Durable:       r.name,
 		Description:   "facts of kind " + r.kind + " for the reactor " + r.name,
-		FilterSubject: pattern("evt", r.kind),
+		FilterSubject: r.filter,
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       reactionTime,
 		MaxAckPending: 256,
@@ -124,7 +130,7 @@ func (b *bus) react(ctx context.Context, r reaction, message jetstream.Msg) erro
 		return err
 	}
 	err = contain(func() error {
-		channel, err := subjects.ParseEvent(message.Subject())
+		channel, err := r.parse(message.Subject())
 		if err != nil {
 			return err
 		}

@@ -39,7 +39,7 @@ type Kind interface {
 type opened struct {
 	kind      string
 	commands  []string
-	serve     func(context.Context, request) (uint64, error)
+	serve     func(context.Context, request) (answer, error)
 	remember  nats.MsgHandler // of the feed
 	reactions []reaction
 }

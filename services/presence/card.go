@@ -1,0 +1,200 @@
+package presence
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/schemas/presence"
+	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/topology"
+)
+
+// A card shows a user to others. It is an entry of presence on the channels
+// subjects.GroupPresence and subjects.UserPresence, so that bridges tell it as
+// they tell any presence. Every replica compares the cards that are there with
+// those that should be, and mends them; the bucket's revisions let one win.
+
+// refreshCards is how long a card stands before it is written again, far from the
+// age at which the bucket drops it.
+const refreshCards = topology.PresenceAge / 3
+
+// posted is a card as it stands in the bucket.
+type posted struct {
+	user     string
+	revision uint64
+	written  time.Time
+	card     json.RawMessage
+	asOf     asOf
+}
+
+// asOf is what a card was made from. Whoever knows less leaves it alone.
+type asOf struct {
+	Facts   uint64 `json:"facts"`
+	Members uint64 `json:"members"`
+}
+
+// entry is a card as bridges read it.
+type entry struct {
+	User  string          `json:"user"`
+	Ref   string          `json:"ref"`
+	Name  string          `json:"name,omitempty"`
+	Meta  json.RawMessage `json:"meta"`
+	Since time.Time       `json:"since"`
+	Node  string          `json:"node"` // none: it does not end with a bridge
+	AsOf  asOf            `json:"as_of"`
+}
+
+// change is a card to write, or to remove when it has no value.
+type change struct {
+	key      string
+	revision uint64
+	value    []byte
+}
+
+// card takes a change of a card in. The lock is held.
+func (v *view) card(e jetstream.KeyValueEntry, user string) {
+	var written entry
+	if e.Operation() != jetstream.KeyValuePut {
+		delete(v.cards, e.Key())
+		return
+	}
+	_ = json.Unmarshal(e.Value(), &written) // an odd one is replaced
+	v.cards[e.Key()] = posted{user: user, revision: e.Revision(), written: e.Created(), card: written.Meta, asOf: written.AsOf}
+}
+
+// look is how a user is, for others. The lock is held.
+func (p *person) look(user string, state User) presence.Card {
+	card := presence.Card{ID: user, Status: state.public(), LastSeen: state.LastSeen, Devices: []presence.Device{}}
+	if card.Status == statusOffline {
+		return card
+	}
+	card.LastSeen = time.Time{}
+	told := state.told()
+	card.CustomMessage, card.Until = told.Message, told.Until
+	for _, s := range p.sessions {
+		card.Name, card.Avatar = cmp.Or(card.Name, s.name), cmp.Or(card.Avatar, s.about.Avatar)
+		if s.device == "" {
+			continue
+		}
+		card.Devices = append(card.Devices, presence.Device{Ref: s.ref, Kind: s.device, Status: s.about.Activity, LastActive: s.about.LastActive})
+		if s.about.LastActive.After(card.LastActive) {
+			card.LastActive = s.about.LastActive
+		}
+	}
+	slices.SortFunc(card.Devices, func(a, b presence.Device) int { return cmp.Compare(a.Ref, b.Ref) })
+	return card
+}
+
+// away reports whether the user touches none of their devices. Sessions that are
+// no device do not tell.
+func (p *person) away() bool {
+	devices := 0
+	for _, s := range p.sessions {
+		if s.device == "" {
+			continue
+		}
+		if devices++; s.about.Activity != statusAway {
+			return false
+		}
+	}
+	return devices > 0
+}
+
+// observation is what the decider must hear of a user, if anything.
+func (v *view) observation(user string, opened time.Time) (seen presence.Observe, facts uint64, news bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	p := v.people[user]
+	if p == nil {
+		return seen, 0, false
+	}
+	seen = presence.Observe{Online: len(p.sessions) > 0, Away: p.away(), At: p.seen}
+	if !seen.At.After(p.state.Since) && seen.Online != p.state.Online {
+		seen.At = opened // they came or went while nobody kept
+	}
+	return seen, p.facts, seen.Online != p.state.Online || seen.Online && seen.Away != p.state.Away
+}
+
+// changes lists what must be done to a user's cards.
+func (v *view) changes(user string, now time.Time) []change {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	p := v.people[user]
+	if p == nil {
+		return nil
+	}
+	var list []change
+	wanted := v.wanted(user, p)
+	for key, written := range v.cards {
+		if _, stays := wanted[key]; written.user == user && !stays && v.knows(p, written.asOf) {
+			list = append(list, change{key: key, revision: written.revision})
+		}
+	}
+	for key, value := range wanted {
+		written := v.cards[key]
+		fresh := bytes.Equal(written.card, value.Meta) && now.Sub(written.written) < refreshCards
+		if fresh || !v.knows(p, written.asOf) {
+			continue
+		}
+		text, err := json.Marshal(value)
+		if err != nil {
+			continue // a card holds nothing that does not encode
+		}
+		list = append(list, change{key: key, revision: written.revision, value: text})
+	}
+	return list
+}
+
+// knows reports whether we know at least what a card was made from.
+func (v *view) knows(p *person, of asOf) bool { return p.facts >= of.Facts && v.members >= of.Members }
+
+// wanted are the cards that a user should have, by key. Who is offline has none.
+func (v *view) wanted(user string, p *person) map[string]entry {
+	card := p.look(user, p.state)
+	if card.Status == statusOffline || len(p.sessions) == 0 {
+		return nil
+	}
+	meta, err := json.Marshal(card)
+	if err != nil {
+		return nil
+	}
+	ref := cardRef(user)
+	value := entry{
+		User: user, Ref: ref, Name: card.Name, Meta: meta, Since: p.state.Since,
+		AsOf: asOf{Facts: p.facts, Members: v.members},
+	}
+	wanted := map[string]entry{subjects.UserPresence(user).Presence(user, ref): value}
+	for group := range p.groups {
+		wanted[subjects.GroupPresence(group).Presence(user, ref)] = value
+	}
+	return wanted
+}
+
+// aged lists the users with cards that are to be written again.
+func (v *view) aged(now time.Time) []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var users []string
+	for _, card := range v.cards {
+		if now.Sub(card.written) >= refreshCards {
+			users = append(users, card.user)
+		}
+	}
+	slices.Sort(users)
+	return slices.Compact(users)
+}
+
+// cardRef stands where a session's reference does; clients tell members by it, so
+// it differs from user to user.
+func cardRef(user string) string {
+	sum := sha256.Sum256([]byte("latido card " + user))
+	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10]))
+}

@@ -1,0 +1,178 @@
+package presence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/schemas/presence"
+	"github.com/latido/latido/services/internal/es"
+	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/topology"
+)
+
+const (
+	desks    = 16
+	workTime = 15 * time.Second
+	workRest = time.Second // before what failed is tried again
+)
+
+// reconciler makes the facts and the cards of users agree with the view: what
+// differs is reported to the decider, and written. It looks at the view when it
+// comes to a user, so that a burst of changes costs one look.
+type reconciler struct {
+	nc    *nats.Conn
+	log   *slog.Logger
+	seed  maphash.Seed
+	desks [desks]desk
+}
+
+// desk holds the users to look at, each at one desk.
+type desk struct {
+	signal chan struct{}
+
+	mu    sync.Mutex
+	users map[string]*task
+}
+
+// task is to look at a user in a life of the watches.
+type task struct {
+	view   *view
+	bucket jetstream.KeyValue
+	opened time.Time // when that life began, by the server's clock
+}
+
+func newReconciler(nc *nats.Conn, log *slog.Logger) *reconciler {
+	r := &reconciler{nc: nc, log: log, seed: maphash.MakeSeed()}
+	for i := range r.desks {
+		r.desks[i].signal = make(chan struct{}, 1)
+		r.desks[i].users = make(map[string]*task)
+	}
+	return r
+}
+
+// look has a user looked at. It never waits.
+func (r *reconciler) look(user string, t *task) {
+	d := &r.desks[maphash.String(r.seed, user)%desks]
+	d.mu.Lock()
+	d.users[user] = t
+	d.mu.Unlock()
+	d.wake()
+}
+
+// run works until ctx ends.
+func (r *reconciler) run(ctx context.Context) {
+	var running sync.WaitGroup
+	for i := range r.desks {
+		running.Go(func() { r.desks[i].run(ctx, r) })
+	}
+	running.Wait()
+}
+
+func (d *desk) run(ctx context.Context, r *reconciler) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.signal:
+		}
+		for user, t := range d.take() {
+			if err := r.reconcile(ctx, user, t); err != nil && ctx.Err() == nil {
+				r.log.Warn("reconcile", "user", user, "cause", err)
+				d.putBack(user, t)
+			}
+		}
+	}
+}
+
+func (d *desk) take() map[string]*task {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	taken := d.users
+	d.users = make(map[string]*task)
+	return taken
+}
+
+// putBack keeps a task for later unless a newer one is there.
+func (d *desk) putBack(user string, t *task) {
+	d.mu.Lock()
+	if _, newer := d.users[user]; !newer {
+		d.users[user] = t
+	}
+	d.mu.Unlock()
+	time.AfterFunc(workRest, d.wake)
+}
+
+func (d *desk) wake() {
+	select {
+	case d.signal <- struct{}{}:
+	default:
+	}
+}
+
+func (r *reconciler) reconcile(ctx context.Context, user string, t *task) error {
+	ctx, cancel := context.WithTimeout(ctx, workTime)
+	defer cancel()
+	if seen, facts, news := t.view.observation(user, t.opened); news {
+		err := r.report(ctx, user, seen, facts)
+		if refusal, refused := errors.AsType[schemas.Refusal](err); refused && !refusal.Code.Retry() {
+			r.log.Error("report presence", "user", user, "cause", err)
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("report: %w", err)
+		}
+		return nil // the fact comes back, and the cards after it
+	}
+	for _, c := range t.view.changes(user, time.Now()) {
+		if err := write(ctx, t.bucket, c); err != nil && !moved(err) {
+			return fmt.Errorf("card: %w", err)
+		}
+	}
+	return nil
+}
+
+func (r *reconciler) report(ctx context.Context, user string, seen presence.Observe, facts uint64) error {
+	_, err := es.Call{
+		Channel: subjects.Channel{Kind: "user", ID: user},
+		Command: "observe",
+		From:    "service:presence",
+		Role:    subjects.RoleService,
+		Key:     observationKey(seen.At, strconv.FormatUint(facts, 36)),
+		Body:    seen,
+	}.Do(ctx, r.nc)
+	return err
+}
+
+// write changes a card, unless another replica was first.
+func write(ctx context.Context, bucket jetstream.KeyValue, c change) error {
+	switch {
+	case c.value == nil:
+		return bucket.Purge(ctx, c.key, jetstream.LastRevision(c.revision), jetstream.PurgeTTL(topology.MarkerTTL))
+	case c.revision == 0:
+		_, err := bucket.Create(ctx, c.key, c.value)
+		return err
+	}
+	_, err := bucket.Update(ctx, c.key, c.value, c.revision)
+	return err
+}
+
+// moved tells that a key has a newer revision: another replica was first, or the
+// session is back.
+func moved(err error) bool {
+	if errors.Is(err, jetstream.ErrKeyExists) {
+		return true
+	}
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
+		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
