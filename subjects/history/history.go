@@ -12,6 +12,7 @@
 package history
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -134,8 +135,11 @@ func ask(ctx context.Context, nc *nats.Conn, subject string, request, reply any)
 		attempt, cancel := context.WithTimeout(ctx, requestTimeout)
 		msg, err := nc.RequestWithContext(attempt, subject, body)
 		cancel()
-		if err == nil {
+		if err == nil && !unavailable(msg.Data) {
 			return json.Unmarshal(msg.Data, reply)
+		}
+		if err == nil {
+			err = errUnavailable
 		}
 		if !transient(err) || !pause(ctx, 50*time.Millisecond) {
 			return err
@@ -143,10 +147,25 @@ func ask(ctx context.Context, nc *nats.Conn, subject string, request, reply any)
 	}
 }
 
+var errUnavailable = errors.New("JetStream is temporarily unavailable")
+
+// unavailable says whether an answer is that of a server without contact to the
+// rest of its cluster.
+func unavailable(answer []byte) bool {
+	var reply struct {
+		Error *struct {
+			Code int `json:"code"`
+		} `json:"error"`
+	}
+	return bytes.Contains(answer, []byte(`"error"`)) && json.Unmarshal(answer, &reply) == nil &&
+		reply.Error != nil && reply.Error.Code == 503
+}
+
 // transient says whether asking again may help while the caller's context lasts.
 func transient(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) ||
-		errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrConnectionReconnecting)
+		errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrConnectionReconnecting) ||
+		errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, errUnavailable)
 }
 
 // pause waits and says whether ctx still lasts.

@@ -1,0 +1,33 @@
+package history
+
+import (
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/latido/latido/subjects/topology/bustest"
+)
+
+func TestAskAgainWhileTheClusterHasNoLeader(t *testing.T) {
+	t.Parallel()
+	nc := bustest.Start(t).Connect(t)
+	answers := []string{
+		`{"error":{"code":503,"err_code":10008,"description":"JetStream system temporarily unavailable"}}`,
+		`{"message":{"seq":7}}`,
+	}
+	_, err := nc.Subscribe("leader", func(msg *nats.Msg) {
+		_ = msg.Respond([]byte(answers[0]))
+		answers = answers[1:]
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reply struct {
+		Message struct {
+			Seq uint64 `json:"seq"`
+		} `json:"message"`
+	}
+	if err := ask(t.Context(), nc, "leader", nil, &reply); err != nil || reply.Message.Seq != 7 {
+		t.Errorf("ask: %+v, %v", reply, err)
+	}
+}
