@@ -44,7 +44,7 @@ type Client struct {
 	now      *connection   // nil while away
 	node     string        // of the connection before
 	session  string        // to resume with
-	left     time.Time     // when the last connection ended
+	left     time.Time     // since when the client is not wholly there, or zero
 	returnIn time.Duration // how long to stay away, as a draining bridge has asked
 	follows  map[string]*follow
 	tracked  map[string]any    // what is shown on each channel
@@ -59,7 +59,7 @@ type Tally struct {
 	Connections, Cuts, Elsewhere int           // Elsewhere: came back on another bridge
 	Refusals                     int           // connections that were refused for now
 	Degraded, Restored, Drains   int           // notices
-	Away                         time.Duration // the longest absence
+	Away                         time.Duration // the longest time until all was asked for again
 	Recovered                    int           // requests whose answer was lost and that the replay showed
 }
 
@@ -116,9 +116,6 @@ func (c *Client) connect(ctx context.Context) (*connection, error) {
 func (c *Client) arrive(connection *connection) {
 	c.tally.Connections++
 	connection.number = c.tally.Connections
-	if !c.left.IsZero() {
-		c.tally.Away = max(c.tally.Away, time.Since(c.left))
-	}
 	if c.node != "" && c.node != connection.welcome.Node {
 		c.tally.Elsewhere++
 	}
@@ -136,7 +133,10 @@ func (c *Client) attend(ctx context.Context, connection *connection) {
 	asking.Go(func() { c.guard(ctx, connection) })
 	err := connection.read(c.cfg.Archive, func(notice any) { c.handle(connection, notice) }, c.fault)
 	c.locked(func() {
-		c.now, c.left = nil, time.Now()
+		c.now = nil
+		if c.left.IsZero() {
+			c.left = time.Now()
+		}
 		if refused, is := errors.AsType[schemas.Refusal](err); is && !refused.Code.Retry() {
 			c.faultLocked(fmt.Errorf("closed: %w", err))
 		}

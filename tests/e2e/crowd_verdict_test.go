@@ -52,7 +52,10 @@ func (c *crowd) judgePresence(into *counts) {
 	come, gone, excused := map[string]int{}, map[string]int{}, map[string]bool{}
 	for part, p := range c.persons {
 		come[part.User], gone[part.User] = p.stints, p.ended
-		excused[part.User] = p.client.Tally().Away > grace-2*time.Second
+		if p.client.Tally().Away > grace-2*time.Second {
+			excused[part.User] = true
+			into.excused++
+		}
 	}
 	for _, watcher := range c.watchers() {
 		c.check(c.sameAsBucket(watcher))

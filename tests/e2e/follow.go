@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/schemas/bridge"
@@ -130,39 +132,47 @@ func (c *Client) Unfollow(ctx context.Context, channel string) error {
 	return err
 }
 
-// catchUp asks for every channel again, from where the client stood.
+// catchUp asks for every channel again, from where the client stood, and shows
+// the client where it was shown.
 func (c *Client) catchUp(ctx context.Context, connection *connection) {
-	var follows []*follow
-	tracked := map[string]any{}
+	var asking sync.WaitGroup
+	ask := func(what, channel string, request func() error) {
+		asking.Go(func() {
+			if err := request(); err != nil && !errors.Is(err, errGone) && ctx.Err() == nil {
+				c.fault(fmt.Errorf("connection %d: %s %s again: %w", connection.number, what, channel, err))
+			}
+		})
+	}
 	c.locked(func() {
-		for _, f := range c.follows {
-			follows = append(follows, f)
+		for channel, f := range c.follows {
+			ask("follow", channel, func() error { return c.subscribe(ctx, connection, f) })
 		}
 		for channel, meta := range c.tracked {
-			tracked[channel] = meta
+			ask("track", channel, func() error { return c.persist(ctx, connection, trackRequest(channel, meta), nil) })
 		}
 	})
-	for _, f := range follows {
-		if err := c.subscribe(ctx, connection, f); err != nil && !errors.Is(err, errGone) && ctx.Err() == nil {
-			c.fault(fmt.Errorf("connection %d: follow %s again: %w", connection.number, f.channel, err))
+	asking.Wait()
+	c.locked(func() {
+		connection.settled = true
+		if !c.left.IsZero() && c.now == connection {
+			c.tally.Away = max(c.tally.Away, time.Since(c.left))
+			c.left = time.Time{}
 		}
-	}
-	for channel, meta := range tracked {
-		if _, err := connection.ask(ctx, trackRequest(channel, meta), nil); err != nil && !errors.Is(err, errGone) && ctx.Err() == nil {
-			c.fault(fmt.Errorf("connection %d: track %s again: %w", connection.number, channel, err))
-		}
-	}
-	c.locked(func() { connection.settled = true })
+	})
 }
 
-// subscribe repeats what was refused for now until the connection ends.
 func (c *Client) subscribe(ctx context.Context, connection *connection, f *follow) error {
+	return c.persist(ctx, connection, func(id uint64) any {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return f.request(id)
+	}, func(ok *bridge.OK) { c.locked(func() { f.answered(connection, ok) }) })
+}
+
+// persist repeats what is refused for now until the connection ends.
+func (c *Client) persist(ctx context.Context, connection *connection, build func(id uint64) any, inOrder func(*bridge.OK)) error {
 	for attempt := 0; ; attempt++ {
-		_, err := connection.ask(ctx, func(id uint64) any {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			return f.request(id)
-		}, func(ok *bridge.OK) { c.locked(func() { f.answered(connection, ok) }) })
+		_, err := connection.ask(ctx, build, inOrder)
 		refused, is := errors.AsType[schemas.Refusal](err)
 		if !is || !refused.Code.Retry() {
 			return err

@@ -17,17 +17,19 @@ type roster struct {
 	leaves  map[string]int // by user, what vanished
 
 	since map[string]time.Time     // when each member appeared, by reference
+	until map[string]time.Time     // when each member vanished, by reference
 	stale map[string]bridge.Member // known before a state whose further pages are still to come
 }
 
-// spread is how much later than another bridge a bridge may tell of a join: what
-// it waits to tell many at once, and the way there.
+// spread is how much later than another bridge a bridge may tell of a join or a
+// leave: what it waits to tell many at once, and the way there. A state that is
+// not as new as what another bridge told is no edge.
 const spread = time.Second
 
 func (r *roster) take(notice *presence) {
 	if r.members == nil {
-		r.members, r.since = map[string]bridge.Member{}, map[string]time.Time{}
-		r.joins, r.leaves = map[string]int{}, map[string]int{}
+		r.members, r.joins, r.leaves = map[string]bridge.Member{}, map[string]int{}, map[string]int{}
+		r.since, r.until = map[string]time.Time{}, map[string]time.Time{}
 	}
 	if notice.State != nil {
 		r.stale, r.members = r.members, map[string]bridge.Member{}
@@ -65,7 +67,11 @@ func (r *roster) confirm() {
 func (r *roster) join(member bridge.Member) {
 	_, known := r.members[member.Ref]
 	_, before := r.stale[member.Ref]
-	if !known && !before {
+	switch {
+	case known || before:
+	case r.stale != nil && time.Since(r.until[member.Ref]) < spread:
+		r.leaves[member.User]--
+	default:
 		r.joins[member.User]++
 		r.since[member.Ref] = time.Now()
 	}
@@ -74,6 +80,7 @@ func (r *roster) join(member bridge.Member) {
 
 func (r *roster) leave(user, ref string) {
 	r.leaves[user]++
+	r.until[ref] = time.Now()
 	delete(r.members, ref)
 }
 

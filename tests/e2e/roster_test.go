@@ -30,6 +30,9 @@ func TestRosterCountsWhoCameAndWent(t *testing.T) {
 			for ref := range r.since {
 				r.since[ref] = long
 			}
+			for ref := range r.until {
+				r.until[ref] = long
+			}
 		}
 		come, left := 0, 0
 		for _, n := range r.joins {
@@ -48,5 +51,11 @@ func TestRosterCountsWhoCameAndWent(t *testing.T) {
 	r.take(&presence{Joins: []bridge.Member{ana}, Count: 1})
 	if r.joins["ana"] != 1 || r.leaves["ana"] != 0 {
 		t.Errorf("a join that another bridge has not heard of yet: %v, %v", r.joins, r.leaves)
+	}
+	r.take(&presence{Leaves: []bridge.Leave{{User: "ana", Ref: "a"}}})
+	r.take(&presence{State: []bridge.Member{ana}, Count: 1})
+	r.take(&presence{Leaves: []bridge.Leave{{User: "ana", Ref: "a"}}})
+	if r.joins["ana"] != 1 || r.leaves["ana"] != 1 {
+		t.Errorf("a leave that another bridge has not heard of yet: %v, %v", r.joins, r.leaves)
 	}
 }

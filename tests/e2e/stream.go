@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -37,11 +38,29 @@ func ReadTruth(ctx context.Context, nc *nats.Conn, streams ...string) (Truth, er
 		if err != nil {
 			return nil, err
 		}
-		if err := truth.read(ctx, js, stream, last); err != nil {
+		read, err := readStream(ctx, js, stream, last)
+		if err != nil {
 			return nil, fmt.Errorf("read stream %s: %w", stream, err)
 		}
+		maps.Copy(truth, read)
 	}
 	return truth, nil
+}
+
+// readWithin is how long an ordered consumer may take: after a change of leader
+// one may stay silent for ever.
+const readWithin = 15 * time.Second
+
+func readStream(ctx context.Context, js jetstream.JetStream, stream string, last uint64) (Truth, error) {
+	for {
+		truth := Truth{}
+		attempt, cancel := context.WithTimeout(ctx, readWithin)
+		err := truth.read(attempt, js, stream, last)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return truth, err
+		}
+	}
 }
 
 func (t Truth) read(ctx context.Context, js jetstream.JetStream, stream string, last uint64) error {

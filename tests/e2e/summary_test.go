@@ -18,7 +18,7 @@ type counts struct {
 	lost, twice, reordered, gaps              int
 	fixes, impossible, stale                  int
 	requests, winners, taken                  int
-	flickers                                  int
+	flickers, excused                         int
 	took                                      time.Duration
 }
 
@@ -78,6 +78,7 @@ func printSummary(w io.Writer) {
 		{"requests with one taker", func(c counts) any { return c.winners }},
 		{"takers that came too late", func(c counts) any { return c.taken }},
 		{"presence flickers", func(c counts) any { return c.flickers }},
+		{"members away for all their grace", func(c counts) any { return c.excused }},
 		{"seconds", func(c counts) any { return fmt.Sprintf("%.1f", c.took.Seconds()) }},
 	} {
 		_, _ = fmt.Fprintf(table, "%s\t", line.name)
