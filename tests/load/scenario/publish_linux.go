@@ -1,0 +1,69 @@
+package scenario
+
+import (
+	"context"
+
+	"github.com/latido/latido/tests/load/fleet"
+	"github.com/latido/latido/tests/load/server"
+)
+
+const perEvent = "us_per_event"
+
+var publishScenarios = []Scenario{
+	{Name: "durable-64", About: "stored publishes of one connection, 64 in flight", Sync: server.Relaxed, headline: perEvent, work: publish{window: inFlight}},
+	{Name: "durable-1", About: "stored publishes one after the other", Sync: server.Relaxed, headline: perEvent, work: publish{window: 1}},
+	{Name: "durable-64-fsync", About: "64 in flight, each on disk before it is acknowledged", Sync: server.Always, headline: perEvent, work: publish{window: inFlight}},
+	{Name: "durable-1-fsync", About: "one after the other, each on disk before it is acknowledged", Sync: server.Always, headline: perEvent, work: publish{window: 1}},
+}
+
+// publish is messages that are stored while nobody listens: from the browser to
+// its acknowledgement. Each of those in flight is in a channel of its own.
+type publish struct{ window int }
+
+func (s publish) run(ctx context.Context, r *run) error {
+	publishers, readers := r.fleet.Recruit(1), r.fleet.Recruit(s.window)
+	feeds := r.feeds(s.window, true)
+	if err := r.fleet.Connect(ctx, publishers, 1); err != nil {
+		return err
+	}
+	if err := r.fleet.Open(ctx, publishers, feeds); err != nil {
+		return err
+	}
+	if err := r.fleet.Connect(ctx, readers, handshakes); err != nil {
+		return err
+	}
+	if err := r.fleet.Subscribe(ctx, readers, func(i int) *fleet.Feed { return feeds[i] }, true); err != nil {
+		return err
+	}
+	r.fleet.Cut(readers)
+	r.result.Connections = 1
+	p := r.fleet.Publisher(fleet.Publisher{From: publishers, Feeds: feeds, Window: s.window, Size: bodySize})
+	if err := r.steadily(ctx, p, r.options.Measured); err != nil {
+		return err
+	}
+	r.result.PerSecond = float64(r.fleet.Answered) / r.result.Seconds
+	r.delays(&r.fleet.AnswerLatency)
+	p.Limit = p.Published
+	if err := r.fleet.Await(ctx, drainTime, "drain", p.Done); err != nil {
+		return err
+	}
+	if r.kind == server.Floor {
+		return nil // it stores nothing
+	}
+	return r.readBack(ctx, readers, p.Published)
+}
+
+// readBack lets readers who were away see what was stored: all that was
+// acknowledged, once.
+func (r *run) readBack(ctx context.Context, readers []*fleet.Member, published uint64) error {
+	r.say("reading %d back", published)
+	r.fleet.Reset()
+	if _, err := r.fleet.Return(ctx, readers, published, stormTime); err != nil && r.fleet.Delivered == 0 {
+		return err
+	}
+	if err := r.hush(ctx); err != nil { // for what comes twice
+		return err
+	}
+	r.account(readers)
+	return nil
+}
