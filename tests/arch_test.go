@@ -56,6 +56,7 @@ var rules = []rule{
 	}, "the bridge asks services over the bus, never by import"},
 	{"deploy/stack", []string{"*"}, "it puts everything together"},
 	{"deploy/latido", []string{"deploy/stack", "bridge", "github.com/alecthomas/kong", "github.com/goccy/go-yaml"}, "the program turns words into a stack.Config"},
+	{"tests/load", []string{"tests/load", "github.com/alecthomas/kong", "github.com/golang-jwt", "golang.org/x"}, "it measures programs from outside, as anyone could"},
 	{"tests", []string{"tests", "deploy/stack", "subjects", "schemas", "github.com/nats-io/nats.go", "github.com/coder/websocket", "github.com/golang-jwt", "golang.org/x"}, "promises are tested through sockets and subjects"},
 }
 
