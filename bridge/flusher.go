@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,6 +76,11 @@ func (f *flusher) run(ctx context.Context) {
 	}
 }
 
+// writesInARow is after how many writes a flusher lets others run. A message on
+// its way from the bus crosses several goroutines, and would wait for the end of
+// the pass, or the scheduler's 10 ms, at each of them.
+const writesInARow = 32
+
 func (f *flusher) pass(sessions []*session, channels []*channel) {
 	for _, s := range sessions {
 		s.queued.Store(false)
@@ -96,6 +102,9 @@ func (f *flusher) pass(sessions []*session, channels []*channel) {
 	for i, s := range f.touched {
 		f.write(s, now)
 		f.touched[i] = nil
+		if i%writesInARow == writesInARow-1 {
+			runtime.Gosched()
+		}
 	}
 	f.touched = f.touched[:0]
 }
