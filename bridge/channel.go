@@ -17,9 +17,10 @@ const heldEvents = 4096
 // channel is one watched channel on this node: a contiguous tail of its facts,
 // fed by one core subscription, and the cursors of who watches it.
 type channel struct {
-	hub  *hub
-	name subjects.Channel
-	kind subjects.Kind
+	hub   *hub
+	name  subjects.Channel
+	label string // its name, once for all events
+	kind  subjects.Kind
 
 	opened chan struct{} // closed when open has ended
 	failed error         // why it could not be opened; set before opened is closed

@@ -107,7 +107,7 @@ func (h *hub) acquire(ctx context.Context, name subjects.Channel) (*channel, err
 
 func (h *hub) newChannel(name subjects.Channel) *channel {
 	ch := &channel{
-		hub: h, name: name, kind: h.kinds[name.Kind], opened: make(chan struct{}),
+		hub: h, name: name, label: name.String(), kind: h.kinds[name.Kind], opened: make(chan struct{}),
 		cursors: make([][]*cursor, len(h.flushers)), queued: make([]bool, len(h.flushers)),
 	}
 	ch.healing = ch.durable()

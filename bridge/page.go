@@ -142,7 +142,7 @@ func (ch *channel) continuous(ctx context.Context, after uint64) (bool, error) {
 
 // factEvent is the event that a stored fact tells.
 func factEvent(name subjects.Channel, fact history.Fact) wire.Event {
-	event := eventOf(name, fact.Header, fact.Data)
+	event := eventOf(name, name.String(), fact.Header, fact.Data)
 	event.Sequence, event.At = fact.Sequence, fact.Time
 	return event
 }

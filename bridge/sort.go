@@ -33,7 +33,7 @@ func (h *hub) sort(msg *nats.Msg) {
 	case "live":
 		if ch := h.find(rest); ch != nil {
 			h.metrics.live.Inc()
-			ch.broadcast(eventEntry(eventOf(ch.name, msg.Header, msg.Data)))
+			ch.broadcast(eventEntry(ch.eventOf(msg.Header, msg.Data)))
 		}
 	case "presence":
 		h.presence(rest, msg)
@@ -47,7 +47,7 @@ func (h *hub) sort(msg *nats.Msg) {
 }
 
 func (h *hub) feed(ch *channel, msg *nats.Msg) {
-	event := eventOf(ch.name, msg.Header, msg.Data)
+	event := ch.eventOf(msg.Header, msg.Data)
 	sequence, err := strconv.ParseUint(msg.Header.Get(headerSequence), 10, 64)
 	if err != nil {
 		return // not republished by JetStream: nobody else may write here
@@ -61,15 +61,17 @@ func (h *hub) feed(ch *channel, msg *nats.Msg) {
 
 // eventOf is what a message tells a browser: of its headers only those that are
 // for browsers.
-func eventOf(name subjects.Channel, header nats.Header, data []byte) wire.Event {
+func (ch *channel) eventOf(header nats.Header, data []byte) wire.Event {
+	return eventOf(ch.name, ch.label, header, data)
+}
+
+func eventOf(name subjects.Channel, label string, header nats.Header, data []byte) wire.Event {
 	event := wire.Event{
-		Channel: name.String(), Event: header.Get(subjects.HeaderEvent),
+		Channel: label, Event: header.Get(subjects.HeaderEvent),
 		From: header.Get(subjects.HeaderFrom), Data: asJSON(data),
 	}
 	if id := header.Get(nats.MsgIdHdr); id != "" {
-		if of, _, key, err := subjects.ParseMessageID(id); err == nil && of == name {
-			event.Key = key
-		}
+		event.Key = name.Key(id)
 	}
 	return event
 }

@@ -50,6 +50,14 @@ func TestSubjectsComeBack(t *testing.T) {
 		t.Errorf("presence: %v %q %q %v", got, user, ref, err)
 	}
 	id := subjects.MessageID(c, "ana", "k/1")
+	if key := c.Key(id + "/2"); key != "k/1" {
+		t.Errorf("key of %s: %q", id, key)
+	}
+	for _, other := range []string{"", "x", "room.7", subjects.MessageID(subjects.Channel{Kind: "room", ID: "8"}, "ana", "k"), "room." + subjects.Token(c.ID) + ".ana"} {
+		if key := c.Key(other); key != "" {
+			t.Errorf("key of %s: %q", other, key)
+		}
+	}
 	if got, user, key, err := subjects.ParseMessageID(id + "/2"); err != nil || got != c || user != "ana" || key != "k/1" {
 		t.Errorf("message id: %v %q %q %v", got, user, key, err)
 	}

@@ -25,6 +25,27 @@ func MessageID(c Channel, user, key string) string {
 	return c.tail() + "." + Token(user) + "." + Token(key)
 }
 
+// Key is the idempotency key within an id that was written for this channel, or
+// "" when it was written for another, as that of a fact which follows from a
+// command elsewhere.
+func (c Channel) Key(id string) string {
+	id, _, _ = strings.Cut(id, "/")
+	rest, ok := strings.CutPrefix(id, c.Kind+".")
+	if !ok {
+		return ""
+	}
+	channel, rest, _ := strings.Cut(rest, ".")
+	_, key, found := strings.Cut(rest, ".")
+	if of, err := ParseToken(channel); err != nil || of != c.ID || !found {
+		return ""
+	}
+	key, err := ParseToken(key)
+	if err != nil {
+		return ""
+	}
+	return key
+}
+
 // ParseMessageID splits an id written by [MessageID]. A part that a service
 // appended after a slash, to number the further facts of one command, is not
 // of the key.

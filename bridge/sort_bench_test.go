@@ -1,0 +1,33 @@
+package bridge
+
+import (
+	"log/slog"
+	"strconv"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/latido/latido/subjects"
+)
+
+// BenchmarkFeed is what one stored event costs a node before anyone is written
+// to: sorted, judged for gaps, put into its channel's ring, encoded once.
+func BenchmarkFeed(b *testing.B) {
+	h := newHub(bus{}, subjects.Catalog, 1, slog.New(slog.DiscardHandler), newMetrics())
+	name := subjects.Channel{Kind: "room", ID: "42"}
+	ch := h.newChannel(name)
+	ch.healing = false
+	h.channels[tail(name)] = ch
+	msg := nats.NewMsg(name.Feed())
+	msg.Data = []byte(`{"text":"a message of the length that people write to one another","attachments":[]}`)
+	msg.Header = nats.Header{
+		subjects.HeaderEvent: {"new_message"}, subjects.HeaderFrom: {"ana"}, headerTime: {"2024-02-29T12:00:00.123456789Z"},
+		nats.MsgIdHdr: {subjects.MessageID(name, "ana", "01J9ZQ6Y8V4T3K2M1N0P")}, headerPrevious: {"0"},
+	}
+	b.ReportAllocs()
+	for i := range b.N {
+		msg.Header[headerSequence] = []string{strconv.Itoa(i + 1)}
+		h.sort(msg)
+		ch.ring.entries[len(ch.ring.entries)-1].frame(nativeDialect)
+	}
+}
