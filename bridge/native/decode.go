@@ -2,7 +2,6 @@ package native
 
 import (
 	"encoding/json"
-	"errors"
 	"strconv"
 	"time"
 
@@ -11,32 +10,11 @@ import (
 	"github.com/latido/latido/subjects"
 )
 
-// frame holds the fields of every request.
-type frame struct {
-	Op       string          `json:"op"`
-	ID       json.RawMessage `json:"id"`
-	Channel  string          `json:"channel"`
-	Event    string          `json:"event"`
-	Command  string          `json:"command"`
-	Key      string          `json:"key"`
-	Data     json.RawMessage `json:"data"`
-	Meta     json.RawMessage `json:"meta"`
-	Since    *wire.Position  `json:"since"`
-	Last     json.RawMessage `json:"last"`
-	Presence bool            `json:"presence"`
-	Token    string          `json:"token"`
-	Client   string          `json:"client"`
-	Session  string          `json:"session"`
-}
-
 // Decode implements [wire.Dialect].
 func (Dialect) Decode(data []byte) (wire.Request, error) {
-	var f frame
-	if err := json.Unmarshal(data, &f); err != nil {
-		if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			return nil, malformed(f.ref(), schemas.InvalidFrame, "field "+strconv.Quote(mismatch.Field)+" cannot be a "+mismatch.Value)
-		}
-		return nil, malformed("", schemas.InvalidJSON, "a frame is one JSON object")
+	f, err := fields(data)
+	if err != nil {
+		return nil, err
 	}
 	switch f.Op {
 	case "hello":
@@ -52,14 +30,6 @@ func (Dialect) Decode(data []byte) (wire.Request, error) {
 		return nil, malformed(ref, schemas.InvalidFrame, "a key has at most "+strconv.Itoa(subjects.MaxKey)+" bytes")
 	}
 	return f.request(ref)
-}
-
-// ref is the request's id, or "" when it is not a positive integer.
-func (f *frame) ref() string {
-	if id, err := strconv.ParseUint(string(f.ID), 10, 53); err != nil || id == 0 {
-		return ""
-	}
-	return string(f.ID)
 }
 
 func (f *frame) request(ref string) (wire.Request, error) {

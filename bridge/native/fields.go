@@ -1,0 +1,100 @@
+package native
+
+import (
+	"encoding/json"
+	"strconv"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/schemas"
+)
+
+// frame holds the fields of every request.
+type frame struct {
+	Op, Channel, Event, Command, Key string
+	Token, Client, Session           string
+	ID                               string // as it was written
+	Data, Meta, Last                 json.RawMessage
+	Since                            *wire.Position
+	Presence                         bool
+}
+
+// fields takes a frame apart. Unknown fields are passed over, null is as if
+// absent. The standard library judges whether it is JSON, because it bounds how
+// deep that may be nested; gjson finds the fields in place, at a third of the
+// cost of decoding them.
+func fields(data []byte) (frame, error) {
+	var f frame
+	if !json.Valid(data) {
+		return f, malformed("", schemas.InvalidJSON, "a frame is one JSON object")
+	}
+	root := gjson.ParseBytes(data)
+	if !root.IsObject() {
+		return f, malformed("", schemas.InvalidFrame, "a frame is one JSON object")
+	}
+	wrong := ""
+	root.ForEach(func(key, value gjson.Result) bool {
+		if value.Type != gjson.Null && !f.take(key.Str, value) {
+			wrong = key.Str
+		}
+		return true
+	})
+	if wrong != "" {
+		return f, malformed(f.ref(), schemas.InvalidFrame, "field "+strconv.Quote(wrong)+" is of the wrong type")
+	}
+	return f, nil
+}
+
+// take sets a field, and says whether the value is of its type.
+func (f *frame) take(name string, value gjson.Result) bool {
+	text := func(field *string) bool {
+		*field = value.Str
+		return value.Type == gjson.String
+	}
+	raw := func(field *json.RawMessage) bool {
+		*field = json.RawMessage(value.Raw)
+		return true
+	}
+	switch name {
+	case "op":
+		return text(&f.Op)
+	case "id":
+		f.ID = value.Raw
+	case "channel":
+		return text(&f.Channel)
+	case "event":
+		return text(&f.Event)
+	case "command":
+		return text(&f.Command)
+	case "key":
+		return text(&f.Key)
+	case "token":
+		return text(&f.Token)
+	case "client":
+		return text(&f.Client)
+	case "session":
+		return text(&f.Session)
+	case "data":
+		return raw(&f.Data)
+	case "meta":
+		return raw(&f.Meta)
+	case "last":
+		return raw(&f.Last)
+	case "since":
+		f.Since = new(wire.Position)
+		return json.Unmarshal([]byte(value.Raw), f.Since) == nil
+	case "presence":
+		f.Presence = value.Type == gjson.True
+		return value.IsBool()
+	}
+	return true
+}
+
+// ref is the request's id, or "" when it is not a positive integer.
+func (f *frame) ref() string {
+	if id, err := strconv.ParseUint(f.ID, 10, 53); err != nil || id == 0 {
+		return ""
+	}
+	return f.ID
+}
