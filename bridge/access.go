@@ -56,6 +56,8 @@ func (b *Bridge) mayRead(ctx context.Context, id identity, name subjects.Channel
 			return err
 		}
 		allowed = member
+	case subjects.Topic:
+		return b.mayReadTopic(ctx, id, name)
 	case subjects.Nobody, subjects.Service:
 	}
 	if !allowed {
@@ -63,6 +65,29 @@ func (b *Bridge) mayRead(ctx context.Context, id identity, name subjects.Channel
 	}
 	return nil
 }
+
+// mayReadTopic refuses whoever may not see who is there: of a group its members
+// alone do, of a user anyone, since who does not want that is invisible.
+func (b *Bridge) mayReadTopic(ctx context.Context, id identity, name subjects.Channel) error {
+	of, reserved := subjects.ReservedTopic(name)
+	allowed := reserved || id.granted(name.String(), func(g Grant) bool { return g.Read })
+	if of.Kind == kindGroup {
+		member, err := b.member(ctx, of, id.User)
+		if err != nil {
+			return err
+		}
+		allowed = member
+	}
+	if !allowed {
+		return errForbidden
+	}
+	return nil
+}
+
+const (
+	kindUser  = "user"
+	kindGroup = "group"
+)
 
 // mayBroadcast refuses whoever may not send live events to a channel. Who
 // follows a channel of members has been let in already.
@@ -83,14 +108,18 @@ func (b *Bridge) mayBroadcast(id identity, name subjects.Channel, kind subjects.
 		if id.Role == subjects.RoleService {
 			return nil
 		}
-	case subjects.Nobody, subjects.Self:
+	case subjects.Nobody, subjects.Self, subjects.Topic:
 	}
 	return errForbidden
 }
 
-// mayAppear refuses whoever may not be present on a channel.
+// mayAppear refuses whoever may not be present on a channel. Who is there of a
+// group, and how a user is, only the presence service says.
 func (id identity) mayAppear(name subjects.Channel, kind subjects.Kind) error {
-	if kind.Read == subjects.Granted && !id.granted(name.String(), func(g Grant) bool { return g.Presence }) {
+	if _, reserved := subjects.ReservedTopic(name); reserved {
+		return errForbidden
+	}
+	if (kind.Read == subjects.Granted || kind.Read == subjects.Topic) && !id.granted(name.String(), func(g Grant) bool { return g.Presence }) {
 		return errForbidden
 	}
 	return nil
@@ -113,6 +142,9 @@ func (b *Bridge) member(ctx context.Context, name subjects.Channel, user string)
 
 // memberChanged looks again at who follows a channel after a membership changed.
 func (b *Bridge) memberChanged(name subjects.Channel, user string) {
+	if name.Kind == kindGroup {
+		b.memberChanged(subjects.GroupPresence(name.ID), user)
+	}
 	ch := b.hub.find(tail(name))
 	if ch == nil {
 		return

@@ -117,7 +117,7 @@ func (b *Bridge) getEvents(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	limit, err := historyLimit(c)
+	limit, err := limitOf(c, historyDefault)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
 )
 
@@ -23,7 +24,9 @@ type Config struct {
 	Dev     bool     // hand out tokens to anyone who asks
 	Origins []string // pages that may connect; empty or "*" is all
 
-	Kinds  []subjects.Kind // kinds of channels that the app adds
+	Kinds []subjects.Kind // kinds of channels that the app adds
+	// Meta judges what members say about themselves, by the kind of channel.
+	Meta   map[string]*schemas.Schema
 	Limits Limits
 	Drain  time.Duration // how long the goodbyes are spread when the bridge stops; default 5 s
 	Log    *slog.Logger  // default slog.Default
@@ -40,6 +43,9 @@ type Limits struct {
 	Handshake     time.Duration // until hello; default 10 s
 	Ping          time.Duration // silence before a ping; default 25 s
 	Grace         time.Duration // how long a member stays after a dropped connection; default 10 s
+	Idle          time.Duration // without a touch until a device counts as idle; default 1 min
+	Away          time.Duration // and until it counts as away; default 5 min
+	Watch         int           // users that a session may watch; default 100
 }
 
 func (l Limits) withDefaults() Limits {
@@ -62,5 +68,8 @@ func (l Limits) withDefaults() Limits {
 	duration(&l.Handshake, 10*time.Second)
 	duration(&l.Ping, 25*time.Second)
 	duration(&l.Grace, 10*time.Second)
+	duration(&l.Idle, time.Minute)
+	duration(&l.Away, 5*time.Minute)
+	number(&l.Watch, 100)
 	return l
 }

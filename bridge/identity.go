@@ -24,6 +24,7 @@ type Grant struct {
 // identity is who a token says that its bearer is.
 type identity struct {
 	User, Name, Role string
+	Avatar           string  // the address of the user's picture
 	Grants           []Grant // nil grants every app channel
 	Expires          time.Time
 }
@@ -45,12 +46,16 @@ func (id identity) granted(channel string, allows func(Grant) bool) bool {
 type claims struct {
 	jwt.RegisteredClaims
 	Name   string  `json:"name,omitempty"`
+	Avatar string  `json:"picture,omitempty"` // as OpenID Connect names it
 	Role   string  `json:"role,omitempty"`
 	Grants []Grant `json:"channels,omitempty"`
 }
 
 // maxUser is the longest user id, in bytes.
 const maxUser = 128
+
+// maxAvatar is the longest address of a picture, in bytes.
+const maxAvatar = 1000
 
 // maxToken is the longest token that is looked at, in bytes.
 const maxToken = 8 << 10
@@ -91,10 +96,12 @@ func (v *verifier) verify(token string) (identity, error) {
 		return identity{}, schemas.Refuse(schemas.TokenExpired, "the token has expired")
 	case err != nil:
 		return identity{}, schemas.Refuse(schemas.Unauthenticated, "the token is not valid")
+	case len(c.Avatar) > maxAvatar:
+		return identity{}, schemas.Refuse(schemas.Unauthenticated, "the token's picture has at most %d bytes", maxAvatar)
 	case c.Subject == "" || len(c.Subject) > maxUser:
 		return identity{}, schemas.Refuse(schemas.Unauthenticated, "the token's sub must have 1 to %d bytes", maxUser)
 	}
-	return identity{User: c.Subject, Name: c.Name, Role: c.Role, Grants: c.Grants, Expires: c.ExpiresAt.Time}, nil
+	return identity{User: c.Subject, Name: c.Name, Avatar: c.Avatar, Role: c.Role, Grants: c.Grants, Expires: c.ExpiresAt.Time}, nil
 }
 
 // key finds the key for a token by its algorithm, so that a public key is never

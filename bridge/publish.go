@@ -47,6 +47,9 @@ func (s *session) publish(r wire.Publish) {
 			s.refuse(r.Ref, err)
 			return
 		}
+		if r.Event == eventTyping {
+			s.typed(name, kind, r)
+		}
 		s.tell(wire.OK{Ref: r.Ref, Sequence: sequence})
 	})
 }
@@ -231,9 +234,10 @@ func refusalOf(reply *nats.Msg) (schemas.Refusal, bool) {
 	}
 	var body struct {
 		Message string `json:"message"`
+		Field   string `json:"field"`
 	}
 	_ = json.Unmarshal(reply.Data, &body) // the sentence is optional
-	return schemas.Refusal{Code: schemas.Code(code), Message: body.Message}, true
+	return schemas.Refusal{Code: schemas.Code(code), Message: body.Message, Field: body.Field}, true
 }
 
 // isName says whether s can be the last token of a command's subject.

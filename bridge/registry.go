@@ -105,5 +105,6 @@ func (r *registry) all() []*session {
 func (r *registry) sweep(now time.Time) {
 	for _, s := range r.all() {
 		s.sweep(now)
+		s.sweepDevice(now)
 	}
 }

@@ -25,6 +25,12 @@ func (s *session) dispatch(request wire.Request) error {
 	}
 	switch r := request.(type) {
 	case wire.Pong, wire.Hello:
+	case wire.Activity:
+		s.touch()
+	case wire.Watch:
+		s.work(r.Ref, laneOfWatch, func(ctx context.Context) error { return s.watch(ctx, r) })
+	case wire.Count:
+		s.work(r.Ref, r.Channel, func(ctx context.Context) error { return s.count(ctx, r) })
 	case wire.Token:
 		s.renew(r)
 	case wire.Subscribe:
@@ -88,6 +94,7 @@ func (s *session) hello(r wire.Hello) {
 	if s.bridge.hub.degraded.Load() {
 		s.tell(wire.Degraded{})
 	}
+	s.plugIn(r.Device)
 }
 
 // Bounds of a resume secret, in bytes.

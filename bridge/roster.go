@@ -131,6 +131,17 @@ func (r *roster) settle(channel string) (diff wire.Diff, news bool) {
 	return diff, len(diff.Joins)+len(diff.Updates)+len(diff.Leaves) > 0
 }
 
+// count is how many are here, told or not yet.
+func (r *roster) count() int {
+	here := 0
+	for key := range r.records {
+		if _, visible := r.visible(key); visible {
+			here++
+		}
+	}
+	return here
+}
+
 // list is who was told to be here, the longest here first.
 func (r *roster) list() []wire.Member {
 	members := make([]wire.Member, 0, len(r.told))
@@ -144,5 +155,6 @@ func (r *roster) list() []wire.Member {
 }
 
 func same(a, b wire.Member) bool {
-	return a.Name == b.Name && a.Device == b.Device && bytes.Equal(a.Meta, b.Meta)
+	samePlace := a.Place == b.Place || a.Place != nil && b.Place != nil && *a.Place == *b.Place
+	return a.Name == b.Name && a.Device == b.Device && a.Key == b.Key && samePlace && bytes.Equal(a.Meta, b.Meta)
 }

@@ -32,6 +32,7 @@ func (b *Bridge) routes() *fiber.App {
 		app.Use("/dev/token", samePlace, b.crossOrigin)
 		app.Post("/dev/token", b.devToken)
 	}
+	app.Post("/api/presence/status", b.crossOrigin, b.postStatus) // with a token of its own: before the others
 	b.api(app.Group("/api", b.crossOrigin, b.authenticate))
 	b.pages(app)
 	return app
@@ -61,6 +62,9 @@ func (b *Bridge) fault(c *fiber.Ctx, err error) error {
 	body := fiber.Map{"code": refusal.Code, "reason": refusal.Code.Reason(), "retry": refusal.Code.Retry()}
 	if refusal.Message != "" {
 		body["message"] = refusal.Message
+	}
+	if refusal.Field != "" {
+		body["errors"] = fiber.Map{refusal.Field: []string{refusal.Message}}
 	}
 	return c.Status(refusal.Code.Status()).JSON(body)
 }
@@ -107,7 +111,7 @@ func (b *Bridge) crossOrigin(c *fiber.Ctx) error {
 		return c.Next()
 	}
 	c.Set(fiber.HeaderAccessControlAllowHeaders, "authorization, content-type")
-	c.Set(fiber.HeaderAccessControlAllowMethods, "GET, POST")
+	c.Set(fiber.HeaderAccessControlAllowMethods, "GET, POST, DELETE")
 	return c.SendStatus(fiber.StatusNoContent)
 }
 
@@ -144,6 +148,10 @@ func (b *Bridge) api(group fiber.Router) {
 	group.Get("/channels/:channel/events", b.getEvents)
 	group.Get("/channels/:channel/presence", b.getPresence)
 	group.Post("/channels/:channel/commands/:command", b.postCommand)
+	group.Delete("/presence/status", b.deleteStatus)
+	group.Get("/users/:user/status", b.getStatus)
+	group.Get("/users/:user/duty", b.getDuty)
+	group.Get("/groups/:group/online", b.getOnline)
 }
 
 func (b *Bridge) getPresence(c *fiber.Ctx) error {
@@ -151,39 +159,46 @@ func (b *Bridge) getPresence(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	name, kind, err := b.resolve(channel)
-	if err != nil {
-		return err
-	}
-	ctx := c.UserContext()
-	if err := b.mayRead(ctx, by.identity, name, kind); err != nil {
-		return err
-	}
-	ch, err := b.hub.acquire(ctx, name)
+	ch, err := b.roll(c.UserContext(), by.identity, channel)
 	if err != nil {
 		return err
 	}
 	defer b.hub.release(ch)
-	if err := ch.muster(ctx); err != nil {
+	if c.QueryBool("count") {
+		return c.JSON(fiber.Map{"count": ch.count()})
+	}
+	limit, err := limitOf(c, membersDefault)
+	if err != nil {
 		return err
 	}
 	members := ch.members()
+	page := members
+	if after := c.Query("after"); after != "" {
+		page = page[slices.IndexFunc(page, func(m wire.Member) bool { return m.Ref == after })+1:]
+	}
+	next := ""
+	if len(page) > limit {
+		page = page[:limit]
+		next = page[limit-1].Ref
+	}
 	return c.JSON(struct {
 		Count   int           `json:"count"`
 		Members []wire.Member `json:"members"`
-	}{len(members), members})
+		Next    string        `json:"next,omitempty"` // the ref to go on after
+	}{len(members), page, next})
 }
 
-// Bounds of one answer of history.
+// Bounds of one answer that is a list.
 const (
 	historyDefault = 50
-	historyMost    = 1000
+	membersDefault = 200
+	listMost       = 1000
 )
 
-func historyLimit(c *fiber.Ctx) (int, error) {
-	limit, err := strconv.Atoi(cmp.Or(c.Query("limit"), strconv.Itoa(historyDefault)))
-	if err != nil || limit < 1 || limit > historyMost {
-		return 0, schemas.Refuse(schemas.InvalidData, "limit: a number from 1 to %d", historyMost)
+func limitOf(c *fiber.Ctx, otherwise int) (int, error) {
+	limit, err := strconv.Atoi(cmp.Or(c.Query("limit"), strconv.Itoa(otherwise)))
+	if err != nil || limit < 1 || limit > listMost {
+		return 0, schemas.Refuse(schemas.InvalidData, "limit: a number from 1 to %d", listMost)
 	}
 	return limit, nil
 }

@@ -48,8 +48,9 @@ type session struct {
 	failure  error
 	handled  sync.WaitGroup
 
-	user string // set once, by hello
-	ref  string // public reference, stable across reconnects
+	user   string // set once, by hello
+	ref    string // public reference, stable across reconnects
+	device atomic.Pointer[device]
 
 	mu         sync.Mutex
 	identity   identity
@@ -60,6 +61,8 @@ type session struct {
 	closed     bool // the connection is gone
 	cursors    map[string]*cursor
 	tracks     map[string]*track
+	watched    map[string]struct{}    // channels that the session watches users by
+	typing     map[string]*time.Timer // ends what its user began to type, by channel
 	lanes      map[string][]func(context.Context)
 	open       map[string]struct{} // references of the requests in work
 	spare      sync.Cond           // there is room for another request

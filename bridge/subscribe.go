@@ -12,6 +12,11 @@ import (
 
 // subscribe lets the session follow a channel, from a position on.
 func (s *session) subscribe(ctx context.Context, r wire.Subscribe) error {
+	return s.follow(ctx, r, func(ok wire.OK) { s.tell(ok) })
+}
+
+// follow is subscribe; accepted is called before anything of the channel is told.
+func (s *session) follow(ctx context.Context, r wire.Subscribe, accepted func(wire.OK)) error {
 	name, kind, err := s.bridge.resolve(r.Channel)
 	if err != nil {
 		return err
@@ -53,7 +58,7 @@ func (s *session) subscribe(ctx context.Context, r wire.Subscribe) error {
 	s.cursors[r.Channel] = c
 	s.mu.Unlock()
 	s.bridge.metrics.subscriptions.Inc()
-	s.tell(ok)
+	accepted(ok)
 	ch.attach(c)
 	return nil
 }

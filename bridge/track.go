@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -54,6 +55,16 @@ func (s *session) track(ctx context.Context, r wire.Track) error {
 	if err := id.mayAppear(name, kind); err != nil {
 		return err
 	}
+	if s.isDeviceOn(name) {
+		return errForbidden
+	}
+	if err := s.bridge.checkMeta(kind, r.Meta); err != nil {
+		return err
+	}
+	place, err := coarsen(r.Place)
+	if err != nil {
+		return err
+	}
 	if err := s.bridge.mayRead(ctx, id, name, kind); err != nil {
 		return err
 	}
@@ -62,20 +73,45 @@ func (s *session) track(ctx context.Context, r wire.Track) error {
 		return err
 	}
 	t.channel.mu.Lock()
-	t.member.Name, t.member.Meta = id.Name, r.Meta
+	t.member.Name, t.member.Meta, t.member.Place = id.Name, r.Meta, place
+	t.member.Key = cmp.Or(r.Key, s.ref)
 	t.channel.mu.Unlock()
-	if err := s.bridge.appear(ctx, t); err != nil {
+	if err := s.show(ctx, t); err != nil {
 		return err
-	}
-	s.mu.Lock()
-	gone := s.closed
-	s.mu.Unlock()
-	if gone {
-		s.bridge.depart(t, false)
-		return nil
 	}
 	s.tell(wire.OK{Ref: r.Ref})
 	return nil
+}
+
+// show writes the session's entry, unless the session has ended meanwhile.
+func (s *session) show(ctx context.Context, t *track) error {
+	if err := s.bridge.appear(ctx, t); err != nil {
+		return err
+	}
+	if s.hasEnded() {
+		s.bridge.depart(t, false)
+		return errClosed
+	}
+	return nil
+}
+
+func (s *session) hasEnded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// checkMeta applies the schema that the app gave for what is said on a kind of
+// channel.
+func (b *Bridge) checkMeta(kind subjects.Kind, meta json.RawMessage) error {
+	schema := b.config.Meta[kind.Name]
+	if schema == nil {
+		return nil
+	}
+	if len(meta) == 0 {
+		meta = json.RawMessage("null")
+	}
+	return schema.Validate(meta)
 }
 
 // entry finds or begins the session's entry on a channel. A member that is there
@@ -134,7 +170,12 @@ func (s *session) untrack(ctx context.Context, r wire.Untrack) error {
 func (s *session) vanish(ctx context.Context, channel string) error {
 	s.mu.Lock()
 	t := s.tracks[channel]
-	delete(s.tracks, channel)
+	if t != nil && s.isDeviceOn(t.name) {
+		t = nil // it is there as long as its session
+	}
+	if t != nil {
+		delete(s.tracks, channel)
+	}
 	s.mu.Unlock()
 	if t == nil {
 		return nil
@@ -253,6 +294,9 @@ func (b *Bridge) presenceChanged(name subjects.Channel, key string, sequence uin
 		s.mu.Unlock()
 		if mine {
 			t.release(b.hub)
+		}
+		if mine && name.Kind == kindUser {
+			s.device.Store(nil) // its session goes on elsewhere
 		}
 	}
 }

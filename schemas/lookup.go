@@ -26,6 +26,9 @@ var folders = map[string]string{
 
 const anyEventKind = "app"
 
+// everywhere is the event that means the same on every kind of channel.
+const everywhere = "typing"
+
 // Command finds the schema of a command's body. It refuses with [UnknownKind] or [UnknownCommand].
 func Command(kind, name string) (*Schema, error) {
 	folder, ok := folders[kind]
@@ -44,6 +47,9 @@ func Event(kind, name string) (*Schema, error) {
 	folder, ok := folders[kind]
 	if !ok {
 		return nil, Refuse(UnknownKind, "no schemas for channels of kind %q", kind)
+	}
+	if name == everywhere {
+		folder = folders["room"]
 	}
 	return find(folder+"/events/"+name, UnknownEvent)
 }

@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +23,25 @@ const (
 type Schema struct {
 	Name     string             // its file, as "chat/events/new_message"
 	compiled *jsonschema.Schema // nil: any JSON will do
+}
+
+// Compile reads a schema of the caller's own. It stands alone: it refers to no file.
+func Compile(name string, text []byte) (*Schema, error) {
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		return nil, fmt.Errorf("schema %s: %w", name, err)
+	}
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	compiler.UseLoader(jsonschema.SchemeURLLoader{})
+	if err := compiler.AddResource(base+name, document); err != nil {
+		return nil, fmt.Errorf("schema %s: %w", name, err)
+	}
+	compiled, err := compiler.Compile(base + name)
+	if err != nil {
+		return nil, fmt.Errorf("schema %s: %w", name, err)
+	}
+	return &Schema{Name: name, compiled: compiled}, nil
 }
 
 // Validate refuses data that is no sound JSON with [InvalidJSON], and data that does not fit with [InvalidData] and a

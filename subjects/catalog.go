@@ -88,18 +88,21 @@ var Catalog = map[string]Kind{
 	},
 	"tracking": {
 		Name: "tracking", Owner: "tracking", Durability: Durable, Stream: StreamTracking, Read: Members, Write: Members,
-		Publish: map[string]string{"coords_update": "report"}, Conflate: []string{"coords_update"},
+		Publish: map[string]string{"coords_update": "report"}, Live: []string{"typing"}, Conflate: []string{"coords_update", "typing"},
 	},
 	"ops": {
-		Name: "ops", Owner: "ops", Durability: Durable, Stream: StreamOps, Read: Members,
+		Name: "ops", Owner: "ops", Durability: Durable, Stream: StreamOps, Read: Members, Write: Members,
+		Live: []string{"typing"}, Conflate: []string{"typing"},
 		Roles: []RoleAccess{{"operator", Broadcast}, {"supervisor", "*"}},
 	},
 	"global": {
 		Name: "global", Owner: "ops", Durability: Durable, Stream: StreamSystem, Read: SignedIn, Write: Service,
 		Publish: map[string]string{"maintenance_alert": "announce"},
 	},
-	"user":  {Name: "user", Owner: "presence", Durability: Durable, Stream: StreamUser, Read: Self},
-	"group": {Name: "group", Owner: "presence", Durability: Durable, Stream: StreamGroup, Read: Members},
+	"user": {Name: "user", Owner: "presence", Durability: Durable, Stream: StreamUser, Read: Self},
+	"group": {Name: "group", Owner: "presence", Durability: Durable, Stream: StreamGroup, Read: Members, Write: Members,
+		Live: []string{"typing"}, Conflate: []string{"typing"},
+	},
 	// Who is there, and nothing else: of a group, of a user, of any topic.
 	"presence": {Name: "presence", Durability: Live, Read: Topic},
 	"app":      {Name: "app", Durability: Live, Read: Granted, Write: Granted, Live: []string{"*"}},

@@ -18,9 +18,11 @@ func (Dialect) Decode(data []byte) (wire.Request, error) {
 	}
 	switch f.Op {
 	case "hello":
-		return wire.Hello{Token: f.Token, Client: f.Client, Resume: f.Session}, nil
+		return wire.Hello{Token: f.Token, Client: f.Client, Resume: f.Session, Device: f.Device}, nil
 	case "pong":
 		return wire.Pong{}, nil
+	case "activity":
+		return wire.Activity{}, nil
 	}
 	ref := f.ref()
 	if ref == "" {
@@ -49,9 +51,13 @@ func (f *frame) request(ref string) (wire.Request, error) {
 		}
 		return wire.Call{Ref: ref, Channel: f.Channel, Command: f.Command, Key: f.Key, Data: orObject(f.Data)}, nil
 	case "track":
-		return wire.Track{Ref: ref, Channel: f.Channel, Meta: f.Meta}, nil
+		return wire.Track{Ref: ref, Channel: f.Channel, Meta: f.Meta, Key: f.Key, Place: f.Position}, nil
 	case "untrack":
 		return wire.Untrack{Ref: ref, Channel: f.Channel}, nil
+	case "count":
+		return wire.Count{Ref: ref, Channel: f.Channel}, nil
+	case "watch":
+		return wire.Watch{Ref: ref, Users: f.Users}, nil
 	case "token":
 		return wire.Token{Ref: ref, Token: f.Token}, nil
 	}

@@ -18,6 +18,9 @@ type frame struct {
 	Data, Meta, Last                 json.RawMessage
 	Since                            *wire.Position
 	Presence                         bool
+	Device                           string // its kind
+	Position                         *wire.Place
+	Users                            []string
 }
 
 // fields takes a frame apart. Unknown fields are passed over, null is as if
@@ -87,6 +90,14 @@ func (f *frame) take(name string, value gjson.Result) bool {
 	case "presence":
 		f.Presence = value.Type == gjson.True
 		return value.IsBool()
+	case "device":
+		f.Device = value.Get("kind").Str
+		return value.IsObject()
+	case "position":
+		f.Position = new(wire.Place)
+		return json.Unmarshal([]byte(value.Raw), f.Position) == nil
+	case "users":
+		return json.Unmarshal([]byte(value.Raw), &f.Users) == nil
 	}
 	return true
 }

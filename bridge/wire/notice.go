@@ -12,11 +12,20 @@ type Notice interface{ notice() }
 // the bucket "presence".
 type Member struct {
 	User   string          `json:"user"`
-	Ref    string          `json:"ref"` // public reference of the session, stable across reconnects
+	Ref    string          `json:"ref"`           // public reference of the session, stable across reconnects
+	Key    string          `json:"key,omitempty"` // what it wants to be shown under
 	Name   string          `json:"name,omitempty"`
 	Meta   json.RawMessage `json:"meta,omitempty"`
+	Place  *Place          `json:"position,omitempty"`
 	Device string          `json:"device,omitempty"`
 	Since  time.Time       `json:"since"`
+}
+
+// Place is where a member is, as exactly as they want it known.
+type Place struct {
+	Lat      float64 `json:"lat"`
+	Lng      float64 `json:"lng"`
+	Accuracy string  `json:"accuracy"`
 }
 
 // Limits are told to the client so that it can stay within them.

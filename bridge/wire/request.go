@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Request is what a client asks. Each but Hello and Pong is answered exactly
+// Request is what a client asks. Each but Hello, Pong and Activity is answered exactly
 // once, by an [OK] or an [Error] that carries its Ref.
 type Request interface{ request() }
 
@@ -22,6 +22,7 @@ type (
 		Token  string // JWT
 		Client string // name and version of the client, for the logs
 		Resume string // the secret of an earlier session to continue, or ""
+		Device string // what the user is there with, or "" not to be seen by it
 	}
 	// Subscribe asks for a channel's events: those after Since, or else the last
 	// Count, or else those of the last Age, or else new ones only.
@@ -50,7 +51,18 @@ type (
 	Track struct {
 		Ref, Channel string
 		Meta         json.RawMessage
+		Key          string // what to be shown under, or "" for the session's reference
+		Place        *Place // where it is, or nil
 	}
+	// Count asks how many are present on a channel.
+	Count struct{ Ref, Channel string }
+	// Watch follows how users are, instead of those watched so far.
+	Watch struct {
+		Ref   string
+		Users []string
+	}
+	// Activity says that the user touched the device. It has no answer.
+	Activity struct{}
 	// Untrack ends the session's presence on a channel.
 	Untrack struct{ Ref, Channel string }
 	// Token replaces the session's token in place.
@@ -68,3 +80,6 @@ func (Track) request()       {}
 func (Untrack) request()     {}
 func (Token) request()       {}
 func (Pong) request()        {}
+func (Count) request()       {}
+func (Watch) request()       {}
+func (Activity) request()    {}

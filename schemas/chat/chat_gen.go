@@ -70,5 +70,7 @@ type RoomOpened struct {
 	By      string   `json:"by"`              // Who opened it.
 }
 
-// Typing: Live, never stored: the sender is writing.
-type Typing struct{}
+// Typing: Live, never stored: the sender is writing, or has stopped. It ends by itself after 3 seconds.
+type Typing struct {
+	Typing bool `json:"typing,omitempty"` // Whether the sender is writing; they are unless it says false.
+}

@@ -159,6 +159,11 @@ export interface RoomOpened {
   by: string;
 }
 /**
- * Live, never stored: the sender is writing.
+ * Live, never stored: the sender is writing, or has stopped. It ends by itself after 3 seconds.
  */
-export interface Typing {}
+export interface Typing {
+  /**
+   * Whether the sender is writing; they are unless it says false.
+   */
+  typing?: boolean;
+}

@@ -66,6 +66,7 @@ func (c Call) send(ctx context.Context, nc *nats.Conn) (given answer, err error)
 // explanation is the body of a refused command's answer.
 type explanation struct {
 	Message string `json:"message,omitempty"`
+	Field   string `json:"field,omitempty"`
 }
 
 // refuse writes a refusal the way micro's clients expect an error.
@@ -75,7 +76,7 @@ func refuse(message *nats.Msg, refusal schemas.Refusal) {
 		micro.ErrorHeader:     {refusal.Code.Reason()},
 	}
 	if refusal.Message != "" {
-		message.Data, _ = json.Marshal(explanation{refusal.Message}) // strings always encode
+		message.Data, _ = json.Marshal(explanation{refusal.Message, refusal.Field}) // strings always encode
 	}
 }
 
@@ -87,5 +88,5 @@ func refusal(code string, body []byte) error {
 	}
 	var why explanation
 	_ = json.Unmarshal(body, &why) // the explanation is optional
-	return schemas.Refusal{Code: schemas.Code(number), Message: why.Message}
+	return schemas.Refusal{Code: schemas.Code(number), Message: why.Message, Field: why.Field}
 }

@@ -1,0 +1,299 @@
+package bridge
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/topology/bustest"
+)
+
+// plug is dial for a browser that says what it is.
+func plug(t *testing.T, b *Bridge, user, secret string) *client {
+	t.Helper()
+	conn, _, err := websocket.Dial(t.Context(), "ws://"+b.Addr()+"/ws", &websocket.DialOptions{Subprotocols: []string{"latido.v1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &client{t: t, conn: conn}
+	t.Cleanup(func() { _ = conn.CloseNow() })
+	c.send(fmt.Sprintf(`{"op":"hello","token":%q,"session":%q,"device":{"kind":"mobile"}}`, token(t, b, user, ""), secret))
+	c.welcome = c.expect("welcome")
+	return c
+}
+
+// devices watches the entries of a user's devices.
+type devices struct {
+	t     *testing.T
+	watch jetstream.KeyWatcher
+}
+
+func watchDevices(t *testing.T, bus *bustest.Bus, user string) devices {
+	t.Helper()
+	js, err := jetstream.New(bus.Connect(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bucket, err := js.KeyValue(t.Context(), subjects.BucketPresence)
+	if err != nil {
+		t.Fatal(err)
+	}
+	watch, err := bucket.Watch(t.Context(), subjects.Channel{Kind: "user", ID: user}.Everyone(), jetstream.UpdatesOnly())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = watch.Stop() })
+	return devices{t, watch}
+}
+
+// next is the next change: an activity, or "gone".
+func (d devices) next() string {
+	d.t.Helper()
+	select {
+	case entry := <-d.watch.Updates():
+		if entry.Operation() != jetstream.KeyValuePut {
+			return "gone"
+		}
+		var value struct {
+			record
+			Meta about `json:"meta"`
+		}
+		if err := json.Unmarshal(entry.Value(), &value); err != nil {
+			d.t.Fatal(err)
+		}
+		if value.Device != "mobile" || value.Meta.LastActive.IsZero() {
+			d.t.Errorf("entry %s", entry.Value())
+		}
+		if value.Node == "" {
+			return "in grace, " + value.Meta.Activity
+		}
+		return value.Meta.Activity
+	case <-time.After(20 * time.Second):
+		d.t.Fatal("no change")
+		return ""
+	}
+}
+
+func (d devices) expect(changes ...string) {
+	d.t.Helper()
+	for _, want := range changes {
+		if got := d.next(); got != want {
+			d.t.Fatalf("then %s, want %s", got, want)
+		}
+	}
+}
+
+// A device is written when its activity becomes another, and at no other time.
+func TestADeviceFallsAsleepAndWakes(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{Limits: Limits{Idle: time.Second, Away: 2500 * time.Millisecond}})
+	seen := watchDevices(t, bus, "ana")
+	ana := plug(t, b, "ana", "")
+	seen.expect("active", "idle", "away")
+	ana.send(`{"op":"activity"}`)
+	seen.expect("active", "idle")
+	_ = ana.conn.CloseNow()
+	seen.expect("in grace, idle")
+	back := plug(t, b, "ana", ana.secret())
+	seen.expect("idle") // a reconnect is nothing that the user did
+	back.send(`{"op":"activity"}`)
+	seen.expect("active")
+	if err := back.conn.Close(1000, ""); err != nil {
+		t.Fatal(err)
+	}
+	seen.expect("gone")
+}
+
+// The entry of a device belongs to the bridge, cards to the presence service.
+func TestNobodyForgesADevice(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{})
+	seen := watchDevices(t, bus, "ana")
+	ana := plug(t, b, "ana", "")
+	seen.expect("active")
+	for _, channel := range []string{"user:ana", "presence:user.ana", "presence:group.team"} {
+		if answer := ana.ask(`"op":"track","channel":%q,"meta":{}`, channel); answer["code"] != 4030.0 {
+			t.Errorf("track %s: %v", channel, answer)
+		}
+	}
+	ana.must(`"op":"untrack","channel":"user:ana"`)
+	ana.must(`"op":"subscribe","channel":"user:ana","presence":true`)
+	ana.find("herself after untrack", func(m message) bool { return m.op() == "presence" && m["count"] == 1.0 })
+	ana.must(`"op":"unsubscribe","channel":"user:ana"`)
+	ana.must(`"op":"track","channel":"presence:lobby","meta":{}`) // any other topic is free
+	if answer := ana.ask(`"op":"count","channel":"user:ana"`); answer["data"].(map[string]any)["count"] != 1.0 {
+		t.Errorf("after unsubscribe: %v", answer)
+	}
+}
+
+// Who is in a group is for its members, and for as long as they are.
+func TestGroupPresenceIsForMembers(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{})
+	js, err := jetstream.New(bus.Connect(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	members, err := js.KeyValue(t.Context(), subjects.BucketMembers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	team := subjects.Channel{Kind: "group", ID: "team"}
+	if _, err := members.Put(t.Context(), team.Member("luis"), []byte(`{"role":"member"}`)); err != nil {
+		t.Fatal(err)
+	}
+	luis, eve := dial(t, b, "luis"), dial(t, b, "eve")
+	if answer := eve.ask(`"op":"subscribe","channel":"presence:group.team","presence":true`); answer["code"] != 4030.0 {
+		t.Errorf("eve: %v", answer)
+	}
+	luis.must(`"op":"subscribe","channel":"presence:group.team","presence":true`)
+	if err := members.Purge(t.Context(), team.Member("luis"), jetstream.PurgeTTL(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if ended := luis.expect("unsubscribed"); ended["channel"] != "presence:group.team" || ended["code"] != 4031.0 {
+		t.Errorf("ended: %v", ended)
+	}
+}
+
+// What a member says fits the app's schema, its key is its own or its ref, and its
+// position is as inexact as it wants.
+func TestWhatAMemberSays(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	mood, err := schemas.Compile("mood", []byte(`{"type":"object","required":["mood"],"properties":{"mood":{"enum":["calm","busy"]}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _ := runBridge(t, bus, Config{Meta: map[string]*schemas.Schema{"app": mood}})
+	ana := dial(t, b, "ana")
+	ana.must(`"op":"subscribe","channel":%q,"presence":true`, lobby)
+	ana.expect("presence")
+	if answer := ana.ask(`"op":"track","channel":%q,"meta":{"mood":"wild"}`, lobby); answer["code"] != 4003.0 {
+		t.Errorf("a wild mood: %v", answer)
+	}
+	member := func(part string) map[string]any {
+		t.Helper()
+		m := ana.find(part, func(m message) bool { return len(refs(m, part)) == 1 })
+		return m[part].([]any)[0].(map[string]any)
+	}
+	ana.must(`"op":"track","channel":%q,"meta":{"mood":"calm"}`, lobby)
+	if joined := member("joins"); joined["key"] != ana.ref() || joined["position"] != nil {
+		t.Errorf("joined: %v", joined)
+	}
+	ana.must(`"op":"track","channel":%q,"meta":{"mood":"calm"},"key":"seat 7","position":{"lat":40.4168,"lng":-3.7038,"accuracy":"city"}`, lobby)
+	updated := member("updates")
+	place, _ := updated["position"].(map[string]any)
+	if updated["key"] != "seat 7" || place["accuracy"] != "city" || strings.Contains(fmt.Sprint(place), "40.4168") {
+		t.Errorf("updated: %v", updated)
+	}
+	if answer := ana.ask(`"op":"track","channel":%q,"meta":{"mood":"calm"},"position":{"lat":1,"lng":2,"accuracy":"exactly"}`, lobby); answer["code"] != 4003.0 {
+		t.Errorf("an unknown accuracy: %v", answer)
+	}
+	ana.must(`"op":"untrack","channel":%q`, lobby)
+	ana.change("leaves", ana.ref())
+}
+
+func TestCoarsen(t *testing.T) {
+	t.Parallel()
+	metres := func(a, b wire.Place) float64 {
+		return math.Hypot((a.Lat-b.Lat)*degree, (a.Lng-b.Lng)*degree*math.Cos(a.Lat*math.Pi/180))
+	}
+	for _, at := range []wire.Place{{Lat: 40.4168, Lng: -3.7038}, {Lat: -33.4489, Lng: -70.6693}, {Lat: 69.6492, Lng: 18.9553}, {Lat: 89.9999, Lng: 179.9999}} {
+		for accuracy, most := range map[string]float64{"exact": 0, "100m": 75, "city": 7500} {
+			at.Accuracy = accuracy
+			got, err := coarsen(&at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if off := metres(at, *got); off > most || accuracy != "exact" && off == 0 {
+				t.Errorf("%+v became %+v, %.0f m away", at, got, off)
+			}
+			if again, err := coarsen(got); err != nil || metres(*got, *again) > 1 {
+				t.Errorf("%+v became %+v, %v when it was made inexact again", got, again, err)
+			}
+		}
+	}
+	if got, err := coarsen(nil); got != nil || err != nil {
+		t.Errorf("no position became %v, %v", got, err)
+	}
+}
+
+// Who types is seen to, stops when they say so, and after a while when they do not.
+func TestTypingEndsByItself(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{})
+	ana, luis := dial(t, b, "ana"), dial(t, b, "luis")
+	luis.must(`"op":"subscribe","channel":%q`, lobby)
+	typing := func(want bool) {
+		t.Helper()
+		event := luis.expect("event")
+		data, _ := event["data"].(map[string]any)
+		if event["event"] != "typing" || event["from"] != "ana" || (data["typing"] != false) != want || event["seq"] != nil {
+			t.Fatalf("got %v, want typing %v", event, want)
+		}
+	}
+	ana.must(`"op":"publish","channel":%q,"event":"typing","data":{"typing":true}`, lobby)
+	typing(true)
+	ana.must(`"op":"publish","channel":%q,"event":"typing","data":{"typing":false}`, lobby)
+	typing(false)
+	ana.must(`"op":"publish","channel":%q,"event":"typing","data":{}`, lobby)
+	typing(true)
+	_ = ana.conn.CloseNow()
+	typing(false)
+}
+
+// The HTTP API counts, and gives members page by page.
+func TestPresenceOverHTTP(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{})
+	want := make(map[string]bool)
+	for range 5 {
+		c := dial(t, b, "ana")
+		c.must(`"op":"track","channel":%q`, lobby)
+		want[c.ref()] = true
+	}
+	c := dial(t, b, "luis")
+	c.must(`"op":"subscribe","channel":%q,"presence":true`, lobby)
+	c.find("five", func(m message) bool { return m["count"] == 5.0 })
+	type page struct {
+		Count   int
+		Members []wire.Member
+		Next    string
+	}
+	var counted page
+	get(t, b, "luis", "/api/channels/app%3Alobby/presence?count=true", &counted)
+	if counted.Count != 5 || counted.Members != nil {
+		t.Errorf("counted %+v", counted)
+	}
+	for after, pages := "", 0; pages == 0 || after != ""; pages++ {
+		var got page
+		get(t, b, "luis", "/api/channels/app%3Alobby/presence?limit=2&after="+after, &got)
+		if got.Count != 5 || len(got.Members) > 2 || pages > 2 {
+			t.Fatalf("page %d: %+v", pages, got)
+		}
+		for _, member := range got.Members {
+			if !want[member.Ref] {
+				t.Errorf("%s is a stranger, or came twice", member.Ref)
+			}
+			delete(want, member.Ref)
+		}
+		after = got.Next
+	}
+	if len(want) > 0 {
+		t.Errorf("never came: %v", want)
+	}
+}

@@ -1,0 +1,102 @@
+package bridge
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/schemas"
+)
+
+// form holds the fields of a status as they came, JSON each.
+type form map[string]json.RawMessage
+
+// fields are those of a status, in the order in which a wrong one is told of.
+var fields = []string{"status", "custom_message", "until"}
+
+// postStatus sets the caller's own status. It takes what a page can send while it
+// goes away: navigator.sendBeacon knows no headers, so the token may be a field of
+// the body, which may be JSON under any content type, or a form.
+func (b *Bridge) postStatus(c *fiber.Ctx) error {
+	if b.draining.Load() {
+		return errDraining
+	}
+	sent, err := readForm(c)
+	if err != nil {
+		return err
+	}
+	by, err := b.sendingUser(c, sent)
+	if err != nil {
+		return err
+	}
+	status := make(form)
+	for _, field := range fields {
+		if value := sent[field]; !isBlank(value) {
+			status[field] = value
+		}
+	}
+	if _, given := status["status"]; !given {
+		return schemas.Refusal{Code: schemas.InvalidData, Message: "status: is required", Field: "status"}
+	}
+	body, err := json.Marshal(status)
+	if err != nil {
+		return err
+	}
+	schema, err := schemas.Command(kindUser, "set_status")
+	if err != nil {
+		return err
+	}
+	if err := schema.Validate(body); err != nil {
+		return err
+	}
+	if _, err := b.command(c.UserContext(), by, wire.Call{Channel: kindUser + ":" + by.User, Command: "set_status", Data: body}); err != nil {
+		return err
+	}
+	return c.JSON(status)
+}
+
+// deleteStatus lets the caller's devices speak again.
+func (b *Bridge) deleteStatus(c *fiber.Ctx) error {
+	id, _ := c.Locals(localIdentity).(identity)
+	return b.answerCommand(c, sender{identity: id}, wire.Call{Channel: kindUser + ":" + id.User, Command: "clear_status", Data: []byte("{}")})
+}
+
+// sendingUser is whoever the header's token or the body's is of.
+func (b *Bridge) sendingUser(c *fiber.Ctx, sent form) (sender, error) {
+	token, found := strings.CutPrefix(c.Get(fiber.HeaderAuthorization), "Bearer ")
+	if !found && json.Unmarshal(sent["token"], &token) != nil {
+		token = ""
+	}
+	id, err := b.verifier.verify(token)
+	return sender{identity: id}, err
+}
+
+func readForm(c *fiber.Ctx) (form, error) {
+	sent := make(form)
+	kind := string(c.Request().Header.ContentType())
+	if !strings.HasPrefix(kind, fiber.MIMEApplicationForm) && !strings.HasPrefix(kind, fiber.MIMEMultipartForm) {
+		if err := json.Unmarshal(bytes.Clone(c.Body()), &sent); err != nil {
+			return nil, schemas.Refuse(schemas.InvalidJSON, "the body is a form or one JSON object")
+		}
+		return sent, nil
+	}
+	for _, field := range append([]string{"token"}, fields...) {
+		value := c.FormValue(field)
+		if value == "" {
+			continue
+		}
+		quoted, err := json.Marshal(value)
+		if err != nil {
+			return nil, err
+		}
+		sent[field] = quoted
+	}
+	return sent, nil
+}
+
+func isBlank(value json.RawMessage) bool {
+	return len(value) == 0 || string(value) == "null" || string(value) == `""`
+}

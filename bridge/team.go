@@ -1,0 +1,50 @@
+package bridge
+
+import (
+	"encoding/json"
+	"net/url"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/schemas"
+)
+
+// What is asked of the presence service over HTTP. Who may ask what is decided
+// there.
+
+// getOnline lists who of a group is there, or was at a time.
+func (b *Bridge) getOnline(c *fiber.Ctx) error { return b.ask(c, kindGroup, "who", "at") }
+
+// getStatus tells how a user is.
+func (b *Bridge) getStatus(c *fiber.Ctx) error { return b.ask(c, kindUser, "status") }
+
+// getDuty tells how long a user was there.
+func (b *Bridge) getDuty(c *fiber.Ctx) error { return b.ask(c, kindUser, "duty", "from", "to") }
+
+// ask sends a query to the owner of the channel that the path names, with what the
+// query string says under the given names, and answers its data.
+func (b *Bridge) ask(c *fiber.Ctx, kind, query string, names ...string) error {
+	id, _ := c.Locals(localIdentity).(identity)
+	of, err := url.PathUnescape(c.Params(kind))
+	if err != nil {
+		return schemas.Refuse(schemas.UnknownKind, "an id is percent-encoded")
+	}
+	asked := make(map[string]string)
+	for _, name := range names {
+		if value := c.Query(name); value != "" {
+			asked[name] = value
+		}
+	}
+	data, err := json.Marshal(asked)
+	if err != nil {
+		return err
+	}
+	channel := kind + ":" + string([]byte(of)) // Fiber uses its strings again
+	answer, err := b.command(c.UserContext(), sender{identity: id}, wire.Call{Channel: channel, Command: query, Data: data})
+	if err != nil {
+		return err
+	}
+	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
+	return c.Send(answer.Data)
+}

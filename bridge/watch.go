@@ -1,0 +1,112 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/subjects"
+)
+
+const (
+	// laneOfWatch orders the requests to watch of a session; no channel has this name.
+	laneOfWatch = "watch"
+	// watchesAtOnce bounds the channels that are opened at once for one request.
+	watchesAtOnce = 8
+)
+
+// watch follows how some users are, and no longer those of the request before.
+// Each is the presence of a channel of its own; the answer tells how all are now,
+// those who are offline too.
+func (s *session) watch(ctx context.Context, r wire.Watch) error {
+	if len(r.Users) > s.bridge.limits.Watch {
+		return schemas.Refuse(schemas.TooManyChannels, "at most %d users at once", s.bridge.limits.Watch)
+	}
+	wanted := make(map[string]struct{}, len(r.Users))
+	for _, user := range r.Users {
+		if user == "" || len(user) > maxUser {
+			return schemas.Refuse(schemas.InvalidFrame, "a user has 1 to %d bytes", maxUser)
+		}
+		wanted[subjects.UserPresence(user).String()] = struct{}{}
+	}
+	s.mu.Lock()
+	before := s.watched
+	s.watched = wanted
+	s.mu.Unlock()
+	for channel := range before {
+		if _, stays := wanted[channel]; !stays {
+			s.drop(channel)
+		}
+	}
+	opening, all := errgroup.WithContext(ctx)
+	opening.SetLimit(watchesAtOnce)
+	for channel := range wanted {
+		if _, already := before[channel]; already {
+			continue
+		}
+		opening.Go(func() error {
+			return s.follow(all, wire.Subscribe{Channel: channel, Presence: true}, func(wire.OK) {})
+		})
+	}
+	looks := make([]json.RawMessage, len(r.Users))
+	for i, user := range r.Users {
+		opening.Go(func() error {
+			answer, err := s.bridge.command(all, sender{s.who(), s.ref}, wire.Call{Channel: kindUser + ":" + user, Command: "status", Data: []byte("{}")})
+			looks[i] = answer.Data
+			return err
+		})
+	}
+	if err := opening.Wait(); err != nil {
+		return err
+	}
+	data, err := json.Marshal(map[string]any{"users": looks})
+	if err != nil {
+		return err
+	}
+	s.tell(wire.OK{Ref: r.Ref, Data: data})
+	return nil
+}
+
+// count tells how many are on a channel.
+func (s *session) count(ctx context.Context, r wire.Count) error {
+	ch, err := s.bridge.roll(ctx, s.who(), r.Channel)
+	if err != nil {
+		return err
+	}
+	defer s.bridge.hub.release(ch)
+	data, err := json.Marshal(map[string]int{"count": ch.count()})
+	if err != nil {
+		return err
+	}
+	s.tell(wire.OK{Ref: r.Ref, Data: data})
+	return nil
+}
+
+// roll returns a channel that knows who is on it, to be released.
+func (b *Bridge) roll(ctx context.Context, id identity, channel string) (*channel, error) {
+	name, kind, err := b.resolve(channel)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.mayRead(ctx, id, name, kind); err != nil {
+		return nil, err
+	}
+	ch, err := b.hub.acquire(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := ch.muster(ctx); err != nil {
+		b.hub.release(ch)
+		return nil, err
+	}
+	return ch, nil
+}
+
+func (ch *channel) count() int {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.roster.count()
+}
