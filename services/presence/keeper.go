@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,7 +39,9 @@ type keeper struct {
 	log        *slog.Logger
 	timing     timing
 	reconciler *reconciler
-	newest     atomic.Pointer[view] // whole, for queries
+	newest     atomic.Pointer[view] // the newest that was whole, for queries
+	first      chan struct{}        // closed when there is one
+	once       sync.Once
 }
 
 // Reasons to watch anew.
@@ -163,6 +166,7 @@ func (l *life) take(w *watch, entry jetstream.KeyValueEntry, open bool, change f
 func (l *life) whole() {
 	if l.missing--; l.missing == 0 {
 		l.newest.Store(l.view)
+		l.once.Do(func() { close(l.first) })
 		l.look(l.view.everyone()...)
 	}
 }

@@ -23,14 +23,27 @@ func (k *keeper) kinds() []es.Kind {
 	return []es.Kind{users, groups}
 }
 
-// errYoung is the answer while this process has not yet seen who is there.
-var errYoung = schemas.Refuse(schemas.Unavailable, "who is there is not known yet")
+// youth bounds how long a question waits for a process that has just begun to look.
+const youth = 5 * time.Second
+
+// people is who is there. A process that has just begun waits until it has seen
+// everybody.
+func (k *keeper) people(ctx context.Context) (*view, error) {
+	ctx, cancel := context.WithTimeout(ctx, youth)
+	defer cancel()
+	select {
+	case <-k.first:
+		return k.newest.Load(), nil
+	case <-ctx.Done():
+		return nil, schemas.Refuse(schemas.Unavailable, "who is there is not known yet")
+	}
+}
 
 // status is how a user is, for anyone signed in.
-func (k *keeper) status(_ context.Context, u User, c es.Command) (any, error) {
-	v := k.newest.Load()
-	if v == nil {
-		return nil, errYoung
+func (k *keeper) status(ctx context.Context, u User, c es.Command) (any, error) {
+	v, err := k.people(ctx)
+	if err != nil {
+		return nil, err
 	}
 	return v.cardOf(c.Channel.ID, u, c.Now), nil
 }
@@ -83,9 +96,9 @@ func (k *keeper) who(ctx context.Context, g Group, c es.Command) (any, error) {
 	if !body.At.IsZero() {
 		return k.whoWas(ctx, g, body.At, c.Now)
 	}
-	v := k.newest.Load()
-	if v == nil {
-		return nil, errYoung
+	v, err := k.people(ctx)
+	if err != nil {
+		return nil, err
 	}
 	cards := make([]presence.Card, len(g.Members))
 	for i, member := range g.Members {

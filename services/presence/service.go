@@ -31,7 +31,7 @@ func run(ctx context.Context, nc *nats.Conn, log *slog.Logger, timing timing) er
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	log = log.With("service", "presence")
-	keeper := &keeper{nc: nc, js: js, log: log, timing: timing, reconciler: newReconciler(nc, log)}
+	keeper := &keeper{nc: nc, js: js, log: log, timing: timing, reconciler: newReconciler(nc, log), first: make(chan struct{})}
 	var running sync.WaitGroup
 	running.Go(func() { keeper.reconciler.run(ctx) })
 	running.Go(func() { keeper.run(ctx) })

@@ -1,0 +1,184 @@
+package presence
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/latido/latido/bridge"
+	"github.com/latido/latido/deploy/stack"
+)
+
+// A team sees which of its people are there, over HTTP and live; nobody else does.
+func TestATeamSeesItsPeople(t *testing.T) {
+	t.Parallel()
+	s := run(t, stack.Config{})
+	ana, luis := open(t, s, "ana", "web"), open(t, s, "luis", "")
+	luis.call("group:team", "create", frame{"members": []string{"ana"}})
+	luis.must(frame{"op": "subscribe", "channel": "presence:group.team", "presence": true})
+	luis.await("presence:group.team", "ana", status("online"))
+	code, got := request(t, s, http.MethodGet, "/api/groups/team/online", "luis", "", "")
+	users, _ := got["online_users"].([]any)
+	if code != http.StatusOK || got["online_count"] != 1.0 || len(users) != 1 {
+		t.Fatalf("%d %v", code, got)
+	}
+	user, _ := users[0].(map[string]any)
+	devices, _ := user["devices"].([]any)
+	if user["id"] != "ana" || user["name"] != "Dr. ana" || user["avatar"] != "https://pictures.example/ana" ||
+		user["status"] != "online" || user["last_active"] == nil || len(devices) != 1 {
+		t.Errorf("the team sees %v", user)
+	}
+	for _, path := range []string{"/api/groups/team/online", "/api/groups/none/online"} {
+		if code, got := request(t, s, http.MethodGet, path, "eve", "", ""); code != http.StatusForbidden {
+			t.Errorf("eve asks %s: %d %v", path, code, got)
+		}
+	}
+	ana.call("user:ana", "set_status", frame{"status": "dnd", "custom_message": "focus"})
+	luis.await("presence:group.team", "ana", func(card map[string]any) bool { return card["status"] == "dnd" && card["custom_message"] == "focus" })
+	if err := ana.conn.Close(1000, ""); err != nil {
+		t.Fatal(err)
+	}
+	luis.await("presence:group.team", "ana", left)
+	at := time.Now().UTC()
+	code, got = request(t, s, http.MethodGet, "/api/groups/team/online?at="+url.QueryEscape(at.Add(-time.Hour).Format(time.RFC3339)), "luis", "", "")
+	if code != http.StatusOK || got["online_count"] != 0.0 {
+		t.Errorf("an hour ago: %d %v", code, got)
+	}
+	code, got = request(t, s, http.MethodGet, "/api/users/ana/duty?from="+url.QueryEscape(at.Add(-time.Hour).Format(time.RFC3339)), "ana", "", "")
+	if seconds, _ := got["seconds"].(float64); code != http.StatusOK || seconds <= 0 {
+		t.Errorf("on duty: %d %v", code, got)
+	}
+}
+
+// The form of the status is judged field by field, and takes what a page sends
+// while it goes away, without headers of its own.
+func TestTheStatusForm(t *testing.T) {
+	t.Parallel()
+	s := run(t, stack.Config{})
+	ana := open(t, s, "ana", "web")
+	ana.must(frame{"op": "subscribe", "channel": "user:ana", "last": 10})
+	const path = "/api/presence/status"
+	for body, field := range map[string]string{
+		`{}`:                  "status",
+		`{"status":"asleep"}`: "status",
+		`{"status":7}`:        "status",
+		`{"status":"busy","custom_message":"` + strings.Repeat("ñ", 101) + `"}`: "custom_message",
+		`{"status":"busy","until":"soon"}`:                                      "until",
+		`{"status":"busy","until":"2001-01-01T00:00:00Z"}`:                      "until",
+	} {
+		code, got := request(t, s, http.MethodPost, path, "ana", "application/json", body)
+		if wrong, _ := got["errors"].(map[string]any); code != http.StatusUnprocessableEntity || wrong[field] == nil {
+			t.Errorf("%.60s: %d %v, want 422 for %s", body, code, got, field)
+		}
+	}
+	mine := token(t, "ana", "")
+	for i, sent := range []struct{ user, kind, body string }{
+		{"ana", "application/json", `{"status":"busy","custom_message":"%d ` + strings.Repeat("ñ", 98) + `"}`},
+		{"", "text/plain;charset=UTF-8", `{"status":"away","custom_message":"%d","token":"` + mine + `"}`},
+		{"", "application/x-www-form-urlencoded", "status=offline&custom_message=%d&until=&token=" + mine},
+		{"", "multipart/form-data; boundary=x", "--x\r\nContent-Disposition: form-data; name=\"status\"\r\n\r\nonline\r\n--x\r\nContent-Disposition: form-data; name=\"custom_message\"\r\n\r\n%d\r\n" +
+			"--x\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\n" + mine + "\r\n--x--\r\n"},
+	} {
+		message := fmt.Sprint(i)
+		if code, got := request(t, s, http.MethodPost, path, sent.user, sent.kind, fmt.Sprintf(sent.body, i)); code != http.StatusOK {
+			t.Fatalf("%s: %d %v", sent.kind, code, got)
+		}
+		ana.find(sent.kind, func(f frame) bool {
+			data, _ := f["data"].(map[string]any)
+			said, _ := data["custom_message"].(string)
+			return f["event"] == "status_changed" && strings.HasPrefix(said, message)
+		})
+	}
+	if code, got := request(t, s, http.MethodPost, path, "", "text/plain", `{"status":"away","token":"nonsense"}`); code != http.StatusUnauthorized {
+		t.Errorf("with a wrong token: %d %v", code, got)
+	}
+	if code, got := request(t, s, http.MethodDelete, path, "ana", "", ""); code != http.StatusOK {
+		t.Errorf("clear: %d %v", code, got)
+	}
+}
+
+// Who watches users is told of those, also of the ones who are not there yet, and
+// of no others once they watch others.
+func TestWatchingUsers(t *testing.T) {
+	t.Parallel()
+	s := run(t, stack.Config{})
+	ana := open(t, s, "ana", "mobile")
+	luis := open(t, s, "luis", "")
+	many := make([]string, 101)
+	for i := range many {
+		many[i] = fmt.Sprint("user ", i)
+	}
+	if answer := luis.ask(frame{"op": "watch", "users": many}); answer["code"] != 4131.0 {
+		t.Errorf("101 users: %v", answer)
+	}
+	data, _ := luis.must(frame{"op": "watch", "users": append(many[:98:98], "ana", "eva")}).(map[string]any)
+	if looks, _ := data["users"].([]any); len(looks) != 100 {
+		t.Errorf("told of %d", len(looks))
+	}
+	luis.await("presence:user.ana", "ana", status("online"))
+	eva := open(t, s, "eva", "desktop")
+	luis.await("presence:user.eva", "eva", status("online"))
+	eva.call("user:eva", "set_status", frame{"status": "invisible"})
+	luis.await("presence:user.eva", "eva", left)
+	luis.must(frame{"op": "watch", "users": []string{"eva"}})
+	ana.call("user:ana", "set_status", frame{"status": "busy"})
+	eva.call("user:eva", "clear_status", frame{})
+	luis.await("presence:user.eva", "eva", status("online"))
+	for _, f := range luis.frames {
+		if f["channel"] == "presence:user.ana" && f["updates"] != nil {
+			t.Errorf("still told of ana: %v", f)
+		}
+	}
+}
+
+// Idle and away come by themselves, and go with the first touch of any device.
+func TestAwayByItself(t *testing.T) {
+	t.Parallel()
+	s := run(t, stack.Config{Limits: bridge.Limits{Idle: time.Second, Away: 2 * time.Second, Grace: 2 * time.Second}})
+	phone, laptop := open(t, s, "ana", "mobile"), open(t, s, "ana", "web")
+	luis := open(t, s, "luis", "")
+	luis.must(frame{"op": "watch", "users": []string{"ana"}})
+	luis.await("presence:user.ana", "ana", status("away"))
+	laptop.send(frame{"op": "activity"})
+	luis.await("presence:user.ana", "ana", status("online"))
+	_ = laptop.conn.CloseNow()
+	luis.await("presence:user.ana", "ana", func(card map[string]any) bool {
+		devices, _ := card["devices"].([]any)
+		return len(devices) == 1
+	})
+	_ = phone.conn.CloseNow() // the last one, without a goodbye: gone after its grace
+	luis.await("presence:user.ana", "ana", left)
+	seen, _ := luis.call("user:ana", "status", frame{}).(map[string]any)
+	if seen["status"] != "offline" || seen["last_seen"] == nil {
+		t.Errorf("then %v", seen)
+	}
+}
+
+// When somebody was last seen is known after everything was restarted.
+func TestLastSeenSurvives(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	s := run(t, stack.Config{Data: data})
+	ana := open(t, s, "ana", "web")
+	ana.must(frame{"op": "subscribe", "channel": "user:ana", "last": 1})
+	ana.find("online", func(f frame) bool { return f["event"] == "online" })
+	if err := ana.conn.Close(1000, ""); err != nil {
+		t.Fatal(err)
+	}
+	luis := open(t, s, "luis", "")
+	var before map[string]any
+	for before["last_seen"] == nil {
+		before, _ = luis.call("user:ana", "status", frame{}).(map[string]any)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := run(t, stack.Config{Data: data})
+	after, _ := open(t, again, "luis", "").call("user:ana", "status", frame{}).(map[string]any)
+	if after["last_seen"] != before["last_seen"] {
+		t.Errorf("last seen %v, was %v", after, before)
+	}
+}
