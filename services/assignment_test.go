@@ -2,14 +2,20 @@ package services_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"testing"
 
+	"github.com/latido/latido/schemas"
+	chatschema "github.com/latido/latido/schemas/chat"
 	schema "github.com/latido/latido/schemas/ops"
+	presenceschema "github.com/latido/latido/schemas/presence"
+	trackingschema "github.com/latido/latido/schemas/tracking"
 	"github.com/latido/latido/services/chat"
 	"github.com/latido/latido/services/internal/es"
 	"github.com/latido/latido/services/internal/estest"
 	"github.com/latido/latido/services/ops"
+	"github.com/latido/latido/services/presence"
 	"github.com/latido/latido/services/tracking"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/topology/bustest"
@@ -80,5 +86,71 @@ func checkAssigned(t *testing.T, caller estest.Caller, feed estest.Feed) {
 	}
 	if names := caller.Names(order); !slices.Equal(names, []string{"requested", "accepted", "assigned"}) {
 		t.Errorf("stored %v", names)
+	}
+}
+
+// The ids of requests are no secret. Whoever opened an order's room or track before
+// it was assigned loses it, and what it was open to.
+func TestWhoeverSquatsAnOrderIsPutOut(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	for _, run := range []estest.Run{chat.Run, tracking.Run, ops.Run} {
+		estest.Replica(t, bus, run)
+	}
+	caller := estest.NewCaller(t, bus)
+	feed := caller.Feed(order)
+	caller.Do(es.Call{
+		Channel: room, Command: "open", From: "eve", Key: "k",
+		Body: chatschema.Open{Members: []string{"mallory", "ana"}, Public: true},
+	})
+	caller.Do(es.Call{
+		Channel: track, Command: "open", From: "eve", Key: "k",
+		Body: trackingschema.Open{Operator: "eve", Watchers: []string{"mallory", "ana"}, Public: true},
+	})
+	caller.Do(es.Call{
+		Channel: order, Command: "request", From: "ana", Role: "client", Key: "k",
+		Body: schema.Request{Zona: "centro", Precio: 12.5},
+	})
+	caller.Do(es.Call{Channel: order, Command: "accept", From: "olga", Role: "operator", Key: "k", Body: schema.Accept{}})
+	checkAssigned(t, caller, feed)
+	for _, channel := range []subjects.Channel{room, track} {
+		for _, user := range []string{"eve", "mallory", ""} {
+			if role := caller.Role(channel, user); role != "" {
+				t.Errorf("%q is %s of %s", user, role, channel)
+			}
+		}
+	}
+	caller.Refused(schemas.Forbidden, es.Call{Channel: room, Command: "post", From: "eve", Key: "k2", Body: chatschema.Post{Text: "hola"}})
+}
+
+// A message says who is not to be notified of it.
+func TestAMessageIsSilentForWhoIsNotToBeDisturbed(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	for _, run := range []estest.Run{chat.Run, presence.Run} {
+		estest.Replica(t, bus, run)
+	}
+	caller := estest.NewCaller(t, bus)
+	luis := subjects.Channel{Kind: "user", ID: "luis"}
+	caller.Do(es.Call{Channel: room, Command: "open", From: "ana", Key: "k", Body: chatschema.Open{Members: []string{"luis"}}})
+	caller.Do(es.Call{Channel: luis, Command: "set_status", From: "luis", Key: "k", Body: presenceschema.SetStatus{Status: "dnd"}})
+	feed := caller.Feed(room)
+	silent := func(n int, priority string) []string {
+		t.Helper()
+		caller.Do(es.Call{Channel: room, Command: "post", From: "ana", Key: fmt.Sprint(priority, n), Body: chatschema.Post{Text: "hola", Priority: priority}})
+		var message chatschema.NewMessage
+		if err := json.Unmarshal(feed.Await("new_message").Data, &message); err != nil {
+			t.Fatal(err)
+		}
+		return message.Silent
+	}
+	n := 0
+	for ; !slices.Equal(silent(n, ""), []string{"luis"}); n++ { // the flag takes a moment
+		if n > 10_000 {
+			t.Fatal("luis is disturbed")
+		}
+	}
+	if got := silent(n, "urgent"); len(got) != 0 {
+		t.Errorf("urgent, and silent for %v", got)
 	}
 }

@@ -38,6 +38,7 @@ type Open struct {
 type Post struct {
 	Text        string       `json:"text"`                  // What was written. May be empty, and may hold control characters.
 	Attachments []Attachment `json:"attachments,omitempty"` // Files that go with it.
+	Priority    string       `json:"priority,omitempty"`    // Urgent reaches also those who do not want to be disturbed.
 }
 
 // MemberJoined: A user became a member.
@@ -53,8 +54,10 @@ type MemberLeft struct {
 
 // NewMessage: A message was written.
 type NewMessage struct {
-	Text        string       `json:"text"`        // What was written. May be empty, and may hold control characters.
-	Attachments []Attachment `json:"attachments"` // Files that go with it, or none.
+	Text        string       `json:"text"`               // What was written. May be empty, and may hold control characters.
+	Attachments []Attachment `json:"attachments"`        // Files that go with it, or none.
+	Priority    string       `json:"priority,omitempty"` // Urgent reaches also those who do not want to be disturbed.
+	Silent      []string     `json:"silent,omitempty"`   // Who is not to be notified: they do not want to be disturbed, and it is not urgent.
 }
 
 // RoomClosed: The room takes no more messages.
@@ -64,10 +67,12 @@ type RoomClosed struct {
 
 // RoomOpened: A room exists, with its first members.
 type RoomOpened struct {
-	Members []string `json:"members"`         // Everyone who is in, the creator included.
-	Title   string   `json:"title,omitempty"` // The room's name, for people.
-	Public  bool     `json:"public"`          // Whether every signed-in user may read and join.
-	By      string   `json:"by"`              // Who opened it.
+	Members []string `json:"members"`           // Everyone who is in, the creator included.
+	Title   string   `json:"title,omitempty"`   // The room's name, for people.
+	Public  bool     `json:"public"`            // Whether every signed-in user may read and join.
+	By      string   `json:"by"`                // Who opened it.
+	Anew    bool     `json:"anew,omitempty"`    // Whether a service opened it although it was open: what was before does not count.
+	Removed []string `json:"removed,omitempty"` // Who belonged to it before, and does not any more.
 }
 
 // Typing: Live, never stored: the sender is writing, or has stopped. It ends by itself after 3 seconds.

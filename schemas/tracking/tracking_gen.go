@@ -38,7 +38,9 @@ type TrackingClosed struct{}
 
 // TrackingOpened: An order is being tracked.
 type TrackingOpened struct {
-	Operator string   `json:"operator"` // Who may report positions.
-	Watchers []string `json:"watchers"` // Who may see them.
-	Public   bool     `json:"public"`   // Whether every signed-in user may see them.
+	Operator string   `json:"operator"`          // Who may report positions.
+	Watchers []string `json:"watchers"`          // Who may see them.
+	Public   bool     `json:"public"`            // Whether every signed-in user may see them.
+	Anew     bool     `json:"anew,omitempty"`    // Whether a service opened it although it was open: what was before does not count.
+	Removed  []string `json:"removed,omitempty"` // Who belonged to it before, and does not any more.
 }

@@ -65,6 +65,10 @@ export interface Post {
    * @maxItems 20
    */
   attachments?: Attachment[];
+  /**
+   * Urgent reaches also those who do not want to be disturbed.
+   */
+  priority?: "normal" | "urgent";
 }
 /**
  * A file that travels with a message by its address; Latido stores the address only.
@@ -123,6 +127,18 @@ export interface NewMessage {
    * @maxItems 20
    */
   attachments: Attachment[];
+  /**
+   * Urgent reaches also those who do not want to be disturbed.
+   */
+  priority?: "normal" | "urgent";
+  /**
+   * Who is not to be notified: they do not want to be disturbed, and it is not urgent.
+   *
+   * @maxItems 10000
+   *
+   * Items: Names a person, or a service as `service:<name>`. Never empty: in the bucket `members` the empty user means everyone.
+   */
+  silent?: string[];
 }
 /**
  * The room takes no more messages.
@@ -157,6 +173,18 @@ export interface RoomOpened {
    * Who opened it.
    */
   by: string;
+  /**
+   * Whether a service opened it although it was open: what was before does not count.
+   */
+  anew?: boolean;
+  /**
+   * Who belonged to it before, and does not any more.
+   *
+   * @maxItems 10000
+   *
+   * Items: Names a person, or a service as `service:<name>`. Never empty: in the bucket `members` the empty user means everyone.
+   */
+  removed?: string[];
 }
 /**
  * Live, never stored: the sender is writing, or has stopped. It ends by itself after 3 seconds.

@@ -111,4 +111,16 @@ export interface TrackingOpened {
    * Whether every signed-in user may see them.
    */
   public: boolean;
+  /**
+   * Whether a service opened it although it was open: what was before does not count.
+   */
+  anew?: boolean;
+  /**
+   * Who belonged to it before, and does not any more.
+   *
+   * @maxItems 10000
+   *
+   * Items: Names a person, or a service as `service:<name>`. Never empty: in the bucket `members` the empty user means everyone.
+   */
+  removed?: string[];
 }

@@ -57,18 +57,31 @@ func decide(r Room, c es.Command) ([]es.Event, error) {
 	return nil, schemas.Refuse(schemas.UnknownCommand, "a room does not know %T", c.Body)
 }
 
+// open opens a room. The ids of an order's room are no secret, so whoever knows
+// one may have opened it before: a service opens it anew then, for exactly whom it
+// names.
 func open(r Room, m es.Meta, c chat.Open) ([]es.Event, error) {
-	if r.Opened {
+	service := m.Role == subjects.RoleService
+	switch {
+	case r.Opened && !service:
 		return nil, schemas.Refuse(schemas.Exists, "the room is open already")
+	case r.Opened && r.By == m.From:
+		return nil, nil
 	}
 	members := slices.Clone(c.Members)
-	if m.Role != subjects.RoleService {
+	if !service {
 		members = append(members, m.From)
 	}
 	slices.Sort(members)
-	return happens("room_opened", chat.RoomOpened{
-		Members: append([]string{}, slices.Compact(members)...), Title: c.Title, Public: c.Public, By: m.From,
-	}), nil
+	opened := chat.RoomOpened{
+		Members: append([]string{}, slices.Compact(members)...), Title: c.Title, Public: c.Public, By: m.From, Anew: r.Opened,
+	}
+	for _, member := range r.Members {
+		if !slices.Contains(opened.Members, member) {
+			opened.Removed = append(opened.Removed, member)
+		}
+	}
+	return happens("room_opened", opened), nil
 }
 
 func join(r Room, m es.Meta) ([]es.Event, error) {
@@ -111,7 +124,9 @@ func post(r Room, m es.Meta, c chat.Post) ([]es.Event, error) {
 	case r.Closed:
 		return nil, closed
 	}
-	events := happens("new_message", chat.NewMessage{Text: c.Text, Attachments: append([]chat.Attachment{}, c.Attachments...)})
+	events := happens("new_message", chat.NewMessage{
+		Text: c.Text, Attachments: append([]chat.Attachment{}, c.Attachments...), Priority: c.Priority,
+	})
 	events[0].Unchecked = true
 	return events, nil
 }
@@ -170,10 +185,11 @@ func (r Room) role(user string) string {
 func changed(event es.Event) []string {
 	switch fact := event.Data.(type) {
 	case chat.RoomOpened:
-		if fact.Public {
-			return append([]string{""}, fact.Members...)
+		users := slices.Concat(fact.Members, fact.Removed)
+		if fact.Public || fact.Anew {
+			users = append(users, "")
 		}
-		return fact.Members
+		return users
 	case chat.MemberJoined:
 		return []string{fact.User}
 	case chat.MemberLeft:

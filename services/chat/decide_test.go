@@ -30,6 +30,9 @@ func posted(text string) es.Event {
 	return event
 }
 
+// ours is a room that a service opened.
+var ours = es.Event{Name: "room_opened", Data: chat.RoomOpened{Members: []string{"luis"}, By: "service:ops"}}
+
 func TestOpen(t *testing.T) {
 	t.Parallel()
 	estest.Check(t, room, []estest.Row{
@@ -46,6 +49,18 @@ func TestOpen(t *testing.T) {
 		{
 			Name:  "a room is opened once",
 			Given: estest.Facts(opened), When: estest.By("ana", chat.Open{}), Refused: schemas.Exists,
+		},
+		{
+			Name:  "to open it again changes nothing for its own service",
+			Given: estest.Facts(ours), When: estest.Service("ops", chat.Open{Members: []string{"luis"}}),
+		},
+		{
+			Name:  "a service takes it from whoever was first",
+			Given: estest.Facts(es.Event{Name: "room_opened", Data: chat.RoomOpened{Members: []string{"eve", "luis", "mallory"}, Public: true, By: "eve"}}),
+			When:  estest.Service("ops", chat.Open{Members: []string{"luis", "ana"}}),
+			Then: estest.Facts(es.Event{Name: "room_opened", Data: chat.RoomOpened{
+				Members: []string{"ana", "luis"}, By: "service:ops", Anew: true, Removed: []string{"eve", "mallory"},
+			}}),
 		},
 		{
 			Name:  "a closed room is not opened again",
@@ -125,4 +140,18 @@ func TestWhoIsTold(t *testing.T) {
 			t.Errorf("role of %q in %+v = %q, want %q", row.user, row.room, got, row.want)
 		}
 	}
+}
+
+func TestSilence(t *testing.T) {
+	t.Parallel()
+	heedful := heeding(room, func(users []string) []string { return []string{"luis"} })
+	said := func(priority string, silent ...string) []es.Event {
+		return estest.Facts(es.Event{Name: "new_message", Unchecked: true, Data: chat.NewMessage{
+			Text: "hola", Attachments: []chat.Attachment{}, Priority: priority, Silent: silent,
+		}})
+	}
+	estest.Check(t, heedful, []estest.Row{
+		{Name: "who is not to be disturbed is not notified", Given: estest.Facts(opened), When: estest.By("ana", chat.Post{Text: "hola"}), Then: said("", "luis")},
+		{Name: "unless it is urgent", Given: estest.Facts(opened), When: estest.By("ana", chat.Post{Text: "hola", Priority: "urgent"}), Then: said("urgent")},
+	})
 }

@@ -2,12 +2,10 @@ package ops
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/schemas/chat"
 	"github.com/latido/latido/schemas/ops"
 	"github.com/latido/latido/schemas/tracking"
@@ -17,7 +15,8 @@ import (
 
 // assignment opens the room and the track of an accepted request, then assigns
 // it. It reacts to the stored fact, so that it is made up for when the process
-// that accepted has died. Each step is a command that may be repeated.
+// that accepted has died. Each step is a command that may be repeated, and opens
+// for the two of them alone, whoever was there before.
 type assignment struct{ nc *nats.Conn }
 
 func (a assignment) reactor() es.Reactor[Request] {
@@ -31,11 +30,12 @@ func (a assignment) react(ctx context.Context, event es.Event, r Request) error 
 	order := event.Channel
 	room := subjects.Channel{Kind: "room", ID: order.ID}
 	track := subjects.Channel{Kind: "tracking", ID: order.ID}
-	if err := a.openRoom(ctx, room, r); err != nil {
+	parties := []string{r.Client, r.Operator}
+	if err := a.call(ctx, room, "open", "open", chat.Open{Members: parties}); err != nil {
 		return fmt.Errorf("open room: %w", err)
 	}
 	opening := tracking.Open{Operator: r.Operator, Watchers: []string{r.Client}}
-	if err := a.call(ctx, track, "open", "open", opening); err != nil && !exists(err) {
+	if err := a.call(ctx, track, "open", "open", opening); err != nil {
 		return fmt.Errorf("open tracking: %w", err)
 	}
 	assigning := ops.Assign{Room: room.String(), Tracking: track.String()}
@@ -44,24 +44,6 @@ func (a assignment) react(ctx context.Context, event es.Event, r Request) error 
 	}
 	return nil
 }
-
-// openRoom lets both parties into the room, which someone may have opened
-// before under the same id.
-func (a assignment) openRoom(ctx context.Context, room subjects.Channel, r Request) error {
-	parties := []string{r.Client, r.Operator}
-	err := a.call(ctx, room, "open", "open", chat.Open{Members: parties})
-	if !exists(err) {
-		return err
-	}
-	for _, user := range parties {
-		if err := a.call(ctx, room, "invite", "invite-"+user, chat.Invite{User: user}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func exists(err error) bool { return errors.Is(err, schemas.Refusal{Code: schemas.Exists}) }
 
 func (a assignment) call(ctx context.Context, channel subjects.Channel, command, key string, body any) error {
 	_, err := es.Call{

@@ -57,15 +57,30 @@ func decide(t Track, c es.Command) ([]es.Event, error) {
 	return nil, schemas.Refuse(schemas.UnknownCommand, "tracking does not know %T", c.Body)
 }
 
+// open begins a track. The ids of orders are no secret, so whoever knows one may
+// have begun its track before: a service begins it anew then, for exactly whom it
+// names.
 func open(t Track, m es.Meta, c tracking.Open) ([]es.Event, error) {
+	service := m.Role == subjects.RoleService
 	switch {
-	case m.Role != subjects.RoleService && m.From != c.Operator:
+	case !service && m.From != c.Operator:
 		return nil, forbidden
-	case t.Opened:
+	case t.Opened && !service:
 		return nil, schemas.Refuse(schemas.Exists, "the tracking is open already")
+	case t.Opened && t.Operator == c.Operator && t.Public == c.Public && slices.Equal(t.Watchers, c.Watchers):
+		return nil, nil
 	}
-	watchers := append([]string{}, c.Watchers...)
-	return happens("tracking_opened", tracking.TrackingOpened{Operator: c.Operator, Watchers: watchers, Public: c.Public}), nil
+	opened := tracking.TrackingOpened{
+		Operator: c.Operator, Watchers: append([]string{}, c.Watchers...), Public: c.Public, Anew: t.Opened,
+	}
+	if t.Opened {
+		for _, user := range append([]string{t.Operator}, t.Watchers...) {
+			if user != c.Operator && !slices.Contains(c.Watchers, user) {
+				opened.Removed = append(opened.Removed, user)
+			}
+		}
+	}
+	return happens("tracking_opened", opened), nil
 }
 
 func report(t Track, m es.Meta, fix tracking.Report) ([]es.Event, error) {
@@ -148,8 +163,8 @@ func changed(event es.Event) []string {
 	if !ok {
 		return nil
 	}
-	users := append([]string{opened.Operator}, opened.Watchers...)
-	if opened.Public {
+	users := slices.Concat([]string{opened.Operator}, opened.Watchers, opened.Removed)
+	if opened.Public || opened.Anew {
 		users = append(users, "")
 	}
 	return users

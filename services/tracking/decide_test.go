@@ -36,7 +36,16 @@ func TestOpen(t *testing.T) {
 		{Name: "a service opens", When: estest.Service("ops", opening), Then: estest.Facts(opened)},
 		{Name: "the operator opens", When: estest.By("olga", opening), Then: estest.Facts(opened)},
 		{Name: "nobody opens for another", When: estest.By("ana", opening), Refused: schemas.Forbidden},
-		{Name: "a track is opened once", Given: estest.Facts(opened), When: estest.Service("ops", opening), Refused: schemas.Exists},
+		{Name: "a track is opened once", Given: estest.Facts(opened), When: estest.By("olga", opening), Refused: schemas.Exists},
+		{Name: "to open it again for the same changes nothing", Given: estest.Facts(opened), When: estest.Service("ops", opening)},
+		{
+			Name:  "a service takes it from whoever was first",
+			Given: estest.Facts(es.Event{Name: "tracking_opened", Data: tracking.TrackingOpened{Operator: "eve", Watchers: []string{"ana", "mallory"}, Public: true}}, moved(0, 0)),
+			When:  estest.Service("ops", opening),
+			Then: estest.Facts(es.Event{Name: "tracking_opened", Data: tracking.TrackingOpened{
+				Operator: "olga", Watchers: []string{"ana"}, Anew: true, Removed: []string{"eve", "mallory"},
+			}}),
+		},
 	})
 }
 

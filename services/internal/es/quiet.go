@@ -1,0 +1,108 @@
+package es
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/subjects"
+)
+
+// quietLife is how long the bucket is watched before it is read anew, so that a
+// watch which fell silent does no harm for long.
+const quietLife = time.Minute
+
+// Quiet knows who does not want to be disturbed, as the presence service has it.
+// It is a courtesy: a change takes a moment to arrive.
+type Quiet struct {
+	mu    sync.RWMutex
+	users map[string]struct{}
+}
+
+// Run follows the bucket "quiet" until ctx ends.
+func (q *Quiet) Run(ctx context.Context, nc *nats.Conn, log *slog.Logger) {
+	for ctx.Err() == nil {
+		if err := q.follow(ctx, nc); err != nil && ctx.Err() == nil {
+			log.Warn("follow who is quiet", "cause", err)
+			_ = pause(ctx, time.Second)
+		}
+	}
+}
+
+func (q *Quiet) follow(ctx context.Context, nc *nats.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, quietLife)
+	defer cancel()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	bucket, err := js.KeyValue(ctx, subjects.BucketQuiet)
+	if err != nil {
+		return fmt.Errorf("bucket %s: %w", subjects.BucketQuiet, err)
+	}
+	watch, err := bucket.WatchAll(ctx)
+	if err != nil {
+		return fmt.Errorf("watch %s: %w", subjects.BucketQuiet, err)
+	}
+	defer func() { _ = watch.Stop() }() // gone already with a lost connection
+	users, whole := make(map[string]struct{}), false
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case entry, open := <-watch.Updates():
+			switch {
+			case !open:
+				return nil
+			case entry == nil:
+				whole = true
+			default:
+				change(users, entry)
+			}
+		}
+		if whole {
+			q.set(users)
+		}
+	}
+}
+
+func change(users map[string]struct{}, entry jetstream.KeyValueEntry) {
+	user, err := subjects.ParseToken(entry.Key())
+	if err != nil {
+		return
+	}
+	if entry.Operation() == jetstream.KeyValuePut {
+		users[user] = struct{}{}
+	} else {
+		delete(users, user)
+	}
+}
+
+func (q *Quiet) set(users map[string]struct{}) {
+	known := make(map[string]struct{}, len(users))
+	for user := range users {
+		known[user] = struct{}{}
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.users = known
+}
+
+// Among lists those of some users who do not want to be disturbed.
+func (q *Quiet) Among(users []string) []string {
+	q.mu.RLock()
+	defer q.mu.RUnlock()
+	if len(q.users) == 0 {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(users), func(user string) bool {
+		_, quiet := q.users[user]
+		return !quiet
+	})
+}
