@@ -24,6 +24,9 @@ type Config struct {
 	Dev     bool     // hand out tokens to anyone who asks
 	Origins []string // pages that may connect; empty or "*" is all
 
+	// Compress agrees to permessage-deflate with browsers that offer it.
+	Compress bool
+
 	Kinds []subjects.Kind // kinds of channels that the app adds
 	// Meta judges what members say about themselves, by the kind of channel.
 	Meta   map[string]*schemas.Schema

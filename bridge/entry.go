@@ -11,10 +11,21 @@ import (
 // dialect is an index into dialects.
 type dialect uint8
 
-const nativeDialect dialect = 0
+// The dialects; each compressed form is one of its own, so that a message is
+// compressed once for all who take it so.
+const (
+	nativeDialect dialect = iota
+	nativeDeflated
+)
 
 // dialects are the protocols browsers may speak.
-var dialects = [...]wire.Dialect{nativeDialect: native.Dialect{}}
+var dialects = [...]struct {
+	wire.Dialect
+	deflate bool
+}{
+	nativeDialect:  {native.Dialect{}, false},
+	nativeDeflated: {native.Dialect{}, true},
+}
 
 // encode is the complete WebSocket frame of a notice in a dialect.
 func (d dialect) encode(notice wire.Notice) []byte {
@@ -25,6 +36,9 @@ func (d dialect) encode(notice wire.Notice) []byte {
 	payload := len(buffer) - room
 	if payload == 0 {
 		return nil
+	}
+	if dialects[d].deflate {
+		return websocket.Deflate(buffer[room:])
 	}
 	start := room - websocket.HeaderSize(payload)
 	websocket.AppendHeader(buffer[:start], websocket.Text, payload)

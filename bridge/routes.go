@@ -24,7 +24,7 @@ func (b *Bridge) routes() *fiber.App {
 		BodyLimit: b.limits.Frame, ReadTimeout: 10 * time.Second, ErrorHandler: b.fault,
 	})
 	app.Server().KeepHijackedConns = true
-	app.Get("/ws", b.upgrade(nativeDialect))
+	app.Get("/ws", b.upgrade(nativeDialect, nativeDeflated))
 	app.Get("/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
 	app.Get("/readyz", b.readiness)
 	app.Get("/metrics", adaptor.HTTPHandler(promhttp.HandlerFor(b.metrics.registry, promhttp.HandlerOpts{})))

@@ -72,7 +72,7 @@ type session struct {
 
 func newSession(b *Bridge, s socket, d dialect, f *flusher) *session {
 	created := &session{bridge: b, socket: s, dialect: d, flusher: f}
-	created.reader.Limit = b.limits.Frame
+	created.reader = websocket.Reader{Limit: b.limits.Frame, Compress: dialects[d].deflate}
 	created.spare.L = &created.mu
 	now := time.Now().UnixNano()
 	created.heard.Store(now)

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"net"
+	"strings"
 
 	fiberws "github.com/gofiber/contrib/websocket"
 	"github.com/gofiber/fiber/v2"
@@ -13,19 +14,35 @@ import (
 // the handler returns at once, and what Fiber and the handshake had allocated is
 // free again while the session lives. This is the only file that knows
 // contrib/websocket.
-func (b *Bridge) upgrade(d dialect) fiber.Handler {
-	handshake := fiberws.New(func(c *fiberws.Conn) {
-		b.accept(unwrap(c.NetConn()), d)
-	}, fiberws.Config{
-		Subprotocols: []string{native.Subprotocol}, Origins: b.config.Origins,
-		ReadBufferSize: 1 << 10, WriteBufferSize: 1 << 10,
-	})
+func (b *Bridge) upgrade(plain, deflated dialect) fiber.Handler {
+	handshake := func(d dialect) fiber.Handler {
+		return fiberws.New(func(c *fiberws.Conn) {
+			b.accept(unwrap(c.NetConn()), d)
+		}, fiberws.Config{
+			Subprotocols: []string{native.Subprotocol}, Origins: b.config.Origins,
+			ReadBufferSize: 1 << 10, WriteBufferSize: 1 << 10, EnableCompression: dialects[d].deflate,
+		})
+	}
+	withoutDeflate, withDeflate := handshake(plain), handshake(deflated)
 	return func(c *fiber.Ctx) error {
 		if !fiberws.IsWebSocketUpgrade(c) {
 			return fiber.NewError(fiber.StatusUpgradeRequired, "this address speaks WebSocket")
 		}
-		return handshake(c)
+		if b.config.Compress && offersDeflate(c) {
+			return withDeflate(c)
+		}
+		return withoutDeflate(c)
 	}
+}
+
+// offersDeflate is by the same rule as the handshake's own.
+func offersDeflate(c *fiber.Ctx) bool {
+	for offer := range strings.SplitSeq(c.Get(fiber.HeaderSecWebSocketExtensions), ",") {
+		if strings.HasPrefix(strings.TrimSpace(offer), "permessage-deflate") {
+			return true
+		}
+	}
+	return false
 }
 
 // unwrap finds the connection within fasthttp's, which it keeps open for us

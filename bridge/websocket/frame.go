@@ -3,7 +3,8 @@
 // buffer of its own: the reader is fed whatever bytes there are, so that an idle
 // connection costs no buffer.
 //
-// Imports: the standard library.
+// Imports: the standard library, and klauspost/compress, which deflates without a
+// window to keep.
 package websocket
 
 import "encoding/binary"

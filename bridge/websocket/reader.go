@@ -18,11 +18,13 @@ func (v *ProtocolError) Error() string { return fmt.Sprintf("websocket: %s (%d)"
 // with Limit set, is ready; it keeps bytes only while a frame or a fragmented
 // message is incomplete.
 type Reader struct {
-	Limit int // most bytes of one message
+	Limit    int  // most bytes of one message
+	Compress bool // permessage-deflate was agreed on
 
 	partial []byte // an incomplete frame
 	message []byte // payload of the fragments so far
 	opcode  Opcode // of the fragmented message; 0 when there is none
+	packed  bool   // it is compressed
 }
 
 // Feed consumes data, which it may overwrite but does not keep, and calls handle
@@ -60,6 +62,7 @@ func (r *Reader) Feed(data []byte, handle func(Opcode, []byte) error) error {
 
 type frame struct {
 	fin     bool
+	packed  bool
 	opcode  Opcode
 	payload []byte
 }
@@ -71,7 +74,8 @@ func (r *Reader) parse(data []byte) (frame, int, error) {
 		return frame{}, 0, nil
 	}
 	f := frame{fin: data[0]&finBit != 0, opcode: Opcode(data[0] & 0x0F)}
-	if data[0]&0x70 != 0 {
+	f.packed = data[0]&rsv1 != 0
+	if data[0]&0x30 != 0 || f.packed && (!r.Compress || f.opcode != Text && f.opcode != Binary) {
 		return frame{}, 0, &ProtocolError{CloseProtocol, "reserved bits without an extension"}
 	}
 	if data[1]&maskBit == 0 {
@@ -122,9 +126,13 @@ func (r *Reader) check(f frame, length uint64) error {
 		return &ProtocolError{CloseProtocol, "unknown opcode"}
 	}
 	if length > uint64(r.Limit) || len(r.message)+int(length) > r.Limit {
-		return &ProtocolError{CloseTooBig, fmt.Sprintf("a message has at most %d bytes", r.Limit)}
+		return tooBig(r.Limit)
 	}
 	return nil
+}
+
+func tooBig(limit int) *ProtocolError {
+	return &ProtocolError{CloseTooBig, fmt.Sprintf("a message has at most %d bytes", limit)}
 }
 
 func (r *Reader) accept(f frame, handle func(Opcode, []byte) error) error {
@@ -133,21 +141,27 @@ func (r *Reader) accept(f frame, handle func(Opcode, []byte) error) error {
 		return handle(f.opcode, f.payload)
 	case Text, Binary:
 		if f.fin {
-			return deliver(f.opcode, f.payload, handle)
+			return r.deliver(f.opcode, f.packed, f.payload, handle)
 		}
-		r.opcode, r.message = f.opcode, append([]byte(nil), f.payload...)
+		r.opcode, r.packed, r.message = f.opcode, f.packed, append([]byte(nil), f.payload...)
 	case Continuation:
 		r.message = append(r.message, f.payload...)
 		if f.fin {
 			opcode, message := r.opcode, r.message
 			r.opcode, r.message = 0, nil
-			return deliver(opcode, message, handle)
+			return r.deliver(opcode, r.packed, message, handle)
 		}
 	}
 	return nil
 }
 
-func deliver(opcode Opcode, message []byte, handle func(Opcode, []byte) error) error {
+func (r *Reader) deliver(opcode Opcode, packed bool, message []byte, handle func(Opcode, []byte) error) error {
+	if packed {
+		var err error
+		if message, err = inflate(message, r.Limit); err != nil {
+			return err
+		}
+	}
 	if opcode == Text && !utf8.Valid(message) {
 		return &ProtocolError{CloseInvalidData, "text that is not UTF-8"}
 	}

@@ -97,3 +97,59 @@ func FuzzReader(f *testing.F) {
 		}
 	})
 }
+
+func TestCompressedMessages(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "short", strings.Repeat("a message ", 100), strings.Repeat("ñ", 30000)} {
+		frame := websocket.Deflate([]byte(text))
+		compressed := frame[0]&0x40 != 0
+		if compressed != (len(text) >= 256) || compressed && len(frame) > len(text)/2 {
+			t.Errorf("%d bytes became a frame of %d, compressed %v", len(text), len(frame), compressed)
+		}
+		// What the server sends, a client may send, but for the mask.
+		payload := frame[2:]
+		switch frame[1] {
+		case 126:
+			payload = frame[4:]
+		case 127:
+			payload = frame[10:]
+		}
+		got, err := feed(t, &websocket.Reader{Limit: 1 << 20, Compress: true}, masked(frame[0], string(payload)), 1000)
+		if err != nil || len(got) != 1 || got[0] != "1:"+text {
+			t.Errorf("%d bytes came back as %d messages, %v", len(text), len(got), err)
+		}
+		if compressed {
+			if _, err := feed(t, &websocket.Reader{Limit: 1 << 20}, masked(frame[0], string(payload)), 1000); err == nil {
+				t.Error("a compressed frame was taken although none were agreed on")
+			}
+		}
+	}
+}
+
+// A small frame that expands to much ends its connection at the limit.
+func TestCompressionBomb(t *testing.T) {
+	t.Parallel()
+	frame := websocket.Deflate([]byte(strings.Repeat("0", 10<<20)))
+	start := 4
+	if frame[1] == 127 {
+		start = 10
+	}
+	_, err := feed(t, &websocket.Reader{Limit: 1 << 16, Compress: true}, masked(frame[0], string(frame[start:])), 1<<20)
+	var violation *websocket.ProtocolError
+	if !errors.As(err, &violation) || violation.Code != websocket.CloseTooBig {
+		t.Errorf("%v, want code %d", err, websocket.CloseTooBig)
+	}
+}
+
+func FuzzCompressed(f *testing.F) {
+	f.Add(masked(0xC1, "\xaa\x56\x4a"))
+	f.Add(masked(0xC1, ""))
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		got, _ := feed(t, &websocket.Reader{Limit: 4096, Compress: true}, stream, len(stream)+1)
+		for _, message := range got {
+			if len(message) > 4096+len("10:") {
+				t.Fatalf("a message of %d bytes", len(message))
+			}
+		}
+	})
+}

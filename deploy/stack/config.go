@@ -34,6 +34,8 @@ type Config struct {
 	Origins []string
 	// Limits bound what a browser may do; zero fields take the bridge's defaults.
 	Limits bridge.Limits
+	// Compress compresses what is sent to browsers that can take it.
+	Compress bool
 	// Kinds are the kinds of channels that the app adds, as subjects.AppKind reads
 	// them. Every process of one system is told the same.
 	Kinds []string

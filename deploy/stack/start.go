@@ -30,6 +30,8 @@ func (s *Stack) newBridge(ctx context.Context) (*bridge.Bridge, error) {
 		Dev:     s.cfg.Dev(),
 		Origins: s.cfg.Origins,
 		Kinds:   kinds,
+
+		Compress: s.cfg.Compress,
 		Limits:  s.cfg.Limits,
 		Log:     s.cfg.Log,
 		Drain:   s.cfg.Drain,
