@@ -30,11 +30,14 @@ type measure struct {
 	Repeat   int           `default:"1" help:"Runs of each scenario on each server; the one with the median of the figure that says most counts."`
 	Figures  string        `default:"tests/load/figures.json" help:"File of the ratios to compare with."`
 	Update   bool          `help:"Write the ratios of this run to that file."`
+	Latido   string        `placeholder:"FILE" help:"Latido program to measure, instead of building it: another version, or one with a profiler."`
 	Keep     string        `placeholder:"DIR" help:"Keep programs, data and logs in this folder."`
 }
 
 type floorCommand struct {
 	Address string `arg:"" help:"Where to listen, as 127.0.0.1:9000."`
+	Journal string `arg:"" help:"File for what is stored."`
+	Flush   bool   `help:"Flush it to the disk each time."`
 }
 
 // parse returns false when help was asked for and given.

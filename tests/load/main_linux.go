@@ -18,21 +18,26 @@ func run(ctx context.Context, args []string) error {
 	if err != nil || !goOn {
 		return err
 	}
-	if parsed.Command() == "floor <address>" {
-		return serveFloor(ctx, line.Floor.Address)
+	if parsed.Selected().Name == "floor" {
+		return line.Floor.run(ctx)
 	}
 	return line.run(ctx)
 }
 
-func serveFloor(ctx context.Context, address string) error {
-	parsed, err := netip.ParseAddrPort(address)
+func (c *floorCommand) run(ctx context.Context) error {
+	address, err := netip.ParseAddrPort(c.Address)
 	if err != nil {
 		return err
 	}
+	journal, err := os.Create(c.Journal)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = journal.Close() }() // nobody reads it
 	if _, err := raiseDescriptors(); err != nil {
 		return err
 	}
-	listening, err := floor.Listen(parsed)
+	listening, err := floor.Listen(address, journal, c.Flush)
 	if err != nil {
 		return err
 	}

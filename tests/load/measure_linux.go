@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/latido/latido/tests/load/report"
 	"github.com/latido/latido/tests/load/scenario"
@@ -27,9 +26,9 @@ type bench struct {
 	results  []report.Result
 }
 
-// errIncomplete says that a run found nothing, or that something was lost. The
-// table says which.
-var errIncomplete = errors.New("not every run came to a good end")
+// errBroken says that a run came to no end, or that Latido lost something or gave
+// it twice.
+var errBroken = errors.New("not every run came to a good end")
 
 func (m *measure) run(ctx context.Context) error {
 	scenarios, err := m.scenarios()
@@ -64,6 +63,9 @@ func (b *bench) prepare(ctx context.Context, kinds []server.Kind) (err error) {
 	b.say("building %v", kinds)
 	if b.programs, err = server.Build(ctx, b.dir, kinds...); err != nil {
 		return err
+	}
+	if b.Latido != "" {
+		b.programs.Latido = b.Latido
 	}
 	descriptors, err := raiseDescriptors()
 	if err != nil {
@@ -144,9 +146,6 @@ func (b *bench) add(results []report.Result) error {
 		if err := encoder.Encode(&results[i]); err != nil {
 			return err
 		}
-		if results[i].Error != "" {
-			b.say("%s", results[i].Error)
-		}
 	}
 	return nil
 }
@@ -174,10 +173,11 @@ func (b *bench) conclude() error {
 			return err
 		}
 	}
-	if slices.ContainsFunc(b.results, func(r report.Result) bool { return r.Error != "" }) {
-		return errIncomplete
+	for _, broken := range report.Broken(b.results) {
+		b.say("%s", broken)
+		err = errBroken
 	}
-	return nil
+	return err
 }
 
 func (b *bench) remove(dir string) {

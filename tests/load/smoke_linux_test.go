@@ -49,7 +49,7 @@ func every(t *testing.T, programs server.Programs, kind server.Kind) {
 			continue
 		}
 		result := s.Run(t.Context(), target, kind, scenario.Options{
-			Measured: 100 * time.Millisecond, WarmUp: 50 * time.Millisecond, Most: 12, Resting: true, Serial: uint32(i + 1),
+			Measured: 50 * time.Millisecond, WarmUp: 20 * time.Millisecond, Most: 12, Resting: true, Serial: uint32(i + 1),
 		})
 		switch {
 		case result.Error != "":

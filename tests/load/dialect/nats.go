@@ -75,7 +75,7 @@ func (NATS) Publish(dst []byte, s *Session, id uint32, c *Channel, body []byte) 
 
 // Open implements [Opener]: the first one makes the stream of all.
 func (NATS) Open(dst []byte, s *Session, id uint32, _ *Channel) []byte {
-	body := fmt.Appendf(nil, `{"name":%q,"subjects":["%s*"],"retention":"limits","storage":"file","num_replicas":1,"discard":"old"}`, natsStream, natsDurable)
+	body := fmt.Appendf(nil, `{"name":%q,"subjects":["%s*"],"retention":"limits","storage":"file","num_replicas":1,"discard":"old","max_consumers":100000}`, natsStream, natsDurable)
 	text := fmt.Appendf(s.listen(nil), "PUB $JS.API.STREAM.CREATE.%s %s%d.%d %d\r\n", natsStream, natsInbox, s.Index, id, len(body))
 	return frame.Append(dst, frame.Binary, append(append(text, body...), "\r\n"...))
 }

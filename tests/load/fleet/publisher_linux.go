@@ -80,7 +80,9 @@ func (p *Publisher) limited(published uint64) uint64 {
 	return published
 }
 
-// room is how many more publishes may be in flight.
+// room is how many more publishes may be sent now: none until half of the window
+// has landed. Clients that sent one for each that landed would fall into step with
+// a server that writes one at a time, and be what limits it.
 func (p *Publisher) room() uint64 {
 	window, flying := uint64(p.Window), uint64(0)
 	if p.answers() {
@@ -90,7 +92,7 @@ func (p *Publisher) room() uint64 {
 		expected := p.Published * audience
 		flying = max(flying, (expected-min(p.delivered, expected)+audience-1)/audience)
 	}
-	if flying < window {
+	if flying <= window/2 {
 		return window - flying
 	}
 	if p.fleet.now-p.moved <= patience {

@@ -97,6 +97,7 @@ func (s *Server) do(c *connection, r Request) {
 		room.fresh = frame.AppendServer(room.fresh, frame.Text, r.Body)
 		if r.Operation == Keep {
 			room.keep(room.fresh[before:])
+			s.journal.add(r.Body)
 		}
 		s.answer(c, r.ID)
 	}

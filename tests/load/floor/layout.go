@@ -1,7 +1,8 @@
 // Package floor is the server that every figure is compared with: it accepts
 // WebSockets, writes frames, and does nothing else. No JSON, no tokens, no bus,
 // no limits, one thread. What it costs is what the machine and its kernel cost,
-// so a ratio to it stays when they change.
+// so a ratio to it stays when they change. What is to be stored goes to a file,
+// with one write, and one flush if that is wanted, for all that came together.
 //
 // It says the same bytes as Latido to subscribers, and takes binary requests:
 // an operation, an id, a room, and a body that is passed on as it is.
@@ -18,7 +19,7 @@ const (
 	Subscribe Operation = iota + 1 // follow the room
 	Replay                         // the same, after what the room has kept
 	Publish                        // give the body to those who follow the room
-	Keep                           // the same, and keep it for those who come later
+	Keep                           // the same, but stored first, and kept for those who come later
 )
 
 const requestHeader = 1 + 4 + 4

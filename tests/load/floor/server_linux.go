@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,11 +28,16 @@ type Server struct {
 	dirty       []*room       // have something new
 	answered    []*connection // have answers that wait
 	buffer      []byte
+	journal     journal
 }
 
-// Listen opens a server on an IPv4 address; port 0 picks one.
-func Listen(address netip.AddrPort) (*Server, error) {
-	s := &Server{epoll: -1, listener: -1, rooms: make(map[uint32]*room), buffer: make([]byte, readSize)}
+// Listen opens a server on an IPv4 address; port 0 picks one. What is to be stored
+// goes to file, and to the disk before it is answered if flush says so.
+func Listen(address netip.AddrPort, file *os.File, flush bool) (*Server, error) {
+	s := &Server{
+		epoll: -1, listener: -1, rooms: make(map[uint32]*room), buffer: make([]byte, readSize),
+		journal: journal{file: file, flush: flush},
+	}
 	if err := s.open(address); err != nil {
 		s.close()
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
@@ -86,6 +92,9 @@ func (s *Server) Run(ctx context.Context) error {
 			if c := s.connections[fd]; c != nil {
 				s.serve(c, event.Events)
 			}
+		}
+		if err := s.journal.commit(); err != nil {
+			return fmt.Errorf("journal: %w", err)
 		}
 		s.flush()
 	}

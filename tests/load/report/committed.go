@@ -76,9 +76,28 @@ func (c *Committed) Worse(results []Result) []string {
 		for _, f := range figures {
 			was, now := c.Ratios[r.Scenario][f.name], r.Ratios[f.name]
 			if f.judged && was > 0 && now > was*(1+tolerance) {
-				worse = append(worse, fmt.Sprintf("WORSE: %s %s is %.2f × the floor, was %.2f (+%.0f %%)", r.Scenario, f.name, now, was, (now/was-1)*100))
+				line := fmt.Sprintf("WORSE: %s %s is %.2f × the floor, was %.2f (+%.0f %%)", r.Scenario, f.name, now, was, (now/was-1)*100)
+				if share := disturbance(&r); share != "" {
+					line += ", while others used " + share + " of the machine"
+				}
+				worse = append(worse, line)
 			}
 		}
 	}
 	return worse
+}
+
+// Broken lists, in words, the runs without figures, and those in which Latido lost
+// something or gave it twice.
+func Broken(results []Result) []string {
+	var broken []string
+	for _, r := range results {
+		switch {
+		case r.Error != "":
+			broken = append(broken, fmt.Sprintf("BROKEN: %s on %s: %s", r.Scenario, r.Server, r.Error))
+		case r.Server == Subject && r.Lost+r.Twice > 0:
+			broken = append(broken, fmt.Sprintf("BROKEN: %s: %d lost, %d twice", r.Scenario, r.Lost, r.Twice))
+		}
+	}
+	return broken
 }

@@ -19,9 +19,13 @@ func TestWorse(t *testing.T) {
 	got := committed.Worse([]Result{
 		latido("rooms", map[string]float64{"cpu_us_per_delivery": 1.81, "rss_kb_per_connection": 4.7, "p99_ms": 50, "cpu_us_per_publish": 9}),
 		latido("storm", map[string]float64{"cpu_us_per_delivery": 100}),
+		{Scenario: "rooms", Server: Subject, OthersPercent: 40, Ratios: map[string]float64{"rss_kb_per_connection": 8}},
 		{Scenario: "rooms", Server: "nats", Ratios: map[string]float64{"cpu_us_per_delivery": 100}},
 	})
-	want := []string{"WORSE: rooms cpu_us_per_delivery is 1.81 × the floor, was 1.50 (+21 %)"}
+	want := []string{
+		"WORSE: rooms cpu_us_per_delivery is 1.81 × the floor, was 1.50 (+21 %)",
+		"WORSE: rooms rss_kb_per_connection is 8.00 × the floor, was 4.00 (+100 %), while others used 40 % of the machine",
+	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -58,5 +62,19 @@ func TestMedians(t *testing.T) {
 	})
 	if len(got) != 3 || got[0].CPUPerDelivery != 2 || got[1].CPUPerDelivery != 5 || got[1].Lost != 2 || got[2].Error == "" {
 		t.Errorf("got %+v", got)
+	}
+}
+
+func TestBroken(t *testing.T) {
+	t.Parallel()
+	got := Broken([]Result{
+		{Scenario: "rooms", Server: "nats", Lost: 5},
+		{Scenario: "rooms", Server: Subject},
+		{Scenario: "storm", Server: Subject, Twice: 1},
+		{Scenario: "storm", Server: "floor", Error: "closed"},
+	})
+	want := []string{"BROKEN: storm: 0 lost, 1 twice", "BROKEN: storm on floor: closed"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -15,7 +15,7 @@ import (
 type Programs struct {
 	Latido string
 	NATS   string
-	Floor  []string // with its arguments, but for the address
+	Floor  []string // with its first arguments
 }
 
 // Build builds the programs that some kinds need into a folder. The floor is the
@@ -58,7 +58,11 @@ const (
 func (s *Server) arguments(bus netip.AddrPort) ([]string, error) {
 	switch s.options.Kind {
 	case Floor:
-		return append(slices.Clone(s.programs.Floor), s.Address.String()), nil
+		args := append(slices.Clone(s.programs.Floor), s.Address.String(), filepath.Join(s.options.Dir, "journal"))
+		if s.options.Sync == Always {
+			args = append(args, "--flush")
+		}
+		return args, nil
 	case NATS:
 		config, err := s.natsConfig(bus, s.Address)
 		return []string{s.programs.NATS, "--config", config}, err
