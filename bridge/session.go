@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -76,7 +77,9 @@ func newSession(b *Bridge, s socket, d dialect, f *flusher) *session {
 	created.spare.L = &created.mu
 	now := time.Now().UnixNano()
 	created.heard.Store(now)
-	created.told.Store(now)
+	// As if told a while ago, so that the pings of those who connected together
+	// are spread.
+	created.told.Store(now - rand.Int64N(int64(b.limits.Ping)))
 	return created
 }
 

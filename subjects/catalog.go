@@ -100,7 +100,8 @@ var Catalog = map[string]Kind{
 		Publish: map[string]string{"maintenance_alert": "announce"},
 	},
 	"user": {Name: "user", Owner: "presence", Durability: Durable, Stream: StreamUser, Read: Self},
-	"group": {Name: "group", Owner: "presence", Durability: Durable, Stream: StreamGroup, Read: Members, Write: Members,
+	"group": {
+		Name: "group", Owner: "presence", Durability: Durable, Stream: StreamGroup, Read: Members, Write: Members,
 		Live: []string{"typing"}, Conflate: []string{"typing"},
 	},
 	// Who is there, and nothing else: of a group, of a user, of any topic.

@@ -17,6 +17,7 @@ import (
 // newBridge binds the bridge's listener. The bridge has a connection for each
 // purpose, so that a long replay holds up neither live events nor publishing.
 func (s *Stack) newBridge(ctx context.Context) (*bridge.Bridge, error) {
+	tellFiles(s.cfg.Log)
 	kinds, err := s.cfg.kinds()
 	if err != nil {
 		return nil, err
@@ -32,9 +33,9 @@ func (s *Stack) newBridge(ctx context.Context) (*bridge.Bridge, error) {
 		Kinds:   kinds,
 
 		Compress: s.cfg.Compress,
-		Limits:  s.cfg.Limits,
-		Log:     s.cfg.Log,
-		Drain:   s.cfg.Drain,
+		Limits:   s.cfg.Limits,
+		Log:      s.cfg.Log,
+		Drain:    s.cfg.Drain,
 	})
 	if reason := listenReason(err); errors.Is(reason, ErrAddressTaken) {
 		return nil, fmt.Errorf("--http %s: %w", s.cfg.HTTP, reason)

@@ -1,0 +1,8 @@
+//go:build !unix
+
+package stack
+
+import "log/slog"
+
+// tellFiles has nothing to say where files are not limited per process.
+func tellFiles(*slog.Logger) {}
