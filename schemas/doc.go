@@ -3,6 +3,7 @@
 // Every body that travels is one JSON Schema (2020-12) with an example beside it:
 //
 //	chat/ tracking/ ops/ presence/   commands/<name>.json and events/<name>.json of the kinds each folder owns
+//	presence/                        answers/<name>.json of its queries, too
 //	bridge/                          requests/<name>.json and notices/<name>.json of the native dialect
 //	errors.json                      every code that a refusal or a close may carry
 //

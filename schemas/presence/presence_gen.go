@@ -7,19 +7,6 @@ import (
 	"time"
 )
 
-// Card: A user as others see them.
-type Card struct {
-	ID            string    `json:"id"`                       // Who.
-	Name          string    `json:"name,omitempty"`           // What people call them.
-	Avatar        string    `json:"avatar,omitempty"`         // The address of their picture.
-	Status        string    `json:"status"`                   // How they are.
-	CustomMessage string    `json:"custom_message,omitempty"` // What the user says about it.
-	Until         time.Time `json:"until,omitzero"`           // When the status ends by itself.
-	LastActive    time.Time `json:"last_active,omitzero"`     // When they last touched a device.
-	LastSeen      time.Time `json:"last_seen,omitzero"`       // When their last session ended, if they are offline.
-	Devices       []Device  `json:"devices"`                  // What they are there with.
-}
-
 // Device: A device that a user is there with.
 type Device struct {
 	Ref        string    `json:"ref"`                  // Names its session in public.
@@ -44,6 +31,19 @@ type Weekly struct {
 	Start    string `json:"start"`     // When it begins, by the clock on the wall.
 	End      string `json:"end"`       // When it ends.
 	TimeZone string `json:"time_zone"` // Whose wall: a name of the IANA time zone database.
+}
+
+// Card: A user as others see them.
+type Card struct {
+	ID            string    `json:"id"`                       // Who.
+	Name          string    `json:"name,omitempty"`           // What people call them.
+	Avatar        string    `json:"avatar,omitempty"`         // The address of their picture.
+	Status        string    `json:"status"`                   // How they are.
+	CustomMessage string    `json:"custom_message,omitempty"` // What the user says about it.
+	Until         time.Time `json:"until,omitzero"`           // When the status ends by itself.
+	LastActive    time.Time `json:"last_active,omitzero"`     // When they last touched a device.
+	LastSeen      time.Time `json:"last_seen,omitzero"`       // When their last session ended, if they are offline.
+	Devices       []Device  `json:"devices"`                  // What they are there with.
 }
 
 // Add: Puts a user into a group.

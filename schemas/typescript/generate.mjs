@@ -7,7 +7,7 @@ import { compile } from "json-schema-to-typescript";
 const schemas = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** Every group of bodies becomes a union, so that a switch over `op` knows what it has. */
-const groups = { commands: "Command", events: "Event", requests: "Request", notices: "Notice" };
+const groups = { commands: "Command", events: "Event", answers: "Answer", requests: "Request", notices: "Notice" };
 
 const files = new Map();
 

@@ -6,6 +6,8 @@ import type { Outbox, Receipt } from "./outbox.ts";
 import type { PresenceChange } from "./presence.ts";
 import { Local, Refusal } from "./refusal.ts";
 import type { SubscribeOptions, SubscriptionChange, SubscriptionState } from "./subscription.ts";
+import type { TrackOptions } from "./tracker.ts";
+import type { Typing } from "./typing.ts";
 import type { GapFrame, Member, Position } from "./wire.ts";
 
 /** The data of each event of a channel, by the event's name. */
@@ -43,8 +45,11 @@ export class Channel<Events extends EventMap = EventMap> {
   readonly #outbox: Outbox;
   readonly #site: Site;
   readonly #parsers: Parsers<Events>;
+  /** Who is typing here. */
+  readonly typing: Typing;
 
-  constructor(mailbox: Mailbox, outbox: Outbox, site: Site, parsers: Parsers<Events>) {
+  constructor(mailbox: Mailbox, outbox: Outbox, site: Site, parsers: Parsers<Events>, typing: Typing) {
+    this.typing = typing;
     this.#mailbox = mailbox;
     this.#outbox = outbox;
     this.#site = site;
@@ -123,8 +128,8 @@ export class Channel<Events extends EventMap = EventMap> {
   }
 
   /** Is present here, or says something new about itself: any JSON. Lasts over drops until `untrack`. */
-  track(meta: unknown = {}): Promise<void> {
-    return this.#mailbox.tracker.track(meta);
+  track(meta: unknown = {}, options: TrackOptions = {}): Promise<void> {
+    return this.#mailbox.tracker.track(meta, options);
   }
 
   untrack(): Promise<void> {

@@ -1,15 +1,19 @@
+import { watchUser } from "./activity.ts";
 import { Backoff, type BackoffOptions } from "./backoff.ts";
 import { Channel, type EventMap, type Parsers } from "./channel.ts";
-import { Connection, type State, type StateChange } from "./connection.ts";
+import { Connection, type Device, type State, type StateChange } from "./connection.ts";
 import type { Site } from "./history.ts";
+import { createKey } from "./key.ts";
 import type { Off } from "./listeners.ts";
 import { Mailbox } from "./mailbox.ts";
-import { Outbox, type Carrier } from "./outbox.ts";
+import { Outbox, type Carrier, type Receipt } from "./outbox.ts";
 import { tabStorage, watchPage } from "./page.ts";
-import type { Refusal } from "./refusal.ts";
+import { People } from "./people.ts";
+import { Local, Refusal } from "./refusal.ts";
 import { ResumeId } from "./resume.ts";
 import { TokenSource, type Token } from "./token.ts";
-import type { ServerFrame, WelcomeFrame } from "./wire.ts";
+import { Typing } from "./typing.ts";
+import type { Schedule, ServerFrame, SetStatus, WelcomeFrame } from "./wire.ts";
 
 export interface ClientOptions {
   /** The server's WebSocket address. Default: `/ws` at the page's own origin. */
@@ -18,6 +22,8 @@ export interface ClientOptions {
   token: Token;
   /** What this application is, for the server's statistics, such as "shop/2.1". */
   client?: string;
+  /** Shows the user as being there with this. Without it only `track` shows them anywhere. */
+  device?: Device;
   /** How many unacknowledged publishes and calls are kept. Default 1,000. */
   queue?: number;
   backoff?: BackoffOptions;
@@ -38,7 +44,12 @@ export class Client {
   readonly #backoff: BackoffOptions;
   readonly #site: Site;
   readonly #mailboxes = new Map<string, Mailbox>();
+  readonly #device: Device | undefined;
+  /** How the users are whom we watch. */
+  readonly people: People;
+  readonly #typing = new Map<string, Typing>();
   #leavePage: Off = () => {};
+  #leaveUser: Off = () => {};
 
   constructor(options: ClientOptions) {
     const url = address(options.url);
@@ -49,8 +60,10 @@ export class Client {
     this.#site = { url: url.origin.replace(/^ws/, "http"), token: () => tokens.current() };
     this.#resume = new ResumeId(`${client}@${url}`, tabStorage());
     this.#outbox = this.#openOutbox(options);
+    this.#device = options.device;
     this.#connection = new Connection({
       client,
+      device: options.device,
       tokens,
       resume: this.#resume,
       backoff: new Backoff(this.#backoff),
@@ -62,6 +75,7 @@ export class Client {
         stopped: (why) => this.#stopped(why),
       },
     });
+    this.people = new People(this.#connection, this.#backoff);
     this.#connection.changes.add(({ reason }) => {
       if (reason === "restored") this.#restored();
     });
@@ -94,7 +108,25 @@ export class Client {
       mailbox = this.#openMailbox(name);
       this.#mailboxes.set(name, mailbox);
     }
-    return new Channel(mailbox, this.#outbox, this.#site, parsers);
+    return new Channel(mailbox, this.#outbox, this.#site, parsers, this.#typingIn(mailbox));
+  }
+
+  /** Chooses how others see us, which wins over what our devices say until it ends or is cleared. */
+  setStatus(status: SetStatus): Promise<Receipt> {
+    return this.#own("set_status", status);
+  }
+
+  clearStatus(): Promise<Receipt> {
+    return this.#own("clear_status", {});
+  }
+
+  /** Plans a status, once or for hours of every week. The same name replaces the earlier plan. */
+  schedule(plan: Schedule): Promise<Receipt> {
+    return this.#own("schedule_status", plan);
+  }
+
+  cancelSchedule(schedule: string): Promise<Receipt> {
+    return this.#own("cancel_schedule", { schedule });
   }
 
   /** Connects again after `close()`, or after the server refused for good and the reason is gone. */
@@ -109,12 +141,39 @@ export class Client {
         this.#connection.wake();
       },
     });
+    this.#leaveUser();
+    if (this.#device) this.#leaveUser = watchUser(() => this.touch());
     this.#connection.open();
+  }
+
+  /** Says that the user did something. In a browser that is noticed by itself. */
+  touch(): void {
+    if (this.#device) this.#connection.tell('{"op":"activity"}');
   }
 
   /** Says goodbye: members leave at once, channels are unsubscribed, and everything without an outcome is rejected. */
   close(): void {
     this.#connection.close();
+  }
+
+  #own(command: string, data: unknown): Promise<Receipt> {
+    const user = this.me?.user;
+    if (user === undefined) return Promise.reject(new Refusal(Local.offline, "offline"));
+    return this.channel(`user:${user}`).call(command, data);
+  }
+
+  #typingIn(mailbox: Mailbox): Typing {
+    const { channel } = mailbox;
+    let typing = this.#typing.get(channel);
+    if (!typing) {
+      const say = (typing: boolean) => {
+        const request = { op: "publish", channel, event: "typing", key: createKey(), data: { typing } } as const;
+        this.#outbox.add(request, true).catch(() => {}); // who is away is not seen to type
+      };
+      typing = new Typing(mailbox, () => this.me?.user, say);
+      this.#typing.set(channel, typing);
+    }
+    return typing;
   }
 
   #openOutbox(options: ClientOptions): Outbox {
@@ -141,11 +200,14 @@ export class Client {
   #ready(welcome: WelcomeFrame): void {
     this.#outbox.restart(welcome.limits);
     for (const mailbox of this.#mailboxes.values()) mailbox.resume();
+    this.people.resume();
     this.#outbox.flush();
   }
 
   #receive(frame: ServerFrame): void {
-    if ("channel" in frame) this.#mailboxes.get(frame.channel)?.receive(frame);
+    if (!("channel" in frame)) return;
+    this.#mailboxes.get(frame.channel)?.receive(frame);
+    if (frame.op === "presence" && People.owns(frame.channel)) this.people.take(frame);
   }
 
   #restored(): void {
@@ -155,12 +217,15 @@ export class Client {
 
   #lost(): void {
     for (const mailbox of this.#mailboxes.values()) mailbox.lost();
+    this.people.lost();
     this.#outbox.lost();
   }
 
   #stopped(why: Refusal): void {
     this.#leavePage();
+    this.#leaveUser();
     for (const mailbox of this.#mailboxes.values()) mailbox.end(why);
+    this.people.end(why);
     this.#outbox.end(why);
   }
 }

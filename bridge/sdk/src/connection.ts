@@ -15,6 +15,9 @@ import { codes, type HelloFrame, type ServerFrame, type WelcomeFrame } from "./w
  */
 export type State = "connecting" | "connected" | "degraded" | "disconnected";
 
+/** What a user is there with. */
+export type Device = "web" | "mobile" | "desktop";
+
 export interface StateChange {
   state: State;
   /** Why: a server's or a WebSocket close code, one of {@link Local}, or 0. */
@@ -33,6 +36,7 @@ export interface ConnectionNews {
 
 export interface ConnectionParts {
   client: string;
+  device: Device | undefined;
   tokens: TokenSource;
   resume: ResumeId;
   backoff: Backoff;
@@ -91,6 +95,11 @@ export class Connection {
     return true;
   }
 
+  /** Sends what has no answer, if there is a living link. */
+  tell(body: string): void {
+    if (this.#state === "connected" || this.#state === "degraded") this.#link?.tell(body);
+  }
+
   /** Whether the server asked us to leave: what is sent now might not be answered. */
   get draining(): boolean {
     return this.#draining;
@@ -146,6 +155,7 @@ export class Connection {
 
   #hello(token: string): HelloFrame {
     const hello: HelloFrame = { op: "hello", token, client: this.#parts.client, batch: true };
+    if (this.#parts.device) hello.device = { kind: this.#parts.device };
     if (this.#parts.resume.current !== undefined) hello.session = this.#parts.resume.current;
     return hello;
   }

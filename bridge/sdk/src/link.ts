@@ -46,6 +46,11 @@ export class Link {
     this.#socket.send(`{"id":${id},${body.slice(1)}`);
   }
 
+  /** Sends what has no answer. */
+  tell(body: string): void {
+    this.#socket.send(body);
+  }
+
   /**
    * Ends the link from our side. A dead network never confirms a close, so nobody waits for that. Only 1000
    * says goodbye to the server; with any other code we mean to return and our members stay.

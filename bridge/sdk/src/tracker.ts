@@ -3,7 +3,14 @@ import { Deferred } from "./deferred.ts";
 import type { Line } from "./line.ts";
 import type { Answer } from "./link.ts";
 import { Refusal } from "./refusal.ts";
-import type { Request } from "./wire.ts";
+import type { Place, Request } from "./wire.ts";
+
+export interface TrackOptions {
+  /** What to be shown under, such as a seat; the session's ref unless given. */
+  key?: string;
+  /** Where we are. The server makes it as inexact as `accuracy` says before anyone sees it. */
+  position?: Place;
+}
 
 /**
  * What this session says about itself in one channel. Only the newest meta matters: while one request is under
@@ -15,7 +22,7 @@ export class Tracker {
   readonly #ready: () => boolean;
   readonly #backoff: Backoff;
   /** What the server shall know; undefined means nothing. */
-  #meta: { value: unknown } | undefined;
+  #meta: (TrackOptions & { value: unknown }) | undefined;
   /** Callers whose wish has not been sent, and those whose wish is on its way. */
   #waiting: Deferred<void>[] = [];
   #sent: Deferred<void>[] | undefined;
@@ -28,8 +35,8 @@ export class Tracker {
     this.#backoff = new Backoff(backoff);
   }
 
-  track(meta: unknown): Promise<void> {
-    return this.#wish({ value: meta });
+  track(meta: unknown, options: TrackOptions = {}): Promise<void> {
+    return this.#wish({ ...options, value: meta });
   }
 
   untrack(): Promise<void> {
@@ -54,7 +61,7 @@ export class Tracker {
     for (const waiting of this.#waiting.splice(0)) waiting.reject(why);
   }
 
-  #wish(meta: { value: unknown } | undefined): Promise<void> {
+  #wish(meta: (TrackOptions & { value: unknown }) | undefined): Promise<void> {
     this.#meta = meta;
     const wish = new Deferred<void>();
     this.#waiting.push(wish);
@@ -66,9 +73,8 @@ export class Tracker {
     if (this.#sent || !this.#ready()) return;
     clearTimeout(this.#retry);
     const channel = this.#channel;
-    const request: Request = this.#meta
-      ? { op: "track", channel, meta: this.#meta.value }
-      : { op: "untrack", channel };
+    const { value: meta, ...options } = this.#meta ?? { value: undefined };
+    const request: Request = this.#meta ? { op: "track", channel, meta, ...options } : { op: "untrack", channel };
     const sent = this.#line.request(JSON.stringify(request), (answer) => this.#answered(answer));
     if (sent) this.#sent = this.#waiting.splice(0);
   }

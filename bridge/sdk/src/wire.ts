@@ -3,7 +3,8 @@ import type * as schema from "../../../schemas/typescript/bridge.ts";
 
 export { codes, retryable } from "../../../schemas/typescript/codes.ts";
 
-export type { Limits, Member, Position } from "../../../schemas/typescript/bridge.ts";
+export type { Limits, Member, Place, Position } from "../../../schemas/typescript/bridge.ts";
+export type { Card, ScheduleStatus as Schedule, SetStatus } from "../../../schemas/typescript/presence.ts";
 export type ServerFrame = schema.Notice;
 export type WelcomeFrame = schema.Welcome;
 export type OkFrame = schema.OK;
@@ -15,7 +16,7 @@ export type UnsubscribedFrame = schema.Unsubscribed;
 export type HelloFrame = schema.Hello;
 
 /** A request without its id, which the link adds. */
-export type Request = WithoutId<Exclude<schema.Request, schema.Hello | schema.Pong>>;
+export type Request = WithoutId<Exclude<schema.Request, schema.Hello | schema.Pong | schema.Activity>>;
 export type PublishRequest = WithoutId<schema.Publish> & { key: string };
 export type CallRequest = WithoutId<schema.Call> & { key: string };
 

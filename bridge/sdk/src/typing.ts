@@ -1,0 +1,108 @@
+import { Listeners, type Off } from "./listeners.ts";
+import type { Mailbox } from "./mailbox.ts";
+
+/** How long somebody types who does not say so again; the server holds everyone to it. */
+const lasts = 3_000;
+
+/** How often a user who goes on typing says so. */
+const pace = 2_000;
+
+export interface TypingChange {
+  /** The users who type, in the order in which they began; never ourselves. */
+  users: readonly string[];
+  /** The same as one line for people: "ana and luis are typing…", or "". */
+  line: string;
+}
+
+/** Who is typing in a channel. Nothing of it is stored; what is lost ends by itself. */
+export class Typing {
+  readonly #mailbox: Mailbox;
+  readonly #publish: (typing: boolean) => void;
+  readonly #me: () => string | undefined;
+  readonly #changes = new Listeners<TypingChange>();
+  /** The others who type, and what ends it if they do not. */
+  readonly #others = new Map<string, ReturnType<typeof setTimeout>>();
+  #said = 0;
+  #end: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(mailbox: Mailbox, me: () => string | undefined, publish: (typing: boolean) => void) {
+    this.#mailbox = mailbox;
+    this.#me = me;
+    this.#publish = publish;
+    mailbox.events.add(({ frame, replayed }) => {
+      if (frame.from === undefined || replayed || frame.from === this.#me()) return;
+      const { typing } = (frame.data ?? {}) as { typing?: boolean };
+      if (frame.event === "typing" && typing !== false) this.#began(frame.from);
+      else this.#stopped(frame.from);
+    });
+  }
+
+  /** Call it with every key: the others hear of it now and then, and of the end when the calls end. */
+  start(): void {
+    clearTimeout(this.#end);
+    this.#end = setTimeout(() => this.stop(), lasts);
+    if (Date.now() - this.#said < pace) return;
+    this.#said = Date.now();
+    this.#publish(true);
+  }
+
+  /** For instance when the text was sent. */
+  stop(): void {
+    clearTimeout(this.#end);
+    if (this.#said === 0) return;
+    this.#said = 0;
+    this.#publish(false);
+  }
+
+  get users(): readonly string[] {
+    return [...this.#others.keys()];
+  }
+
+  /** "ana and luis are typing…", with the names that presence knows. */
+  get line(): string {
+    return line(this.users.map((user) => this.#name(user)));
+  }
+
+  onChange(handler: (change: TypingChange) => void): Off {
+    return this.#changes.add(handler);
+  }
+
+  #began(user: string): void {
+    const known = this.#others.get(user);
+    clearTimeout(known);
+    this.#others.set(user, setTimeout(() => this.#stopped(user), lasts));
+    if (known === undefined) this.#tell();
+  }
+
+  #stopped(user: string): void {
+    clearTimeout(this.#others.get(user));
+    if (this.#others.delete(user)) this.#tell();
+  }
+
+  #tell(): void {
+    this.#changes.tell({ users: this.users, line: this.line });
+  }
+
+  #name(user: string): string {
+    for (const member of this.#mailbox.presence.members.values()) {
+      if (member.user === user && member.name) return member.name;
+    }
+    return user;
+  }
+}
+
+function line(names: string[]): string {
+  const [first, second, third] = names;
+  switch (names.length) {
+    case 0:
+      return "";
+    case 1:
+      return `${first} is typing…`;
+    case 2:
+      return `${first} and ${second} are typing…`;
+    case 3:
+      return `${first}, ${second} and ${third} are typing…`;
+    default:
+      return `${first}, ${second} and ${names.length - 2} others are typing…`;
+  }
+}
