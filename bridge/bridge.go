@@ -70,6 +70,7 @@ func New(config Config) (*Bridge, error) {
 	}
 	b.hub = newHub(connections, kinds, runtime.GOMAXPROCS(0), b.log, b.metrics)
 	b.hub.onMember, b.hub.onPresence = b.memberChanged, b.presenceChanged
+	b.metrics.count("presence_members", "Members of all channels watched here.", b.hub.members)
 	b.asker = newAsker(connections.Publish)
 	b.registry, b.crew = newRegistry(b.limits, b.metrics), newCrew()
 	b.app = b.routes()

@@ -18,6 +18,7 @@ type metrics struct {
 	bytesIn, bytesOut, writes         prometheus.Counter
 	heals, gaps, skipped, stalls      prometheus.Counter
 	joins, leaves, leasesLost         prometheus.Counter
+	expiries                          prometheus.Counter
 	replay                            prometheus.Histogram
 	refusals                          *prometheus.CounterVec
 }
@@ -48,6 +49,7 @@ func newMetrics() *metrics {
 	m.stalls = counter("stalls_total", "Times that a socket was full.")
 	m.joins = counter("presence_joins_total", "Members told to have joined, per channel.")
 	m.leaves = counter("presence_leaves_total", "Members told to have left, per channel.")
+	m.expiries = counter("presence_expiries_total", "Members whose time to come back was over, per watched channel.")
 	m.leasesLost = counter("leases_lost_total", "Nodes believed gone.")
 	m.replay = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Namespace: "latido", Subsystem: "bridge", Name: "replay_seconds", Help: "Time to read one page of history.",
@@ -58,6 +60,14 @@ func newMetrics() *metrics {
 	}, []string{"code", "reason"})
 	m.registry.MustRegister(m.replay, m.refusals, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// count shows what a function returns as a gauge.
+func (m *metrics) count(name, help string, now func() int) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(
+		prometheus.GaugeOpts{Namespace: "latido", Subsystem: "bridge", Name: name, Help: help},
+		func() float64 { return float64(now()) },
+	))
 }
 
 func (m *metrics) refuse(code schemas.Code) {

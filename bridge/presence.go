@@ -132,6 +132,9 @@ func (h *hub) presence(key string, msg *nats.Msg) {
 		return
 	}
 	record := recordOf(msg.Header, msg.Data)
+	if msg.Header.Get(headerMarker) == markerOfAge {
+		h.metrics.expiries.Inc()
+	}
 	ch.mu.Lock()
 	if ch.roster != nil {
 		ch.roster.change(key, sequence, record)
@@ -144,7 +147,7 @@ func (h *hub) presence(key string, msg *nats.Msg) {
 // recordOf reads a value of the bucket; nil is a departure: a removal, the marker
 // of an expired key, or a value that nobody of us wrote.
 func recordOf(header nats.Header, data []byte) *record {
-	if header.Get("KV-Operation") != "" || header.Get("Nats-Marker-Reason") != "" || len(data) == 0 {
+	if header.Get("KV-Operation") != "" || header.Get(headerMarker) != "" || len(data) == 0 {
 		return nil
 	}
 	var r record
@@ -152,6 +155,25 @@ func recordOf(header nats.Header, data []byte) *record {
 		return nil
 	}
 	return &r
+}
+
+// A marker stands where a key was, and says what ended it.
+const (
+	headerMarker = "Nats-Marker-Reason"
+	markerOfAge  = "MaxAge"
+)
+
+// members counts those whom browsers were told of, on all channels.
+func (h *hub) members() int {
+	all := 0
+	for _, ch := range h.watched() {
+		ch.mu.Lock()
+		if ch.roster != nil {
+			all += len(ch.roster.told)
+		}
+		ch.mu.Unlock()
+	}
+	return all
 }
 
 // stir notes that a channel's roster has changed.

@@ -1,6 +1,9 @@
 package bridge
 
 import (
+	"io"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,6 +93,30 @@ func TestGrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	watcher.change("leaves", ana.ref()) // after a goodbye, at once
+	metrics := scrape(t, one)
+	for _, line := range []string{"presence_members 0", "presence_joins_total 2", "presence_leaves_total 2", "presence_expiries_total 1"} {
+		if !strings.Contains(metrics, "latido_bridge_"+line+"\n") {
+			t.Errorf("metrics without %s", line)
+		}
+	}
+}
+
+func scrape(t *testing.T, b *Bridge) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+b.Addr()+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // A node that stops in an orderly way makes nobody leave who comes back in time.

@@ -28,7 +28,6 @@ const refreshCards = topology.PresenceAge / 3
 
 // posted is a card as it stands in the bucket.
 type posted struct {
-	user     string
 	revision uint64
 	written  time.Time
 	card     json.RawMessage
@@ -63,11 +62,11 @@ type change struct {
 func (v *view) card(e jetstream.KeyValueEntry, user string) {
 	var written entry
 	if e.Operation() != jetstream.KeyValuePut {
-		delete(v.cards, e.Key())
+		delete(v.person(user).cards, e.Key())
 		return
 	}
 	_ = json.Unmarshal(e.Value(), &written) // an odd one is replaced
-	v.cards[e.Key()] = posted{user: user, revision: e.Revision(), written: e.Created(), card: written.Meta, asOf: written.AsOf}
+	v.person(user).cards[e.Key()] = posted{revision: e.Revision(), written: e.Created(), card: written.Meta, asOf: written.AsOf}
 }
 
 // look is how a user is, for others. The lock is held.
@@ -133,13 +132,13 @@ func (v *view) changes(user string, now time.Time) []change {
 	}
 	var list []change
 	wanted := v.wanted(user, p)
-	for key, written := range v.cards {
-		if _, stays := wanted[key]; written.user == user && !stays && v.knows(p, written.asOf) {
+	for key, written := range p.cards {
+		if _, stays := wanted[key]; !stays && v.knows(p, written.asOf) {
 			list = append(list, change{key: key, revision: written.revision})
 		}
 	}
 	for key, value := range wanted {
-		written := v.cards[key]
+		written := p.cards[key]
 		fresh := bytes.Equal(written.card, value.Meta) && now.Sub(written.written) < refreshCards
 		if fresh || !v.knows(p, written.asOf) {
 			continue
@@ -183,13 +182,15 @@ func (v *view) aged(now time.Time) []string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var users []string
-	for _, card := range v.cards {
-		if now.Sub(card.written) >= refreshCards {
-			users = append(users, card.user)
+	for user, p := range v.people {
+		for _, card := range p.cards {
+			if now.Sub(card.written) >= refreshCards {
+				users = append(users, user)
+				break
+			}
 		}
 	}
-	slices.Sort(users)
-	return slices.Compact(users)
+	return users
 }
 
 // cardRef stands where a session's reference does; clients tell members by it, so

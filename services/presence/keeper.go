@@ -42,6 +42,7 @@ type keeper struct {
 	newest     atomic.Pointer[view] // the newest that was whole, for queries
 	first      chan struct{}        // closed when there is one
 	once       sync.Once
+	counts     counts
 }
 
 // Reasons to watch anew.
@@ -83,7 +84,7 @@ func (k *keeper) keep(ctx context.Context) error {
 	defer cancel(nil)
 	lost := k.nc.StatusChanged(nats.RECONNECTING, nats.CLOSED)
 	defer k.nc.RemoveStatusListener(lost)
-	l := &life{keeper: k, view: newView(k.timing, time.Now()), users: make(chan es.Snapshot[User], 256), missing: 3}
+	l := &life{keeper: k, view: newView(k.timing, time.Now(), &k.counts), users: make(chan es.Snapshot[User], 256), missing: 3}
 	for _, w := range []struct {
 		watch  **watch
 		bucket string
@@ -165,6 +166,7 @@ func (l *life) take(w *watch, entry jetstream.KeyValueEntry, open bool, change f
 // looked at: they came or went while nobody kept.
 func (l *life) whole() {
 	if l.missing--; l.missing == 0 {
+		l.view.counting()
 		l.newest.Store(l.view)
 		l.once.Do(func() { close(l.first) })
 		l.look(l.view.everyone()...)

@@ -40,6 +40,7 @@ func run(ctx context.Context, nc *nats.Conn, log *slog.Logger, timing timing) er
 		Version:     "1.0.0",
 		Description: "Decides who is there, as what, and with whom: users, their status and plans, groups.",
 		Kinds:       keeper.kinds(),
+		Stats:       map[string]func() map[string]int64{"user-observe": keeper.stats},
 	})
 	cancel()
 	running.Wait()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go/micro"
 
 	"github.com/latido/latido/services/internal/estest"
 	"github.com/latido/latido/subjects"
@@ -149,6 +150,31 @@ func TestADeadNodeTakesItsSessionsWithIt(t *testing.T) {
 	if names := b.Names(subjects.Channel{Kind: "user", ID: "luis"}); !slices.Equal(names, []string{"online"}) {
 		t.Errorf("luis: stored %v", names)
 	}
+	// eve, ana and their nodes are gone; luis is there.
+	for stats := (map[string]int64{}); stats["sessions"] != 1 || stats["leases_lost"] != 2 || stats["leaves"] != 2 || stats["users"] != 1; {
+		stats = b.stats()
+	}
+}
+
+// stats is what "nats micro stats presence" shows beside the endpoint of observations.
+func (b bridge) stats() map[string]int64 {
+	b.t.Helper()
+	answer, err := b.Conn.RequestWithContext(b.t.Context(), "$SRV.STATS.presence", nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var stats micro.Stats
+	if err := json.Unmarshal(answer.Data, &stats); err != nil {
+		b.t.Fatal(err)
+	}
+	for _, endpoint := range stats.Endpoints {
+		var counts map[string]int64
+		if endpoint.Name == "user-observe" && json.Unmarshal(endpoint.Data, &counts) == nil {
+			return counts
+		}
+	}
+	b.t.Fatalf("no endpoint of observations: %s", answer.Data)
+	return nil
 }
 
 func TestKeepingSurvivesTheServer(t *testing.T) {

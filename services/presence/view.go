@@ -22,11 +22,14 @@ type view struct {
 	mu       sync.Mutex
 	sessions map[string]session // by key
 	people   map[string]*person
-	cards    map[string]posted            // by key
 	nodes    map[string]map[string]uint64 // node → its sessions' keys and revisions
 	alive    map[string]bool              // nodes with a lease
 	deadline map[string]time.Time         // nodes without one, and when they count as dead
+	lost     map[string]bool              // nodes that were found dead with sessions of theirs
 	members  uint64                       // the newest revision seen of the bucket "members"
+
+	counts *counts // nil until the snapshot is whole
+	later  *counts
 }
 
 // person is what is known of a user.
@@ -36,6 +39,7 @@ type person struct {
 	state    User
 	facts    uint64 // sequence of the last fact in state
 	groups   map[string]bool
+	cards    map[string]posted // as they stand, by key
 }
 
 // session is one entry of the bucket "presence" that a bridge wrote.
@@ -55,12 +59,12 @@ type about struct {
 	Avatar     string    `json:"avatar"`
 }
 
-func newView(t timing, now time.Time) *view {
+func newView(t timing, now time.Time, c *counts) *view {
 	return &view{
-		timing: t, began: now,
-		sessions: make(map[string]session), people: make(map[string]*person), cards: make(map[string]posted),
+		timing: t, began: now, later: c,
+		sessions: make(map[string]session), people: make(map[string]*person),
 		nodes: make(map[string]map[string]uint64), alive: make(map[string]bool),
-		deadline: make(map[string]time.Time),
+		deadline: make(map[string]time.Time), lost: make(map[string]bool),
 	}
 }
 
@@ -68,7 +72,7 @@ func newView(t timing, now time.Time) *view {
 func (v *view) person(user string) *person {
 	p := v.people[user]
 	if p == nil {
-		p = &person{sessions: make(map[string]session), groups: make(map[string]bool)}
+		p = &person{sessions: make(map[string]session), groups: make(map[string]bool), cards: make(map[string]posted)}
 		v.people[user] = p
 	}
 	return p
@@ -99,9 +103,12 @@ func (v *view) session(entry jetstream.KeyValueEntry, now time.Time) (user strin
 		return user
 	}
 	p := v.person(user)
+	before, was := v.sessions[entry.Key()]
+	is := entry.Operation() == jetstream.KeyValuePut
+	v.count(before, was, is)
 	v.remove(entry.Key())
 	p.seen = entry.Created()
-	if entry.Operation() == jetstream.KeyValuePut {
+	if is {
 		s := session{user: user, ref: ref}
 		s.read(entry.Value(), channel == subjects.Channel{Kind: "user", ID: user})
 		v.add(entry.Key(), s, entry.Revision(), now)
@@ -190,6 +197,7 @@ func (v *view) lease(entry jetstream.KeyValueEntry, now time.Time) {
 	if entry.Operation() == jetstream.KeyValuePut {
 		v.alive[node] = true
 		delete(v.deadline, node)
+		delete(v.lost, node)
 		return
 	}
 	delete(v.alive, node)
@@ -208,10 +216,15 @@ func (v *view) dead(now time.Time) map[string]uint64 {
 		if now.Before(deadline) {
 			continue
 		}
-		maps.Copy(dead, v.nodes[node])
 		if len(v.nodes[node]) == 0 {
 			delete(v.deadline, node)
+			continue
 		}
+		maps.Copy(dead, v.nodes[node])
+		if !v.lost[node] && v.counts != nil {
+			v.counts.leasesLost.Add(1)
+		}
+		v.lost[node] = true
 	}
 	return dead
 }

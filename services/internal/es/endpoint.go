@@ -34,7 +34,7 @@ type endpoint struct {
 
 // counts are shown by "nats micro stats": what micro counts and times itself
 // ends when a command is handed to the pool.
-func (e *endpoint) counts() any {
+func (e *endpoint) counts() map[string]int64 {
 	return map[string]int64{
 		"accepted": e.accepted.Load(), "refused": e.refused.Load(),
 		"failed": e.failed.Load(), "busy": e.busy.Load(),

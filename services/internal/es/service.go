@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -28,6 +29,8 @@ type Service struct {
 	Version     string // semantic version
 	Description string
 	Kinds       []Kind
+	// Stats, when set, is shown with the endpoint of the name, by "nats micro stats".
+	Stats map[string]func() map[string]int64
 }
 
 // Kind is a [Decider], whatever its state.
@@ -113,7 +116,13 @@ func (p *process) answerCommands(s Service, kinds []opened) (err error) {
 	}
 	p.service, err = micro.AddService(p.nc, micro.Config{
 		Name: s.Name, Version: s.Version, Description: s.Description, QueueGroup: s.Name,
-		StatsHandler: func(e *micro.Endpoint) any { return endpoints[e.Subject].counts() },
+		StatsHandler: func(e *micro.Endpoint) any {
+			counts := endpoints[e.Subject].counts()
+			if more := s.Stats[e.Name]; more != nil {
+				maps.Copy(counts, more())
+			}
+			return counts
+		},
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,52 @@
+package presence
+
+import "sync/atomic"
+
+// counts are what an operator sees of sessions, since this process began. Each
+// replica counts all of them.
+type counts struct {
+	joins, leaves, expiries, leasesLost atomic.Int64
+}
+
+// counting has the changes from now on counted: those before were the snapshot.
+func (v *view) counting() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.counts = v.later
+}
+
+// count counts a change of a session. The lock is held.
+func (v *view) count(before session, was, is bool) {
+	switch {
+	case v.counts == nil:
+	case is && !was:
+		v.counts.joins.Add(1)
+	case was && !is:
+		v.counts.leaves.Add(1)
+		if before.node == "" { // it waited for its return
+			v.counts.expiries.Add(1)
+		}
+	}
+}
+
+// stats is what there is now, and what has been counted.
+func (k *keeper) stats() map[string]int64 {
+	stats := map[string]int64{
+		"joins": k.counts.joins.Load(), "leaves": k.counts.leaves.Load(),
+		"expiries": k.counts.expiries.Load(), "leases_lost": k.counts.leasesLost.Load(),
+	}
+	v := k.newest.Load()
+	if v == nil {
+		return stats
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	stats["sessions"], stats["nodes"] = int64(len(v.sessions)), int64(len(v.alive))
+	for _, p := range v.people {
+		if len(p.sessions) > 0 {
+			stats["users"]++
+		}
+		stats["cards"] += int64(len(p.cards))
+	}
+	return stats
+}
