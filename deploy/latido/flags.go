@@ -32,6 +32,7 @@ type commandLine struct {
 	HTTP     string        `name:"http" group:"browsers" default:"127.0.0.1:8080" help:"Where browsers connect, for WebSockets and HTTP."`
 	Origins  []string      `group:"browsers" placeholder:"ORIGIN" help:"Web origins that may connect, as https://shop.example. All when none is given."`
 	Kinds    []string      `group:"browsers" placeholder:"NAME[:durable]" help:"Kinds of channel that the app adds: orders:durable stores their events, cursors passes them on. app:durable stores those of app channels. The same for every process."`
+	Meta     []string      `group:"browsers" placeholder:"KIND=FILE" help:"JSON Schema that judges what members of a kind of channel say about themselves in presence, as room=./member.json."`
 	Node     string        `group:"browsers" placeholder:"NAME" help:"Name of this process in presence and logs, different for each. Made up from the host's name when empty."`
 	Compress bool          `group:"browsers" help:"Compress messages of 256 bytes and more for browsers that offer it (permessage-deflate, no context kept). Each is compressed once, whoever gets it."`
 	Drain    time.Duration `group:"browsers" default:"10s" help:"How long a stopping bridge spreads its goodbyes, so that browsers do not all return at once."`
@@ -110,7 +111,7 @@ func help(options kong.HelpOptions, ctx *kong.Context) error {
 func (l *commandLine) config(logs io.Writer) stack.Config {
 	return stack.Config{
 		Parts: append(l.Run.Parts, l.Check.Parts...), Node: l.Node, Log: l.logger(logs),
-		HTTP: l.HTTP, Secret: []byte(l.JWTSecret), JWKSURL: l.JWKSURL, Origins: l.Origins, Kinds: l.Kinds, Compress: l.Compress, Debug: l.DebugListen, Limits: l.limits(), Drain: l.Drain,
+		HTTP: l.HTTP, Secret: []byte(l.JWTSecret), JWKSURL: l.JWKSURL, Origins: l.Origins, Kinds: l.Kinds, Meta: l.Meta, Compress: l.Compress, Debug: l.DebugListen, Limits: l.limits(), Drain: l.Drain,
 		NATSURL: l.NATSURL, NATSWait: l.NATSWait, NATSCreds: l.NATSCreds, NATSUser: l.NATSUser, NATSPassword: l.NATSPassword, NATSInbox: l.NATSInbox,
 		Replicas: l.Replicas, NATSListen: l.NATSListen, Data: l.Data, Sync: time.Duration(l.Sync),
 	}

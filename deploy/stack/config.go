@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/latido/latido/bridge"
+	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
 )
 
@@ -39,6 +41,9 @@ type Config struct {
 	// Kinds are the kinds of channels that the app adds, as subjects.AppKind reads
 	// them. Every process of one system is told the same.
 	Kinds []string
+	// Meta are the JSON Schemas, as KIND=FILE, that judge what members of a kind of
+	// channel say about themselves.
+	Meta []string
 	// Debug is where profiles can be had, at a loopback address; "" is nowhere.
 	Debug string
 	// Drain is how long the goodbyes to browsers are spread; 0 is 10 s.
@@ -109,7 +114,7 @@ func effectiveParts(names []string) []string {
 }
 
 func (c Config) validate() error {
-	for _, check := range []func() error{c.checkParts, c.checkKinds, c.checkAddresses, c.checkTokens, c.checkBus, c.checkTimes} {
+	for _, check := range []func() error{c.checkParts, c.checkKinds, c.checkMeta, c.checkAddresses, c.checkTokens, c.checkBus, c.checkTimes} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -131,6 +136,32 @@ func (c Config) checkKinds() error {
 		return &SettingError{"kinds", err.Error()}
 	}
 	return nil
+}
+
+func (c Config) checkMeta() error {
+	if _, err := c.meta(); err != nil {
+		return &SettingError{"meta", err.Error()}
+	}
+	return nil
+}
+
+// meta reads the schemas of presence, by kind.
+func (c Config) meta() (map[string]*schemas.Schema, error) {
+	read := make(map[string]*schemas.Schema, len(c.Meta))
+	for _, text := range c.Meta {
+		kind, file, found := strings.Cut(text, "=")
+		if !found || kind == "" {
+			return nil, fmt.Errorf("%q is not KIND=FILE", text)
+		}
+		schema, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		if read[kind], err = schemas.Compile(kind, schema); err != nil {
+			return nil, err
+		}
+	}
+	return read, nil
 }
 
 func (c Config) kinds() ([]subjects.Kind, error) {

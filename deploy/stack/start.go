@@ -22,6 +22,10 @@ func (s *Stack) newBridge(ctx context.Context) (*bridge.Bridge, error) {
 	if err != nil {
 		return nil, err
 	}
+	meta, err := s.cfg.meta()
+	if err != nil {
+		return nil, err
+	}
 	created, err := bridge.New(bridge.Config{
 		Node:    s.cfg.Node,
 		Listen:  s.cfg.HTTP,
@@ -31,6 +35,7 @@ func (s *Stack) newBridge(ctx context.Context) (*bridge.Bridge, error) {
 		Dev:     s.cfg.Dev(),
 		Origins: s.cfg.Origins,
 		Kinds:   kinds,
+		Meta:    meta,
 
 		Compress: s.cfg.Compress,
 		Limits:   s.cfg.Limits,

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -165,13 +167,16 @@ func TestLastSeenSurvives(t *testing.T) {
 	ana := open(t, s, "ana", "web")
 	ana.must(frame{"op": "subscribe", "channel": "user:ana", "last": 1})
 	ana.find("online", func(f frame) bool { return f["event"] == "online" })
+	luis := open(t, s, "luis", "")
+	luis.must(frame{"op": "watch", "users": []string{"ana"}})
+	luis.await("presence:user.ana", "ana", status("online"))
 	if err := ana.conn.Close(1000, ""); err != nil {
 		t.Fatal(err)
 	}
-	luis := open(t, s, "luis", "")
-	var before map[string]any
-	for before["last_seen"] == nil {
-		before, _ = luis.call("user:ana", "status", frame{}).(map[string]any)
+	luis.await("presence:user.ana", "ana", left)
+	before, _ := luis.call("user:ana", "status", frame{}).(map[string]any)
+	if before["last_seen"] == nil {
+		t.Fatalf("before %v", before)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -181,4 +186,20 @@ func TestLastSeenSurvives(t *testing.T) {
 	if after["last_seen"] != before["last_seen"] {
 		t.Errorf("last seen %v, was %v", after, before)
 	}
+}
+
+// An app gives a schema for what members of a kind of channel say.
+func TestMetaFitsTheAppsSchema(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "seat.json")
+	schema := `{"type":"object","required":["seat"],"properties":{"seat":{"type":"integer"}},"additionalProperties":false}`
+	if err := os.WriteFile(file, []byte(schema), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := run(t, stack.Config{Meta: []string{"app=" + file}})
+	ana := open(t, s, "ana", "")
+	if answer := ana.ask(frame{"op": "track", "channel": "app:table", "meta": frame{"seat": "window"}}); answer["code"] != 4003.0 {
+		t.Errorf("a seat by the window: %v", answer)
+	}
+	ana.must(frame{"op": "track", "channel": "app:table", "meta": frame{"seat": 7}})
 }
