@@ -18,7 +18,7 @@ const (
 // is not plenty. Go itself has raised the soft limit to the hard one.
 func tellFiles(log *slog.Logger) {
 	var limit syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil || uint64(limit.Cur) >= manyFiles {
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil || limit.Cur >= manyFiles {
 		return
 	}
 	level := slog.LevelInfo

@@ -44,7 +44,7 @@ const presenceEvery = 8
 // nasty are texts that no transcript of ours holds but people write.
 var nasty = []string{
 	"", " ", "\x00\x01\x1b[31m\x7f", "\r\n\n", "\u2028\u2029\ufeff", "</script><!--", `\" \\ \u0000 {"op":"event"}`,
-	"👩‍👩‍👧 שלום ‮abc", "e\u0301 é", string(make([]rune, 100)), "*", "> . $KV.presence",
+	"👩‍👩‍👧 שלום \u202eabc", "e\u0301 é", string(make([]rune, 100)), "*", "> . $KV.presence",
 }
 
 // newCrowd opens the transcript's room for all its persons.

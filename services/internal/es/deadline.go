@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -39,7 +40,7 @@ func (a *aggregates[S]) schedule(r request, before, after S, messages []*nats.Ms
 	if next := a.decider.Deadline(after, r.Now); !next.IsZero() {
 		message := reminder(r.Channel, next)
 		message.Header.Set(jetstream.MsgIDHeader, r.id+"/"+deadline)
-		return append(messages[:len(messages):len(messages)], message)
+		return append(slices.Clip(messages), message)
 	}
 	if !a.decider.Deadline(before, time.Time{}).IsZero() {
 		messages[0].Header.Set(headerScheduler, r.Channel.Due(deadline))
