@@ -2,6 +2,7 @@ package stack_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -196,6 +197,39 @@ func TestUsersOfTheContainers(t *testing.T) {
 			}
 			event = fact.Header.Get(subjects.HeaderEvent)
 		}
+	})
+	t.Run("the presence service keeps status, groups and cards", func(t *testing.T) {
+		ana, team := subjects.Channel{Kind: "user", ID: "ana"}, subjects.Channel{Kind: "group", ID: "team"}
+		facts, err := bridge.SubscribeSync(ana.Feed())
+		if err != nil {
+			t.Fatal(err)
+		}
+		cards, err := bridge.SubscribeSync(subjects.FeedPresence + subjects.GroupPresence("team").Everyone())
+		if err != nil {
+			t.Fatal(err)
+		}
+		accepted(t, ask(t, bridge, command(team, "create", `{"members":[]}`)))
+		accepted(t, ask(t, bridge, nats.NewMsg("$KV.presence."+ana.Presence("ana", "s1"))))
+		entry := nats.NewMsg("$KV.presence." + ana.Presence("ana", "s2"))
+		entry.Data = []byte(`{"user":"ana","ref":"s2","device":"web","node":"","meta":{"activity":"active"}}`)
+		accepted(t, ask(t, bridge, entry))
+		if _, err := cards.NextMsg(10 * time.Second); err != nil {
+			t.Fatal("waiting for ana's card:", err)
+		}
+		soon := time.Now().UTC().Add(time.Second).Format(time.RFC3339Nano)
+		accepted(t, ask(t, bridge, command(ana, "set_status", `{"status":"dnd","until":"`+soon+`"}`)))
+		for status := ""; status != "online"; {
+			fact, err := facts.NextMsg(10 * time.Second)
+			if err != nil {
+				t.Fatal("waiting for the status to end:", err)
+			}
+			var changed struct{ Status string }
+			if err := json.Unmarshal(fact.Data, &changed); err != nil {
+				t.Fatal(err)
+			}
+			status = changed.Status
+		}
+		accepted(t, ask(t, bridge, command(team, "who", `{}`)))
 	})
 	t.Run("a service cannot write what others own", func(t *testing.T) {
 		chat := login(t, url, "chat", denied)
