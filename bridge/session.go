@@ -282,8 +282,7 @@ func (s *session) takeOwn() {
 	for _, frame := range s.own {
 		s.out.add(frame)
 	}
-	clear(s.own)
-	s.own, s.ownSize = s.own[:0], 0
+	s.own, s.ownSize = nil, 0
 	s.over = s.ending
 }
 

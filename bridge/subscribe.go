@@ -55,7 +55,7 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, accepted func(wi
 	if s.cursors == nil {
 		s.cursors = make(map[string]*cursor)
 	}
-	s.cursors[r.Channel] = c
+	s.cursors[ch.label] = c // not the request's own string, which keeps its whole frame alive
 	s.mu.Unlock()
 	s.bridge.metrics.subscriptions.Inc()
 	accepted(ok)

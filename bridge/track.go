@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -31,6 +32,8 @@ type track struct {
 	key     string
 	channel *channel  // its roster says when the entry is lost
 	let     sync.Once // of the channel
+
+	restoring atomic.Bool
 
 	// Guarded by channel.mu.
 	member   wire.Member
@@ -153,7 +156,7 @@ func (s *session) entry(ctx context.Context, name subjects.Channel) (*track, err
 	if s.tracks == nil {
 		s.tracks = make(map[string]*track)
 	}
-	s.tracks[name.String()] = t
+	s.tracks[ch.label] = t
 	return t, nil
 }
 
@@ -261,44 +264,80 @@ func departure(t *track) *nats.Msg {
 }
 
 // presenceChanged keeps the entries of this node's sessions true: one that was
-// removed although its session is there is written again; one that another node
-// has taken over is let go. What is older than our own writing is no news.
-func (b *Bridge) presenceChanged(name subjects.Channel, key string, sequence uint64, now *record) {
+// removed although its session is there is written again, and outlives that; one
+// that another node has taken over is let go. What is older than our own writing
+// is no news.
+func (b *Bridge) presenceChanged(name subjects.Channel, key string, sequence uint64, now *record) (outlived bool) {
 	_, _, ref, err := subjects.ParsePresence(key)
 	if err != nil {
-		return
+		return false
 	}
 	s := b.registry.find(ref)
 	if s == nil {
-		return
+		return false
 	}
 	s.mu.Lock()
 	t := s.tracks[name.String()]
 	s.mu.Unlock()
 	if t == nil || !t.olderThan(sequence) {
-		return
+		return false
 	}
 	switch {
 	case now == nil:
-		b.hub.start(func(ctx context.Context) {
-			if err := b.appear(ctx, t); err != nil && ctx.Err() == nil {
-				b.log.Error("restore presence", "key", key, "error", err)
-			}
-		})
+		b.hub.start(func(ctx context.Context) { b.restoreEntry(ctx, s, t) })
+		return true
 	case now.Node != b.node:
-		s.mu.Lock()
-		mine := s.tracks[name.String()] == t
-		if mine {
-			delete(s.tracks, name.String())
-		}
-		s.mu.Unlock()
-		if mine {
-			t.release(b.hub)
-		}
-		if mine && name.Kind == kindUser {
-			s.device.Store(nil) // its session goes on elsewhere
-		}
+		b.yield(s, t)
 	}
+	return false
+}
+
+// yield lets an entry go that another node has taken over.
+func (b *Bridge) yield(s *session, t *track) {
+	s.mu.Lock()
+	mine := s.tracks[t.name.String()] == t
+	if mine {
+		delete(s.tracks, t.name.String())
+	}
+	s.mu.Unlock()
+	if !mine {
+		return
+	}
+	t.release(b.hub)
+	if t.name.Kind == kindUser {
+		s.device.Store(nil) // its session goes on elsewhere
+	}
+}
+
+// restoreEntry writes an entry again, as long as its session is there: when a bus
+// was away for longer than the lease, the services have removed what this node
+// held, and its own browsers must not notice. When the session ends meanwhile, the
+// roster takes what the bucket says.
+func (b *Bridge) restoreEntry(ctx context.Context, s *session, t *track) {
+	if !t.restoring.CompareAndSwap(false, true) {
+		return
+	}
+	defer t.restoring.Store(false)
+	for s.holds(t) {
+		attempt, cancel := context.WithTimeout(ctx, requestTimeout)
+		err := s.show(attempt, t)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		b.log.Warn("restore presence", "key", t.key, "error", err)
+		pause(ctx, retryPause)
+	}
+	if err := t.channel.reload(ctx); err != nil && ctx.Err() == nil {
+		b.log.Warn("restore presence", "key", t.key, "error", err)
+	}
+}
+
+// holds says whether the entry is the session's, which has not ended.
+func (s *session) holds(t *track) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.closed && s.tracks[t.name.String()] == t
 }
 
 // olderThan says whether a change of the bucket came after the entry was written.

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	memoryInterval = 30 * time.Second
+	memoryInterval = 10 * time.Second
 	// idleMemory is how much the heap may hold unused before it is given back:
 	// after a storm of connects most of it is what handshakes left behind.
 	idleMemory = 8 << 20
