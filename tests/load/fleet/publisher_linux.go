@@ -35,7 +35,8 @@ type Publisher struct {
 
 // Publisher readies a publisher. Its counts are the fleet's: one at a time.
 func (f *Fleet) Publisher(p Publisher) *Publisher {
-	p.fleet, p.begun, p.moved = f, f.clock(), f.clock()
+	f.now = f.clock()
+	p.fleet, p.begun, p.moved = f, f.now, f.now
 	p.seen, p.seenAck = f.Delivered, f.Answered
 	frame := len(`{"text":"`) + stamp.Size + len(`"}`)
 	p.padding = append(bytes.Repeat([]byte("x"), max(p.Size-frame, 0)), `"}`...)
