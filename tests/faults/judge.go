@@ -1,0 +1,57 @@
+package faults
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Owed says how often each seat must be told to have come and gone.
+type Owed struct{ Came, Went map[Seat]int }
+
+// Judge compares what was told with what happened, and returns each seat that was
+// told of too often or not often enough.
+func Judge(edges []Edge, owed Owed) []string {
+	came, went := map[Seat]int{}, map[Seat]int{}
+	seats := map[Seat]bool{}
+	for _, edge := range edges {
+		seats[edge.Seat] = true
+		if edge.Came {
+			came[edge.Seat]++
+		} else {
+			went[edge.Seat]++
+		}
+	}
+	for _, counts := range []map[Seat]int{owed.Came, owed.Went} {
+		for seat := range counts {
+			seats[seat] = true
+		}
+	}
+	var wrong []string
+	for seat := range seats {
+		if came[seat] != owed.Came[seat] || went[seat] != owed.Went[seat] {
+			wrong = append(wrong, fmt.Sprintf("%v: told %d times that it came and %d times that it went, instead of %d and %d",
+				seat, came[seat], went[seat], owed.Came[seat], owed.Went[seat]))
+		}
+	}
+	slices.Sort(wrong)
+	return wrong
+}
+
+// Each owes every seat once.
+func Each(seats []Seat) map[Seat]int {
+	owed := map[Seat]int{}
+	for _, seat := range seats {
+		owed[seat]++
+	}
+	return owed
+}
+
+// Last is the newest of the changes that went one way, or the zero edge.
+func Last(edges []Edge, came bool) (last Edge) {
+	for _, edge := range edges {
+		if edge.Came == came {
+			last = edge
+		}
+	}
+	return last
+}

@@ -1,0 +1,41 @@
+package faults
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// The settings of a run, each also by LATIDO_FAULTS_<NAME>.
+var (
+	seed     = flag.Uint64("seed", fromEnvironment("SEED", parseSeed, 1), "what every random draw follows from")
+	size     = flag.Int("size", fromEnvironment("SIZE", strconv.Atoi, 500), "how many presences a bridge is killed with")
+	duration = flag.Duration("duration", fromEnvironment("DURATION", time.ParseDuration, 10*time.Second), "how long the NATS server is restarted again and again")
+	idle     = flag.Duration("idle", fromEnvironment("IDLE", time.ParseDuration, 3*time.Second), "how long the writes of idle members are counted")
+	skew     = flag.Duration("skew", fromEnvironment("SKEW", time.ParseDuration, 0), "by how much bridges' clocks are wrong; the program is built anew for it, which takes a minute")
+)
+
+func parseSeed(s string) (uint64, error) { return strconv.ParseUint(s, 10, 64) }
+
+func fromEnvironment[T any](name string, parse func(string) (T, error), otherwise T) T {
+	value, err := parse(cmp.Or(os.Getenv("LATIDO_FAULTS_"+name), "-"))
+	if err != nil {
+		return otherwise
+	}
+	return value
+}
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code := m.Run()
+	table.print(os.Stdout)
+	if err := os.RemoveAll(programs.folder); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
