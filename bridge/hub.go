@@ -57,8 +57,10 @@ type hub struct {
 
 	stirred map[*channel]struct{} // whose presence has changed since it was last told
 
-	onMember   func(channel subjects.Channel, user string)                              // a membership changed
-	onPresence func(channel subjects.Channel, key string, sequence uint64, now *record) // an entry of presence changed
+	onMember func(channel subjects.Channel, user string) // a membership changed
+	// onPresence hears of a change of an entry, and says whether the entry is a
+	// session's here that outlives it: then it is written again, and nobody left.
+	onPresence func(channel subjects.Channel, key string, sequence uint64, now *record) (outlived bool)
 }
 
 func newHub(b bus, kinds map[string]subjects.Kind, flushers int, log *slog.Logger, m *metrics) *hub {

@@ -78,12 +78,10 @@ func (ch *channel) reload(ctx context.Context) error {
 	}
 	found := make(map[string]bool)
 	_, err = history.Read(ctx, nc, presenceStream, filter, 0, last, func(p history.Page) error {
-		ch.mu.Lock()
-		defer ch.mu.Unlock()
 		for _, fact := range p.Facts {
 			key := strings.TrimPrefix(fact.Subject, presenceKeys)
 			found[key] = true
-			ch.roster.apply(key, fact.Sequence, recordOf(fact.Header, fact.Data))
+			ch.change(key, fact.Sequence, recordOf(fact.Header, fact.Data), (*roster).apply)
 		}
 		return nil
 	})
@@ -100,9 +98,23 @@ func (ch *channel) reload(ctx context.Context) error {
 	return nil
 }
 
+// change merges a change into the roster, unless a session here outlives it. It
+// says whether the change counts.
+func (ch *channel) change(key string, sequence uint64, now *record, merge func(*roster, string, uint64, *record)) bool {
+	if ch.hub.onPresence(ch.name, key, sequence, now) {
+		return false
+	}
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if ch.roster != nil {
+		merge(ch.roster, key, sequence, now)
+	}
+	return true
+}
+
 // seek asks the leader for each key that a snapshot lacks. One that was written
 // again while the snapshot was read is in none of its pages, and is not gone:
-// its change is on the way.
+// its change is on the way. Nor is one that a session here outlives.
 func (ch *channel) seek(ctx context.Context, upTo uint64, found map[string]bool) error {
 	ch.mu.Lock()
 	lacking := ch.roster.lacking(upTo, found)
@@ -112,7 +124,7 @@ func (ch *channel) seek(ctx context.Context, upTo uint64, found map[string]bool)
 		if err != nil {
 			return err
 		}
-		found[key] = newest > upTo
+		found[key] = newest > upTo || ch.hub.onPresence(ch.name, key, upTo, nil)
 	}
 	return nil
 }

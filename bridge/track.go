@@ -33,7 +33,7 @@ type track struct {
 	channel *channel  // its roster says when the entry is lost
 	let     sync.Once // of the channel
 
-	restoring atomic.Bool
+	restoring atomic.Bool // one at a time
 
 	// Guarded by channel.mu.
 	member   wire.Member
@@ -322,6 +322,9 @@ func (b *Bridge) restoreEntry(ctx context.Context, s *session, t *track) {
 		attempt, cancel := context.WithTimeout(ctx, requestTimeout)
 		err := s.show(attempt, t)
 		cancel()
+		if err == nil && !s.holds(t) {
+			b.depart(t, true) // it was untracked meanwhile
+		}
 		if err == nil || ctx.Err() != nil {
 			return
 		}

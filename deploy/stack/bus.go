@@ -107,6 +107,14 @@ func passing(err error) bool {
 	return false
 }
 
+// A server that falls silent without closing the connection, as behind a cut
+// cable, is noticed by three pings without an answer: sooner than the others take
+// a bridge for dead, whose lease lasts 10 s.
+const (
+	pingInterval     = 3 * time.Second
+	pingsOutstanding = 2
+)
+
 // options are those of every connection. A write that meets a lost connection
 // fails at once instead of waiting in a buffer: who publishes decides what then.
 func options(cfg Config) []nats.Option {
@@ -116,6 +124,8 @@ func options(cfg Config) []nats.Option {
 		nats.ReconnectWait(250 * time.Millisecond),
 		nats.ReconnectJitter(250*time.Millisecond, time.Second),
 		nats.ReconnectBufSize(-1),
+		nats.PingInterval(pingInterval),
+		nats.MaxPingsOutstanding(pingsOutstanding),
 		nats.RetryOnFailedConnect(false),
 		nats.CustomInboxPrefix(cfg.NATSInbox),
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) { lost(log, nc, err) }),
