@@ -195,7 +195,12 @@ func (s *stage) held() ([]Seat, error) {
 // what happened, and returns how many seats were told of wrongly.
 func (s *stage) judge(observer *Peer, owed Owed) int {
 	s.t.Helper()
-	wrong := Judge(observer.Ledger.Edges(), owed)
+	return s.judgeEdges(observer, observer.Ledger.Edges(), owed)
+}
+
+func (s *stage) judgeEdges(observer *Peer, edges []Edge, owed Owed) int {
+	s.t.Helper()
+	wrong := Judge(edges, owed)
 	if len(wrong) > 0 {
 		s.t.Errorf("%s: %d seats were told of wrongly, as\n%s", observer.cfg.User, len(wrong), strings.Join(wrong[:min(5, len(wrong))], "\n"))
 	}
