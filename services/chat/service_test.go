@@ -92,6 +92,29 @@ func TestAKeyNamesOneCommand(t *testing.T) {
 	}
 }
 
+// TestARepetitionIsAnsweredWithItsMembership: the replica that stored the fact
+// may be dead, or slower than its twin that is asked again.
+func TestARepetitionIsAnsweredWithItsMembership(t *testing.T) {
+	t.Parallel()
+	caller := start(t)
+	first := caller.Do(opening("luis"))
+	members, err := caller.JS.Stream(t.Context(), "KV_"+subjects.BucketMembers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 8 { // whichever replica takes it
+		if err := members.Purge(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if again := caller.Do(opening("luis")); again != first {
+			t.Errorf("opened again at %d, want %d", again, first)
+		}
+		if _, err := members.GetLastMsgForSubject(t.Context(), "$KV."+subjects.BucketMembers+"."+channel.Member("luis")); err != nil {
+			t.Fatalf("luis is no member after the answer: %v", err)
+		}
+	}
+}
+
 func TestOneOfManyOpensTheRoom(t *testing.T) {
 	t.Parallel()
 	caller := start(t)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/history"
 )
 
 const (
@@ -118,7 +119,7 @@ func (a *aggregates[S]) handle(ctx context.Context, r request) (uint64, error) {
 			fresh = true
 		}
 		if earlier, found := known.receipt(r.id); found {
-			return earlier.answer(r)
+			return a.again(ctx, r, earlier)
 		}
 		events, err := a.decider.Decide(known.state, r.Command)
 		if !fresh && (err != nil || !a.appendable(known, events)) {
@@ -203,7 +204,28 @@ func (a *aggregates[S]) repeated(ctx context.Context, r request, seq uint64) (ui
 	if err != nil {
 		return 0, err
 	}
-	return receipt{id: f.id, digest: f.digest, seq: f.seq}.answer(r)
+	return a.again(ctx, r, receipt{id: f.id, digest: f.digest, seq: f.seq})
+}
+
+// again answers a request as the first time. Whoever stored its fact may have
+// died since, or be slow: what the answer promises is projected here, too.
+func (a *aggregates[S]) again(ctx context.Context, r request, earlier receipt) (uint64, error) {
+	seq, err := earlier.answer(r)
+	if err != nil || a.members == nil {
+		return seq, err
+	}
+	_, err = history.Read(ctx, a.nc, a.stream, r.Channel.Event(), seq-1, seq, func(page history.Page) error {
+		first := page.Facts[0]
+		if first.Sequence != seq {
+			return nil // retention has taken it
+		}
+		f, err := readFact(r.Channel, seq, first.Header, first.Data, a.decider.Facts)
+		if err != nil {
+			return err
+		}
+		return a.heal(ctx, f)
+	})
+	return seq, err
 }
 
 func (earlier receipt) answer(r request) (uint64, error) {
