@@ -201,7 +201,7 @@ func (c *Client) Faults() []error {
 func (c *Client) fault(err error) { c.locked(func() { c.faultLocked(err) }) }
 
 func (c *Client) faultLocked(err error) {
-	c.faults = append(c.faults, fmt.Errorf("%s: %w", c.cfg.Who.User, err))
+	c.faults = append(c.faults, fmt.Errorf("%s %s: %w", time.Now().Format("04:05.000"), c.cfg.Who.User, err))
 }
 
 // locked changes the client's state and wakes whoever waits for it.

@@ -60,17 +60,14 @@ func (c *crowd) judgePresence(into *counts) {
 	for _, watcher := range c.watchers() {
 		c.check(c.sameAsBucket(watcher))
 		roster := watcher.rosterOf(c.channel)
-		for user, joins := range roster.joins {
-			if joins > come[user] && !excused[user] {
-				into.flickers++
-				c.t.Errorf("%s saw %s come %d times, who came %d times:\n%s", watcher.User(), user, joins, come[user], c.diary.of(user))
+		for user := range roster.joins {
+			if roster.joins[user] <= come[user] && roster.leaves[user] <= gone[user] || excused[user] {
+				continue
 			}
-		}
-		for user, leaves := range roster.leaves {
-			if leaves > gone[user] && !excused[user] {
-				into.flickers++
-				c.t.Errorf("%s saw %s go %d times, who went %d times:\n%s", watcher.User(), user, leaves, gone[user], c.diary.of(user))
-			}
+			into.flickers++
+			c.t.Errorf("%s saw %s come %d times and go %d times, who came %d times and went %d times: told\n%s\nwritten\n%s",
+				watcher.User(), user, roster.joins[user], roster.leaves[user], come[user], gone[user],
+				strings.Join(roster.edges[user], "\n"), c.diary.of(user))
 		}
 	}
 }

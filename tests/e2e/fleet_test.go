@@ -23,7 +23,6 @@ type fleet struct {
 	*world
 	speed     float64 // trace seconds per second
 	operators []*operator
-	dispatch  *Client // sees the cabs that are free
 	working   sync.WaitGroup
 
 	mu     sync.Mutex
@@ -35,9 +34,10 @@ type fleet struct {
 // operator is one cab on one day.
 type operator struct {
 	*fleet
-	name   string
-	client *Client
-	legs   [][]Fix
+	name     string
+	client   *Client
+	dispatch *Client // sees where the cab is while it is free
+	legs     [][]Fix
 }
 
 // order is one pickup.
@@ -60,15 +60,14 @@ func newFleet(w *world, traces map[string][]Fix, size float64, over time.Duratio
 	shift := time.Duration(float64(wholeDay) * size)
 	f.speed = float64(shift) / float64(over)
 	for _, cab := range slices.Sorted(maps.Keys(traces)) {
-		days := Days(traces[cab])
+		days, dispatch := Days(traces[cab]), w.client(Identity{User: "dispatch of " + cab, Role: "supervisor"})
+		w.run(dispatch)
 		for _, day := range days[:max(1, int(float64(len(days))*size))] {
-			o := &operator{fleet: f, name: fmt.Sprintf("%s/%s", cab, day[0].At.UTC().Format(time.DateOnly)), legs: shiftOf(day, shift)}
+			o := &operator{fleet: f, dispatch: dispatch, name: fmt.Sprintf("%s/%s", cab, day[0].At.UTC().Format(time.DateOnly)), legs: shiftOf(day, shift)}
 			o.client = w.client(Identity{User: o.name, Role: "operator"})
 			f.operators = append(f.operators, o)
 		}
 	}
-	f.dispatch = w.client(Identity{User: "dispatch", Role: "supervisor"})
-	w.run(f.dispatch)
 	for _, o := range f.operators {
 		o.client.cfg.OnEvent = o.hear
 		w.run(o.client)
@@ -119,7 +118,7 @@ func (o *operator) drive() {
 
 // cruise reports a leg on a track of the operator's own, which dispatch follows.
 func (o *operator) cruise(ctx context.Context, channel string, leg []Fix) error {
-	open := tracking.Open{Operator: o.name, Watchers: []string{"dispatch"}}
+	open := tracking.Open{Operator: o.name, Watchers: []string{o.dispatch.User()}}
 	if _, _, err := o.client.Call(ctx, channel, "open", open); err != nil {
 		return fmt.Errorf("open %s: %w", channel, err)
 	}
@@ -179,8 +178,9 @@ func answersTo(want Possibility, code schemas.Code, age time.Duration) bool {
 		return want == Stale || age > tooOld
 	case 0:
 		return want == Possible || want == Borderline
+	default:
+		return false
 	}
-	return false
 }
 
 // request is the life of one order as its client sees it.

@@ -16,6 +16,7 @@ type roster struct {
 	joins   map[string]int // by user, what appeared: also what a state has that the one before had not
 	leaves  map[string]int // by user, what vanished
 
+	edges map[string][]string      // by user, when and why the counts changed
 	since map[string]time.Time     // when each member appeared, by reference
 	until map[string]time.Time     // when each member vanished, by reference
 	stale map[string]bridge.Member // known before a state whose further pages are still to come
@@ -29,7 +30,7 @@ const spread = time.Second
 func (r *roster) take(notice *presence) {
 	if r.members == nil {
 		r.members, r.joins, r.leaves = map[string]bridge.Member{}, map[string]int{}, map[string]int{}
-		r.since, r.until = map[string]time.Time{}, map[string]time.Time{}
+		r.edges, r.since, r.until = map[string][]string{}, map[string]time.Time{}, map[string]time.Time{}
 	}
 	if notice.State != nil {
 		r.stale, r.members = r.members, map[string]bridge.Member{}
@@ -57,8 +58,10 @@ func (r *roster) confirm() {
 		case here:
 		case time.Since(r.since[ref]) < spread:
 			r.joins[member.User]--
+			r.note(member.User, ref, "has not come yet on another bridge")
 		default:
 			r.leave(member.User, ref)
+			r.note(member.User, ref, "lacking in a state")
 		}
 	}
 	r.stale = nil
@@ -71,9 +74,11 @@ func (r *roster) join(member bridge.Member) {
 	case known || before:
 	case r.stale != nil && time.Since(r.until[member.Ref]) < spread:
 		r.leaves[member.User]--
+		r.note(member.User, member.Ref, "has not left yet on another bridge")
 	default:
 		r.joins[member.User]++
 		r.since[member.Ref] = time.Now()
+		r.note(member.User, member.Ref, "came")
 	}
 	r.members[member.Ref] = member
 }
@@ -81,7 +86,12 @@ func (r *roster) join(member bridge.Member) {
 func (r *roster) leave(user, ref string) {
 	r.leaves[user]++
 	r.until[ref] = time.Now()
+	r.note(user, ref, "left")
 	delete(r.members, ref)
+}
+
+func (r *roster) note(user, ref, what string) {
+	r.edges[user] = append(r.edges[user], time.Now().Format("05.000 ")+ref+" "+what)
 }
 
 // rosterOf is who is on a channel, as the client was told until now.
@@ -93,6 +103,7 @@ func (c *Client) rosterOf(channel string) roster {
 		return roster{}
 	}
 	copied := f.roster
-	copied.members, copied.joins, copied.leaves = maps.Clone(copied.members), maps.Clone(copied.joins), maps.Clone(copied.leaves)
+	copied.members, copied.edges = maps.Clone(copied.members), maps.Clone(copied.edges)
+	copied.joins, copied.leaves = maps.Clone(copied.joins), maps.Clone(copied.leaves)
 	return copied
 }
