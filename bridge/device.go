@@ -82,13 +82,28 @@ func (s *session) sweepDevice(now time.Time) {
 }
 
 func (d *device) activity(now time.Time, limits Limits) int32 {
-	switch quiet := now.Sub(time.UnixMilli(d.touched.Load())); {
-	case quiet < limits.Idle:
+	return limits.activityAfter(now.Sub(time.UnixMilli(d.touched.Load())))
+}
+
+func (l Limits) activityAfter(quiet time.Duration) int32 {
+	switch {
+	case quiet < l.Idle:
 		return active
-	case quiet < limits.Away:
+	case quiet < l.Away:
 		return idle
 	}
 	return away
+}
+
+// quietAt is the least time without a touch that makes an activity.
+func (l Limits) quietAt(activity string) time.Duration {
+	switch activity {
+	case activities[idle]:
+		return l.Idle
+	case activities[away]:
+		return l.Away
+	}
+	return 0
 }
 
 // showDevice writes the entry of the session's device until it is true.
@@ -122,7 +137,7 @@ func (s *session) writeDevice(ctx context.Context, d *device) error {
 	id := s.who()
 	t.channel.mu.Lock()
 	if seat, known := t.channel.roster.records[t.key]; known && !seat.gone {
-		d.remember(seat.Meta)
+		d.remember(seat.Meta, time.Now(), s.bridge.limits)
 	}
 	d.touched.CompareAndSwap(0, time.Now().UnixMilli())
 	now := d.activity(time.Now(), s.bridge.limits)
@@ -142,10 +157,16 @@ func (s *session) writeDevice(ctx context.Context, d *device) error {
 }
 
 // remember goes on from what the entry says of a session that comes back: a
-// reconnect is nothing that the user did.
-func (d *device) remember(meta json.RawMessage) {
+// reconnect is nothing that the user did. The time in it may be of a node whose
+// clock is wrong: it is believed only where it agrees with the activity in it.
+func (d *device) remember(meta json.RawMessage, now time.Time, limits Limits) {
 	var said about
-	if json.Unmarshal(meta, &said) == nil && !said.LastActive.IsZero() {
-		d.touched.CompareAndSwap(0, said.LastActive.UnixMilli())
+	if json.Unmarshal(meta, &said) != nil || said.LastActive.IsZero() {
+		return
 	}
+	quiet := now.Sub(said.LastActive)
+	if quiet < 0 || activities[limits.activityAfter(quiet)] != said.Activity {
+		quiet = limits.quietAt(said.Activity)
+	}
+	d.touched.CompareAndSwap(0, now.Add(-quiet).UnixMilli())
 }
