@@ -33,7 +33,7 @@ func (b bridge) device(user, ref, kind, activity string) {
 	}
 }
 
-func (b bridge) unplug(user, ref string) {
+func (b bridge) unplug(user, ref string) { //nolint:unparam // reads like plug
 	b.t.Helper()
 	key := subjects.Channel{Kind: "user", ID: user}.Presence(user, ref)
 	if err := b.sessions.Purge(b.t.Context(), key, jetstream.PurgeTTL(time.Minute)); err != nil {

@@ -25,7 +25,7 @@ func build(tb testing.TB, arguments ...string) string {
 	programs.Lock()
 	defer programs.Unlock()
 	if programs.built == nil {
-		folder, err := os.MkdirTemp("", "latido-faults-")
+		folder, err := os.MkdirTemp("", "latido-faults-") //nolint:usetesting // it outlives the test that is first to need it
 		if err != nil {
 			tb.Fatal(err)
 		}
