@@ -3,12 +3,14 @@ package bridge
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/topology"
 )
 
 // device is what a user is there with: one session of theirs that said so. It
@@ -82,28 +84,25 @@ func (s *session) sweepDevice(now time.Time) {
 }
 
 func (d *device) activity(now time.Time, limits Limits) int32 {
-	return limits.activityAfter(now.Sub(time.UnixMilli(d.touched.Load())))
-}
-
-func (l Limits) activityAfter(quiet time.Duration) int32 {
-	switch {
-	case quiet < l.Idle:
+	switch quiet := now.Sub(time.UnixMilli(d.touched.Load())); {
+	case quiet < limits.Idle:
 		return active
-	case quiet < l.Away:
+	case quiet < limits.Away:
 		return idle
 	}
 	return away
 }
 
-// quietAt is the least time without a touch that makes an activity.
-func (l Limits) quietAt(activity string) time.Duration {
+// quiet is for how long at least, and how long at most, nobody touched a device
+// of an activity.
+func (l Limits) quiet(activity string) (least, most time.Duration) {
 	switch activity {
 	case activities[idle]:
-		return l.Idle
+		return l.Idle, l.Away
 	case activities[away]:
-		return l.Away
+		return l.Away, math.MaxInt64
 	}
-	return 0
+	return 0, l.Idle
 }
 
 // showDevice writes the entry of the session's device until it is true.
@@ -158,15 +157,17 @@ func (s *session) writeDevice(ctx context.Context, d *device) error {
 
 // remember goes on from what the entry says of a session that comes back: a
 // reconnect is nothing that the user did. The time in it may be of a node whose
-// clock is wrong: it is believed only where it agrees with the activity in it.
+// clock is wrong: it is believed only where it agrees with the activity in it,
+// which may have stood since the session was lost.
 func (d *device) remember(meta json.RawMessage, now time.Time, limits Limits) {
 	var said about
 	if json.Unmarshal(meta, &said) != nil || said.LastActive.IsZero() {
 		return
 	}
+	lost := topology.LeaseTTL + limits.Grace
 	quiet := now.Sub(said.LastActive)
-	if quiet < 0 || activities[limits.activityAfter(quiet)] != said.Activity {
-		quiet = limits.quietAt(said.Activity)
+	if least, most := limits.quiet(said.Activity); quiet < least || quiet-lost > most {
+		quiet = least
 	}
 	d.touched.CompareAndSwap(0, now.Add(-quiet).UnixMilli())
 }

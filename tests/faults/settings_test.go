@@ -29,7 +29,14 @@ func fromEnvironment[T any](name string, parse func(string) (T, error), otherwis
 	return value
 }
 
+// atOnce is how many tests run at a time unless -parallel says otherwise: they
+// wait for leases and graces and leave the processor to others.
+const atOnce = "8"
+
 func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", atOnce); err != nil {
+		panic(err) // go test has this flag
+	}
 	flag.Parse()
 	code := m.Run()
 	table.print(os.Stdout)
