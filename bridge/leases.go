@@ -21,6 +21,9 @@ const (
 	// leaseRefresh is how often a bridge says that it is there: three times within
 	// the lease.
 	leaseRefresh = 3 * time.Second
+	// goodbyePause is how long after a node gave its lease back it is believed
+	// gone: its members' last changes come by another stream, and may come later.
+	goodbyePause = 2 * time.Second
 )
 
 // leases knows which nodes are there. A node whose lease ran out is believed
@@ -75,7 +78,7 @@ func (l *leases) change(key string, msg *nats.Msg) {
 		return
 	}
 	if msg.Header.Get("KV-Operation") != "" {
-		l.believe(node) // it said goodbye
+		l.expire(node, time.Now().Add(goodbyePause))
 		return
 	}
 	l.expire(node, l.settled)

@@ -1,7 +1,8 @@
 // Package native is Latido's own dialect, subprotocol "latido.v1": JSON text
 // frames, one object each, described by the schemas in schemas/bridge.
 //
-// Like every dialect it only translates. Imports: bridge/wire and schemas.
+// Like every dialect it only translates. Imports: bridge/wire, schemas, subjects and
+// gjson.
 package native
 
 import "github.com/latido/latido/bridge/wire"
