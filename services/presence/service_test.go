@@ -71,14 +71,14 @@ func (b bridge) anaGoes(ref string) {
 
 func (b bridge) lease(node string) {
 	b.t.Helper()
-	if _, err := b.nodes.Put(b.t.Context(), node, []byte("{}")); err != nil {
+	if _, err := b.nodes.Put(b.t.Context(), subjects.Token(node), []byte("{}")); err != nil {
 		b.t.Fatal(err)
 	}
 }
 
 func (b bridge) expire(node string) {
 	b.t.Helper()
-	if err := b.nodes.Purge(b.t.Context(), node, jetstream.PurgeTTL(time.Minute)); err != nil {
+	if err := b.nodes.Purge(b.t.Context(), subjects.Token(node), jetstream.PurgeTTL(time.Minute)); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -132,9 +132,9 @@ func TestADeadNodeTakesItsSessionsWithIt(t *testing.T) {
 	bus := bustest.Start(t)
 	b := newBridge(t, bus)
 	b.lease("b1")
-	b.lease("b2")
+	b.lease("b2.example")
 	b.come("ana", "phone", "b1")
-	b.come("luis", "phone", "b2")
+	b.come("luis", "phone", "b2.example")
 	b.come("eve", "phone", "b0") // whose node died before anyone watched
 	feed, luis, eve := b.Feed(ana), b.Feed(subjects.Channel{Kind: "user", ID: "luis"}), b.Feed(subjects.Channel{Kind: "user", ID: "eve"})
 	estest.Replica(t, bus, runImpatiently)

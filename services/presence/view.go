@@ -191,9 +191,12 @@ func (v *view) fact(s es.Snapshot[User]) (user string) {
 // given time to return; so are all when the view is young, because the bus may
 // have been away and the leases with it.
 func (v *view) lease(entry jetstream.KeyValueEntry, now time.Time) {
+	node, err := subjects.ParseToken(entry.Key())
+	if err != nil {
+		return // nobody's lease
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	node := entry.Key()
 	if entry.Operation() == jetstream.KeyValuePut {
 		v.alive[node] = true
 		delete(v.deadline, node)

@@ -19,7 +19,7 @@ func TestBridgeKilled(t *testing.T) {
 	sessions := max(10, *size/250)
 	channels := rooms(max(1, *size/sessions))
 	doomed := s.bridge("doomed")
-	haven, lookout := s.bridge("haven"), s.bridge("lookout")
+	haven, lookout := s.bridge("haven.example"), s.bridge("lookout")
 	observers := []*Peer{
 		s.observer("beside", haven.http, channels...), s.observer("apart", lookout.http, channels...),
 	}
