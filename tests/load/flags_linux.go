@@ -27,7 +27,8 @@ type measure struct {
 	Measured time.Duration `default:"5s" help:"How long steady work is measured."`
 	WarmUp   time.Duration `default:"1s" help:"How long it goes on before."`
 	Most     int           `default:"20000" help:"Most connections of a run. File descriptors may allow fewer."`
-	Repeat   int           `default:"1" help:"Runs of each scenario on each server; the one with the median of the figure that says most counts."`
+	Repeat   int           `default:"1" help:"Runs of each scenario on each server; of those that nobody disturbed, the one with the median of the figure that says most counts."`
+	Calm     time.Duration `default:"0s" help:"How long to wait before each run, at most, for others to leave the machine alone."`
 	Figures  string        `default:"tests/load/figures.json" help:"File of the ratios to compare with."`
 	Update   bool          `help:"Write the ratios of this run to that file."`
 	Latido   string        `placeholder:"FILE" help:"Latido program to measure, instead of building it: another version, or one with a profiler."`

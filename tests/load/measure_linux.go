@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/latido/latido/tests/load/report"
 	"github.com/latido/latido/tests/load/scenario"
@@ -99,6 +100,7 @@ func (b *bench) all(ctx context.Context, scenarios []scenario.Scenario, kinds []
 					heading += fmt.Sprintf(", round %d", round+1)
 				}
 				b.say("%s: %s", heading, s.About)
+				b.calm(ctx)
 				group = append(group, b.one(ctx, heading, s, kind))
 				if err := context.Cause(ctx); err != nil {
 					return err
@@ -111,6 +113,20 @@ func (b *bench) all(ctx context.Context, scenarios []scenario.Scenario, kinds []
 	}
 	return nil
 }
+
+// calm waits until others leave the machine alone, or its time is over.
+func (b *bench) calm(ctx context.Context) {
+	for until := time.Now().Add(b.Calm); time.Now().Before(until) && ctx.Err() == nil; {
+		machine, own, began := server.MachineCPU(), server.OwnCPU(), time.Now()
+		time.Sleep(calmFor)
+		others := server.MachineCPU() - machine - (server.OwnCPU() - own)
+		if 100*float64(others)/float64(time.Since(began))/float64(server.CoreCount()) < report.Disturbing {
+			return
+		}
+	}
+}
+
+const calmFor = 2 * time.Second
 
 // one runs a scenario on a server that is started for it.
 func (b *bench) one(ctx context.Context, heading string, s scenario.Scenario, kind server.Kind) report.Result {

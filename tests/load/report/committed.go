@@ -49,8 +49,10 @@ func (c *Committed) Update(machine string, results []Result) {
 			continue
 		}
 		kept := make(map[string]float64)
-		for name, ratio := range r.Ratios {
-			kept[name] = math.Round(ratio*100) / 100
+		for _, f := range figures {
+			if ratio, known := r.Ratios[f.name]; known && f.judged {
+				kept[f.name] = math.Round(ratio*100) / 100
+			}
 		}
 		c.Ratios[r.Scenario] = kept
 	}

@@ -129,8 +129,12 @@ func find(results []Result, scenario, server string) *Result {
 	return nil
 }
 
-// Medians keeps one of the results of each server in a scenario: the one whose
-// headline is in the middle. Servers stay in the order in which they came; one
+// Disturbing is the percentage of the machine that others may use at most, for
+// figures to mean what they say.
+const Disturbing = 8
+
+// Medians keeps one of the results of each server in a scenario: of those that
+// nobody disturbed, or of all, the one whose headline is in the middle. Servers stay in the order in which they came; one
 // that never came to an end is kept as it is.
 func Medians(results []Result) []Result {
 	var order []string
@@ -153,11 +157,16 @@ func median(runs []Result) Result {
 	if len(good) == 0 {
 		return runs[0]
 	}
+	lost, twice := uint64(0), uint64(0)
+	for _, r := range good { // a loss in any run is a loss
+		lost, twice = max(lost, r.Lost), max(twice, r.Twice)
+	}
+	if calm := slices.DeleteFunc(slices.Clone(good), func(r Result) bool { return r.OthersPercent >= Disturbing }); len(calm) > 0 {
+		good = calm
+	}
 	slices.SortStableFunc(good, func(a, b Result) int { return cmp.Compare(a.headline(), b.headline()) })
 	middle := good[len(good)/2]
-	for _, r := range good { // a loss in any run is a loss
-		middle.Lost, middle.Twice = max(middle.Lost, r.Lost), max(middle.Twice, r.Twice)
-	}
+	middle.Lost, middle.Twice = lost, twice
 	return middle
 }
 

@@ -91,7 +91,7 @@ func times(r, base *Result) string {
 
 // disturbance is what else the machine did, when that was enough to matter.
 func disturbance(r *Result) string {
-	if r.OthersPercent < 5 {
+	if r.OthersPercent < Disturbing {
 		return ""
 	}
 	return fmt.Sprintf("%.0f %%", r.OthersPercent)
