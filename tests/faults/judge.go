@@ -45,13 +45,3 @@ func Each(seats []Seat) map[Seat]int {
 	}
 	return owed
 }
-
-// Last is the newest of the changes that went one way, or the zero edge.
-func Last(edges []Edge, came bool) (last Edge) {
-	for _, edge := range edges {
-		if edge.Came == came {
-			last = edge
-		}
-	}
-	return last
-}

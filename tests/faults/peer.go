@@ -241,6 +241,13 @@ func (p *Peer) Seats() []Seat {
 	return seats
 }
 
+// seat is where the peer is, or may be, on a channel.
+func (p *Peer) seat(channel string) Seat {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return Seat{channel, p.cfg.User, p.ref}
+}
+
 // locked changes the peer's state and wakes whoever waits for it.
 func (p *Peer) locked(change func()) {
 	p.mu.Lock()
