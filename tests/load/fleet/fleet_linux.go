@@ -97,8 +97,8 @@ func (f *Fleet) Close() {
 	_ = unix.Close(f.epoll)
 }
 
-// errTooLong says that something awaited did not happen.
-var errTooLong = errors.New("not in time")
+// ErrTooLong is returned when what was awaited did not happen.
+var ErrTooLong = errors.New("not in time")
 
 // Await drives the fleet until done, which is asked after each turn.
 func (f *Fleet) Await(ctx context.Context, limit time.Duration, what string, done func() bool) error {
@@ -114,7 +114,7 @@ func (f *Fleet) Await(ctx context.Context, limit time.Duration, what string, don
 			return err
 		}
 		if f.now > until {
-			return fmt.Errorf("%s: %w", what, errTooLong)
+			return fmt.Errorf("%s: %w", what, ErrTooLong)
 		}
 	}
 	return nil

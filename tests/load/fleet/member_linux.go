@@ -28,9 +28,9 @@ type Member struct {
 	waiting []byte // what the socket did not take yet
 	queue   []byte // publishes of this turn
 	hint    int    // where in an event the stamp was last
-	since   int64  // when it began to follow: what was sent before is not counted
 	follows *Feed  // what is counted, or nil
 	tracks  bool   // counts the joins of others instead
+	since   int64  // when it joined: those who did before are not counted
 	returns bool   // asks for what it missed as soon as it is let in
 }
 

@@ -14,12 +14,12 @@ const (
 )
 
 // Subscribe lets members follow feeds: the i-th what feed(i) says. What comes is
-// counted of the last feed that a member follows; nil counts nothing.
+// counted, when it is, of the last feed that a member follows.
 func (f *Fleet) Subscribe(ctx context.Context, members []*Member, feed func(i int) *Feed, counted bool) error {
 	return f.each(ctx, "subscribe", members, func(i int, m *Member) []byte {
 		followed := feed(i)
 		if counted {
-			m.follows, m.since = followed, f.clock()
+			m.follows = followed
 		}
 		return f.dialect.Subscribe(f.frames[:0], &m.Session, f.request(), &followed.Channel)
 	})

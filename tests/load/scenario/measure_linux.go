@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/latido/latido/tests/load/count"
@@ -76,6 +77,9 @@ func (r *run) settle(ctx context.Context, p *fleet.Publisher, members []*fleet.M
 		return err
 	}
 	r.account(members)
+	if p.Stalls > 0 {
+		r.result.Note = fmt.Sprintf("nothing came for 2 s, %d times", p.Stalls)
+	}
 	return nil
 }
 
