@@ -58,6 +58,13 @@ func (r *run) steadily(ctx context.Context, p *fleet.Publisher, measured time.Du
 	if err := r.fleet.Drive(ctx, measured, p.Pump); err != nil {
 		return err
 	}
+	something := func() bool { // which takes longer than a short run on a busy machine
+		p.Pump()
+		return p.Published > published && r.fleet.Delivered+r.fleet.Answered > 0
+	}
+	if err := r.fleet.Await(ctx, drainTime, "measure", something); err != nil {
+		return err
+	}
 	w.close(p.Published-published, r.fleet.Delivered)
 	r.delays(&r.fleet.Latency)
 	return nil
