@@ -209,6 +209,7 @@ func (b *Bridge) restore(ctx context.Context) {
 	if b.hub.bus.Live.IsConnected() && b.hub.degraded.Swap(false) {
 		b.log.Info("bus is back")
 		b.announce(wire.Restored{})
+		b.confirmDevices(ctx)
 		b.hub.checker.everything()
 	}
 }

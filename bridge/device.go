@@ -3,26 +3,39 @@ package bridge
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"math"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/history"
 	"github.com/latido/latido/subjects/topology"
 )
 
 // device is what a user is there with: one session of theirs that said so. It
 // stands as an entry of presence on the user's own channel, written when the
 // session begins and when its activity becomes another: an idle user costs no
-// write, and neither does a busy one.
+// write, and neither does a busy one. Nobody watches the entry for it. Each write
+// checks the entry's revision, and so finds out when it is not as it was left.
 type device struct {
 	kind    string
+	resumed bool         // the session may have an entry already
 	touched atomic.Int64 // when the user last did something, unix milliseconds
 	shown   atomic.Int32 // the activity that others see
 
-	writing sync.Mutex // one writer of the entry at a time
+	writing  sync.Mutex // one writer at a time; guards what follows
+	since    time.Time
+	written  time.Time
+	revision uint64 // of the bucket
 }
 
 // Activities, in the order in which a user who does nothing goes through them.
@@ -46,7 +59,7 @@ type about struct {
 var deviceKinds = map[string]bool{"web": true, "mobile": true, "desktop": true}
 
 // plugIn shows the session as a device of its user.
-func (s *session) plugIn(kind string) {
+func (s *session) plugIn(kind string, resumed bool) {
 	if kind == "" {
 		return
 	}
@@ -54,13 +67,17 @@ func (s *session) plugIn(kind string) {
 		s.refuse("", schemas.Refuse(schemas.InvalidFrame, "a device is web, mobile or desktop"))
 		return
 	}
-	s.device.Store(&device{kind: kind})
+	s.device.Store(&device{kind: kind, resumed: resumed})
 	s.bridge.hub.start(s.showDevice)
 }
 
 // isDeviceOn says whether a channel is that on which the session stands as a device.
 func (s *session) isDeviceOn(name subjects.Channel) bool {
 	return name.Kind == kindUser && s.device.Load() != nil
+}
+
+func (s *session) deviceKey() string {
+	return subjects.Channel{Kind: kindUser, ID: s.user}.Presence(s.user, s.ref)
 }
 
 // touch says that the user did something.
@@ -112,47 +129,94 @@ func (s *session) showDevice(ctx context.Context) {
 		return // whoever writes looks again
 	}
 	defer d.writing.Unlock()
-	for s.device.Load() == d && d.shown.Load() != d.activity(time.Now(), s.bridge.limits) {
+	for s.device.Load() == d && !s.hasEnded() && d.shown.Load() != d.activity(time.Now(), s.bridge.limits) {
 		attempt, cancel := context.WithTimeout(ctx, requestTimeout)
 		err := s.writeDevice(attempt, d)
 		cancel()
-		if s.hasEnded() || ctx.Err() != nil {
-			return
+		if err == nil || ctx.Err() != nil {
+			continue
 		}
-		if err != nil {
-			s.bridge.log.Warn("show device", "user", s.user, "error", err)
-			if !pause(ctx, retryPause) {
-				return
-			}
+		s.bridge.log.Warn("show device", "user", s.user, "error", err)
+		if !pause(ctx, retryPause) {
+			return
 		}
 	}
 }
 
 func (s *session) writeDevice(ctx context.Context, d *device) error {
-	t, err := s.entry(ctx, subjects.Channel{Kind: kindUser, ID: s.user})
+	if d.since.IsZero() {
+		d.since = now()
+		if d.resumed {
+			if _, err := s.lookAtDevice(ctx, d); err != nil {
+				return err
+			}
+		}
+		d.touched.CompareAndSwap(0, time.Now().UnixMilli())
+	}
+	activity := d.activity(time.Now(), s.bridge.limits)
+	msg, err := s.deviceEntry(d, activity, s.bridge.node)
 	if err != nil {
 		return err
 	}
-	id := s.who()
-	t.channel.mu.Lock()
-	if seat, known := t.channel.roster.records[t.key]; known && !seat.gone {
-		d.remember(seat.Meta, time.Now(), s.bridge.limits)
-	}
-	d.touched.CompareAndSwap(0, time.Now().UnixMilli())
-	now := d.activity(time.Now(), s.bridge.limits)
-	meta, err := json.Marshal(about{
-		Activity: activities[now], LastActive: time.UnixMilli(d.touched.Load()).UTC(), Avatar: id.Avatar,
-	})
-	t.member.Name, t.member.Device, t.member.Meta = id.Name, d.kind, meta
-	t.channel.mu.Unlock()
+	reply, err := s.bridge.asker.askAndWait(ctx, msg)
 	if err != nil {
-		return err
+		return fmt.Errorf("device: %w", err)
 	}
-	if err := s.show(ctx, t); err != nil {
-		return err
+	var ack struct {
+		jetstream.PubAck
+		Error *jetstream.APIError `json:"error"`
 	}
-	d.shown.Store(now)
-	return nil
+	switch err := json.Unmarshal(reply.Data, &ack); {
+	case err != nil:
+		return fmt.Errorf("device: %w", err)
+	case ack.Error == nil && ack.Sequence > 0:
+		d.revision, d.written = ack.Sequence, time.Now()
+		d.shown.Store(activity)
+		return nil
+	case ack.Error != nil && !moved(ack.Error):
+		return fmt.Errorf("device: %w", ack.Error)
+	}
+	return s.reconsider(ctx, d)
+}
+
+// reconsider looks at an entry that is not as it was left. It may be gone, and is
+// to be written again; or the session goes on elsewhere, and ends here soon.
+func (s *session) reconsider(ctx context.Context, d *device) error {
+	before := d.revision
+	found, err := s.lookAtDevice(ctx, d)
+	switch {
+	case err != nil || d.revision == before:
+	case !d.written.IsZero() && found != nil && found.Node != "" && found.Node != s.bridge.node:
+		s.device.CompareAndSwap(d, nil)
+	default:
+		d.shown.Store(unseen)
+	}
+	return err
+}
+
+// moved tells that the entry has a newer revision.
+func moved(err *jetstream.APIError) bool {
+	return err.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || err.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant
+}
+
+// lookAtDevice reads the entry as it is now; nil is none.
+func (s *session) lookAtDevice(ctx context.Context, d *device) (*record, error) {
+	fact, found, err := history.LastMessage(ctx, s.bridge.hub.bus.Publish, presenceStream, presenceKeys+s.deviceKey())
+	if err != nil {
+		return nil, fmt.Errorf("device: %w", err)
+	}
+	d.revision = 0
+	if !found {
+		return nil, nil
+	}
+	d.revision = fact.Sequence
+	entry := recordOf(fact.Header, fact.Data)
+	if entry == nil {
+		return nil, nil
+	}
+	d.since = entry.Since
+	d.remember(entry.Meta, time.Now(), s.bridge.limits)
+	return entry, nil
 }
 
 // remember goes on from what the entry says of a session that comes back: a
@@ -170,4 +234,87 @@ func (d *device) remember(meta json.RawMessage, now time.Time, limits Limits) {
 		quiet = least
 	}
 	d.touched.CompareAndSwap(0, now.Add(-quiet).UnixMilli())
+}
+
+// deviceEntry is the message that writes the entry, if it is as it was left.
+func (s *session) deviceEntry(d *device, activity int32, node string) (*nats.Msg, error) {
+	id := s.who()
+	meta, err := json.Marshal(about{
+		Activity: activities[activity], LastActive: time.UnixMilli(d.touched.Load()).UTC(), Avatar: id.Avatar,
+	})
+	if err != nil {
+		return nil, err
+	}
+	member := wire.Member{User: s.user, Ref: s.ref, Name: id.Name, Meta: meta, Device: d.kind, Since: d.since}
+	msg, err := entryOf(s.deviceKey(), record{Member: member, Node: node})
+	if err != nil {
+		return nil, err
+	}
+	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(d.revision, 10))
+	return msg, nil
+}
+
+// unplug is what becomes of the device when its session has ended: see depart.
+func (s *session) unplug(clean bool) {
+	d := s.device.Load()
+	if d == nil {
+		return
+	}
+	s.bridge.hub.start(func(context.Context) {
+		d.writing.Lock() // whoever writes sees that the session has ended
+		defer d.writing.Unlock()
+		if d.shown.Load() == unseen || s.device.Load() != d {
+			return // never written, or elsewhere
+		}
+		msg := departure(s.deviceKey())
+		msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(d.revision, 10))
+		if !clean {
+			var err error
+			if msg, err = s.deviceEntry(d, d.shown.Load(), ""); err != nil {
+				s.bridge.log.Error("grace", "user", s.user, "error", err)
+				return
+			}
+			msg.Header.Set(headerTTL, strconv.Itoa(int(s.bridge.limits.Grace.Seconds())))
+		}
+		s.bridge.asker.ask(msg, func(_ *nats.Msg, err error) {
+			if err != nil && !errors.Is(err, errAskerClosed) {
+				s.bridge.log.Warn("grace", "user", s.user, "error", err)
+			}
+		})
+	})
+}
+
+// refreshDevice has an entry that has stood for long written again.
+func (s *session) refreshDevice(now time.Time) {
+	d := s.device.Load()
+	if d == nil || !d.writing.TryLock() {
+		return
+	}
+	due := !d.written.IsZero() && now.Sub(d.written) > refreshPresence
+	if due {
+		d.shown.Store(unseen)
+	}
+	d.writing.Unlock()
+	if due {
+		s.bridge.hub.start(s.showDevice)
+	}
+}
+
+// confirmDevices writes again the entries that are gone although their sessions
+// are there: after the bus was away, others may have taken this node for dead.
+func (b *Bridge) confirmDevices(ctx context.Context) {
+	for _, s := range b.registry.all() {
+		d := s.device.Load()
+		if d == nil || d.shown.Load() == unseen {
+			continue
+		}
+		d.writing.Lock()
+		err := s.reconsider(ctx, d)
+		d.writing.Unlock()
+		if err != nil {
+			b.log.Warn("confirm device", "user", s.user, "error", err)
+			return // the bus is away again
+		}
+		b.hub.start(s.showDevice)
+	}
 }

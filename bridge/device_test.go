@@ -96,22 +96,63 @@ func (d devices) expect(changes ...string) {
 func TestADeviceFallsAsleepAndWakes(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
-	b, _ := runBridge(t, bus, Config{Limits: Limits{Idle: time.Second, Away: 2500 * time.Millisecond}})
+	b, _ := runBridge(t, bus, Config{Limits: Limits{Idle: time.Second, Away: 3 * time.Second}})
 	seen := watchDevices(t, bus, "ana")
 	ana := plug(t, b, "ana", "")
 	seen.expect("active", "idle", "away")
 	ana.send(`{"op":"activity"}`)
+	seen.expect("active")
+}
+
+// A reconnect is nothing that the user did; a goodbye ends the device at once.
+func TestADeviceComesBackAsItWas(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{Limits: Limits{Idle: 3 * time.Second, Away: time.Hour}})
+	seen := watchDevices(t, bus, "ana")
+	ana := plug(t, b, "ana", "")
 	seen.expect("active", "idle")
 	_ = ana.conn.CloseNow()
 	seen.expect("in grace, idle")
 	back := plug(t, b, "ana", ana.secret())
-	seen.expect("idle") // a reconnect is nothing that the user did
+	seen.expect("idle")
 	back.send(`{"op":"activity"}`)
 	seen.expect("active")
 	if err := back.conn.Close(1000, ""); err != nil {
 		t.Fatal(err)
 	}
 	seen.expect("gone")
+}
+
+// A device whose entry others removed, since they took its node for dead, is there
+// again when the bus is back. One whose session goes on elsewhere is let go.
+func TestADeviceIsConfirmed(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	one, _ := runBridge(t, bus, Config{Node: "one"})
+	two, _ := runBridge(t, bus, Config{Node: "two"})
+	seen := watchDevices(t, bus, "ana")
+	ana := plug(t, one, "ana", "")
+	seen.expect("active")
+	key := subjects.Channel{Kind: "user", ID: "ana"}.Presence("ana", ana.ref())
+	if _, err := one.asker.askAndWait(t.Context(), departure(key)); err != nil {
+		t.Fatal(err)
+	}
+	seen.expect("gone")
+	one.confirmDevices(t.Context())
+	seen.expect("active")
+	one.confirmDevices(t.Context()) // all is well: nothing to write
+	plug(t, two, "ana", ana.secret())
+	seen.expect("active")
+	one.confirmDevices(t.Context())
+	if one.registry.find(ana.ref()).device.Load() != nil {
+		t.Error("the older session still holds the device")
+	}
+	_ = ana.conn.CloseNow()
+	wait(t, "the older session to end", func() bool { return one.registry.find(ana.ref()) == nil })
+	other := plug(t, two, "ana", "")
+	seen.expect("active") // nothing came of the older session's end
+	_ = other.conn.CloseNow()
 }
 
 // The entry of a device belongs to the bridge, cards to the presence service.

@@ -159,7 +159,7 @@ func TestRemovedEntryIsRestored(t *testing.T) {
 	s := b.registry.find(ana.ref())
 	entry := s.tracks[name.String()]
 	before := entry.revision
-	if _, err := b.asker.askAndWait(t.Context(), departure(entry)); err != nil {
+	if _, err := b.asker.askAndWait(t.Context(), departure(entry.key)); err != nil {
 		t.Fatal(err)
 	}
 	wait(t, "the entry to be written again", func() bool {

@@ -94,7 +94,7 @@ func (s *session) hello(r wire.Hello) {
 	if s.bridge.hub.degraded.Load() {
 		s.tell(wire.Degraded{})
 	}
-	s.plugIn(r.Device)
+	s.plugIn(r.Device, secret == r.Resume)
 }
 
 // Bounds of a resume secret, in bytes.

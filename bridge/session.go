@@ -266,6 +266,7 @@ func (s *session) leave() {
 	for _, t := range tracks {
 		s.bridge.depart(t, clean)
 	}
+	s.unplug(clean)
 	_ = s.socket.conn.Close() // the peer may have closed it already
 	s.bridge.registry.remove(s)
 }

@@ -173,18 +173,13 @@ func (s *session) untrack(ctx context.Context, r wire.Untrack) error {
 func (s *session) vanish(ctx context.Context, channel string) error {
 	s.mu.Lock()
 	t := s.tracks[channel]
-	if t != nil && s.isDeviceOn(t.name) {
-		t = nil // it is there as long as its session
-	}
-	if t != nil {
-		delete(s.tracks, channel)
-	}
+	delete(s.tracks, channel)
 	s.mu.Unlock()
 	if t == nil {
 		return nil
 	}
 	defer t.release(s.bridge.hub)
-	_, err := s.bridge.asker.askAndWait(ctx, departure(t))
+	_, err := s.bridge.asker.askAndWait(ctx, departure(t.key))
 	if err != nil {
 		return fmt.Errorf("untrack: %w", err)
 	}
@@ -223,7 +218,7 @@ func (b *Bridge) depart(t *track, clean bool) {
 	if revision == 0 {
 		return // never written
 	}
-	msg := departure(t)
+	msg := departure(t.key)
 	if !clean {
 		var err error
 		if msg, err = entryMessage(t, ""); err != nil {
@@ -244,19 +239,24 @@ const headerTTL = "Nats-TTL"
 
 func entryMessage(t *track, node string) (*nats.Msg, error) {
 	t.channel.mu.Lock()
-	value, err := json.Marshal(record{Member: t.member, Node: node})
-	t.channel.mu.Unlock()
+	defer t.channel.mu.Unlock()
+	return entryOf(t.key, record{Member: t.member, Node: node})
+}
+
+// entryOf is the message that writes an entry.
+func entryOf(key string, r record) (*nats.Msg, error) {
+	value, err := json.Marshal(r)
 	if err != nil {
 		return nil, fmt.Errorf("entry: %w", err)
 	}
-	msg := nats.NewMsg(presenceKeys + t.key)
+	msg := nats.NewMsg(presenceKeys + key)
 	msg.Data = value
 	return msg, nil
 }
 
 // departure removes a key and leaves a marker that itself goes after a while.
-func departure(t *track) *nats.Msg {
-	msg := nats.NewMsg(presenceKeys + t.key)
+func departure(key string) *nats.Msg {
+	msg := nats.NewMsg(presenceKeys + key)
 	msg.Header.Set("KV-Operation", "PURGE")
 	msg.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
 	msg.Header.Set(headerTTL, strconv.Itoa(int(topology.MarkerTTL.Seconds())))
@@ -300,12 +300,8 @@ func (b *Bridge) yield(s *session, t *track) {
 		delete(s.tracks, t.name.String())
 	}
 	s.mu.Unlock()
-	if !mine {
-		return
-	}
-	t.release(b.hub)
-	if t.name.Kind == kindUser {
-		s.device.Store(nil) // its session goes on elsewhere
+	if mine {
+		t.release(b.hub)
 	}
 }
 
@@ -352,6 +348,7 @@ func (t *track) olderThan(sequence uint64) bool {
 
 // refreshTracks writes again the entries that have stood for long.
 func (s *session) refreshTracks(ctx context.Context, now time.Time) {
+	s.refreshDevice(now)
 	s.mu.Lock()
 	tracks := slices.Collect(maps.Values(s.tracks))
 	s.mu.Unlock()

@@ -1,0 +1,79 @@
+package presence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/schemas/presence"
+	"github.com/latido/latido/services/internal/es"
+	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/topology/bustest"
+)
+
+// BenchmarkTeam lets a team of a thousand come online at once: from the entries of
+// their devices to a fact and two cards each, with the server in the process.
+func BenchmarkTeam(b *testing.B) {
+	const users = 1000
+	bus := bustest.Start(b)
+	ctx, cancel := context.WithCancel(b.Context())
+	done := make(chan error, 1)
+	go func() { done <- Run(ctx, bus.Connect(b), slog.New(slog.DiscardHandler)) }()
+	nc := bus.Connect(b)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		b.Fatal(err)
+	}
+	members := make([]string, users-1)
+	for i := range members {
+		members[i] = fmt.Sprint("user ", i)
+	}
+	team := subjects.Channel{Kind: "group", ID: "team"}
+	create := es.Call{Channel: team, Command: "create", From: "ana", Key: "k", Body: presence.Create{Members: members}}
+	for _, err := create.Do(ctx, nc); err != nil; _, err = create.Do(ctx, nc) {
+		if !errors.Is(err, nats.ErrNoResponders) {
+			b.Fatal(err)
+		}
+	}
+	cards, err := nc.SubscribeSync(subjects.FeedPresence + subjects.GroupPresence("team").Everyone())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		for _, user := range members {
+			key := subjects.Channel{Kind: "user", ID: user}.Presence(user, "phone")
+			value := fmt.Appendf(nil, `{"user":%q,"ref":"phone","device":"mobile","node":"","meta":{"activity":"active"}}`, user)
+			if _, err := js.PublishAsync("$KV.presence."+key, value); err != nil {
+				b.Fatal(err)
+			}
+		}
+		for range members {
+			if _, err := cards.NextMsgWithContext(ctx); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.StopTimer()
+		for _, user := range members {
+			key := subjects.Channel{Kind: "user", ID: user}.Presence(user, "phone")
+			purge := &nats.Msg{Subject: "$KV.presence." + key, Header: nats.Header{"KV-Operation": {"PURGE"}, jetstream.MsgRollup: {jetstream.MsgRollupSubject}}}
+			if _, err := js.PublishMsgAsync(purge); err != nil {
+				b.Fatal(err)
+			}
+		}
+		for range members {
+			if _, err := cards.NextMsgWithContext(ctx); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.StartTimer()
+	}
+	cancel()
+	if err := <-done; err != nil {
+		b.Error(err)
+	}
+}
