@@ -1,4 +1,4 @@
-import { history, type HistoryOptions, type Site } from "./history.ts";
+import { count, history, type HistoryOptions, type Site } from "./history.ts";
 import { createKey } from "./key.ts";
 import { report, type Off } from "./listeners.ts";
 import type { Delivery, Mailbox } from "./mailbox.ts";
@@ -77,6 +77,11 @@ export class Channel<Events extends EventMap = EventMap> {
   /** How many are here, exact even while a large snapshot is coming in. */
   get presenceCount(): number {
     return this.#mailbox.presence.count;
+  }
+
+  /** Asks how many are here, without a subscription. */
+  count(): Promise<number> {
+    return count(this.#site, this.name);
   }
 
   /** Listens to one event, or to all of them with "*". */

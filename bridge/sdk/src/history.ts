@@ -32,12 +32,20 @@ export async function* history(site: Site, channel: string, options: HistoryOpti
   }
 }
 
-async function read(site: Site, channel: string, since: Position | undefined, limit: number): Promise<Page> {
+function read(site: Site, channel: string, since: Position | undefined, limit: number): Promise<Page> {
   const query = new URLSearchParams({ since: String(since?.seq ?? 0), limit: String(limit) });
   if (since) query.set("epoch", since.epoch);
-  const path = `/api/channels/${encodeURIComponent(channel)}/events?${query}`;
+  return get<Page>(site, `/api/channels/${encodeURIComponent(channel)}/events?${query}`);
+}
+
+/** How many are present on a channel. */
+export async function count(site: Site, channel: string): Promise<number> {
+  return (await get<{ count: number }>(site, `/api/channels/${encodeURIComponent(channel)}/presence?count=true`)).count;
+}
+
+async function get<Answer>(site: Site, path: string): Promise<Answer> {
   const response = await fetch(site.url + path, { headers: { Authorization: `Bearer ${await site.token()}` } });
-  if (response.ok) return (await response.json()) as Page;
+  if (response.ok) return (await response.json()) as Answer;
   const { code, reason, retry, message } = (await response.json()) as ErrorFrame;
   throw new Refusal(code, reason, retry, message);
 }

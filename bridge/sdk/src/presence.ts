@@ -100,7 +100,15 @@ export class Presence {
 }
 
 function same(one: Member, other: Member): boolean {
-  return JSON.stringify([one.name, one.device, one.meta]) === JSON.stringify([other.name, other.device, other.meta]);
+  return JSON.stringify(shown(one)) === JSON.stringify(shown(other));
+}
+
+const shown = ({ name, device, key, position, meta }: Member): unknown[] => [name, device, key, position, meta];
+
+/** Members by the key that they want to be shown under; under one key the last one that came. */
+export function byKey(members: ReadonlyMap<string, Member>): Map<string, Member> {
+  const all = [...members.values()].sort((one, other) => one.since.localeCompare(other.since));
+  return new Map(all.map((member) => [member.key ?? member.ref, member]));
 }
 
 /** Folds sessions to people: one entry for a user with three tabs, in the order of their arrival. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
-import { byUser, createClient, type Channel, type Member } from "../src/index.ts";
+import { byKey, byUser, createClient, type Channel, type Member } from "../src/index.ts";
 import { FakeServer, settle, type FakeLine } from "./fake_server.ts";
 
 beforeEach(() => {
@@ -76,6 +76,21 @@ test("several tabs of one user fold to one", () => {
   const members = new Map([member("ana", "r3"), member("luis", "r2"), member("ana", "r1")].map((one) => [one.ref, one]));
   const folded = [...byUser(members)].map(([user, sessions]) => [user, sessions.map(({ ref }) => ref)]);
   assert.deepEqual(folded, [["ana", ["r1", "r3"]], ["luis", ["r2"]]]);
+});
+
+test("members are found by the key they chose", () => {
+  const seat = (user: string, ref: string, key?: string): [string, Member] => [ref, { ...member(user, ref), ...(key && { key }) }];
+  const found = byKey(new Map([seat("ana", "r1", "seat 7"), seat("luis", "r2"), seat("eva", "r3", "seat 7")]));
+  assert.deepEqual([...found].map(([key, { user }]) => `${key} ${user}`), ["seat 7 eva", "r2 luis"]);
+});
+
+test("a position is news", async () => {
+  const { line, changes } = await enter(new FakeServer());
+  const at = (lat: number) => ({ ...member("ana", "r1"), position: { lat, lng: 2, accuracy: "city" } });
+  line.tell(presence({ state: [at(1)], count: 1 }));
+  line.tell(presence({ updates: [at(1)], count: 1 }));
+  line.tell(presence({ updates: [at(3)], count: 1 }));
+  assert.deepEqual(changes, ["+r1 =1", "~r1 =1"]);
 });
 
 test("tracking lasts over drops, and only the newest meta is told", async () => {
