@@ -17,8 +17,8 @@ import (
 	"github.com/latido/latido/subjects/topology/bustest"
 )
 
-// plug is dial for a browser that says what it is.
-func plug(t *testing.T, b *Bridge, user, secret string) *client {
+// plug is dial for ana with a browser that says what it is.
+func plug(t *testing.T, b *Bridge, secret string) *client {
 	t.Helper()
 	conn, _, err := websocket.Dial(t.Context(), "ws://"+b.Addr()+"/ws", &websocket.DialOptions{Subprotocols: []string{"latido.v1"}})
 	if err != nil {
@@ -26,18 +26,18 @@ func plug(t *testing.T, b *Bridge, user, secret string) *client {
 	}
 	c := &client{t: t, conn: conn}
 	t.Cleanup(func() { _ = conn.CloseNow() })
-	c.send(fmt.Sprintf(`{"op":"hello","token":%q,"session":%q,"device":{"kind":"mobile"}}`, token(t, b, user, ""), secret))
+	c.send(fmt.Sprintf(`{"op":"hello","token":%q,"session":%q,"device":{"kind":"mobile"}}`, token(t, b, "ana", ""), secret))
 	c.welcome = c.expect("welcome")
 	return c
 }
 
-// devices watches the entries of a user's devices.
+// devices watches the entries of ana's devices.
 type devices struct {
 	t     *testing.T
 	watch jetstream.KeyWatcher
 }
 
-func watchDevices(t *testing.T, bus *bustest.Bus, user string) devices {
+func watchDevices(t *testing.T, bus *bustest.Bus) devices {
 	t.Helper()
 	js, err := jetstream.New(bus.Connect(t))
 	if err != nil {
@@ -47,7 +47,7 @@ func watchDevices(t *testing.T, bus *bustest.Bus, user string) devices {
 	if err != nil {
 		t.Fatal(err)
 	}
-	watch, err := bucket.Watch(t.Context(), subjects.Channel{Kind: "user", ID: user}.Everyone(), jetstream.UpdatesOnly())
+	watch, err := bucket.Watch(t.Context(), subjects.Channel{Kind: "user", ID: "ana"}.Everyone(), jetstream.UpdatesOnly())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,8 +97,8 @@ func TestADeviceFallsAsleepAndWakes(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
 	b, _ := runBridge(t, bus, Config{Limits: Limits{Idle: time.Second, Away: 3 * time.Second}})
-	seen := watchDevices(t, bus, "ana")
-	ana := plug(t, b, "ana", "")
+	seen := watchDevices(t, bus)
+	ana := plug(t, b, "")
 	seen.expect("active", "idle", "away")
 	ana.send(`{"op":"activity"}`)
 	seen.expect("active")
@@ -109,12 +109,12 @@ func TestADeviceComesBackAsItWas(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
 	b, _ := runBridge(t, bus, Config{Limits: Limits{Idle: 3 * time.Second, Away: time.Hour}})
-	seen := watchDevices(t, bus, "ana")
-	ana := plug(t, b, "ana", "")
+	seen := watchDevices(t, bus)
+	ana := plug(t, b, "")
 	seen.expect("active", "idle")
 	_ = ana.conn.CloseNow()
 	seen.expect("in grace, idle")
-	back := plug(t, b, "ana", ana.secret())
+	back := plug(t, b, ana.secret())
 	seen.expect("idle")
 	back.send(`{"op":"activity"}`)
 	seen.expect("active")
@@ -131,8 +131,8 @@ func TestADeviceIsConfirmed(t *testing.T) {
 	bus := bustest.Start(t)
 	one, _ := runBridge(t, bus, Config{Node: "one"})
 	two, _ := runBridge(t, bus, Config{Node: "two"})
-	seen := watchDevices(t, bus, "ana")
-	ana := plug(t, one, "ana", "")
+	seen := watchDevices(t, bus)
+	ana := plug(t, one, "")
 	seen.expect("active")
 	key := subjects.Channel{Kind: "user", ID: "ana"}.Presence("ana", ana.ref())
 	if _, err := one.asker.askAndWait(t.Context(), departure(key)); err != nil {
@@ -142,7 +142,7 @@ func TestADeviceIsConfirmed(t *testing.T) {
 	one.confirmDevices(t.Context())
 	seen.expect("active")
 	one.confirmDevices(t.Context()) // all is well: nothing to write
-	plug(t, two, "ana", ana.secret())
+	plug(t, two, ana.secret())
 	seen.expect("active")
 	one.confirmDevices(t.Context())
 	if one.registry.find(ana.ref()).device.Load() != nil {
@@ -150,7 +150,7 @@ func TestADeviceIsConfirmed(t *testing.T) {
 	}
 	_ = ana.conn.CloseNow()
 	wait(t, "the older session to end", func() bool { return one.registry.find(ana.ref()) == nil })
-	other := plug(t, two, "ana", "")
+	other := plug(t, two, "")
 	seen.expect("active") // nothing came of the older session's end
 	_ = other.conn.CloseNow()
 }
@@ -160,8 +160,8 @@ func TestNobodyForgesADevice(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
 	b, _ := runBridge(t, bus, Config{})
-	seen := watchDevices(t, bus, "ana")
-	ana := plug(t, b, "ana", "")
+	seen := watchDevices(t, bus)
+	ana := plug(t, b, "")
 	seen.expect("active")
 	for _, channel := range []string{"user:ana", "presence:user.ana", "presence:group.team"} {
 		if answer := ana.ask(`"op":"track","channel":%q,"meta":{}`, channel); answer["code"] != 4030.0 {
