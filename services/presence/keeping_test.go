@@ -237,8 +237,12 @@ func awaitQuiet(b bridge, user string, want bool) {
 		b.t.Fatal(err)
 	}
 	defer func() { _ = watch.Stop() }()
-	for entry := range watch.Updates() {
-		if (entry != nil && entry.Operation() == jetstream.KeyValuePut) == want {
+	quiet := false
+	for entry := range watch.Updates() { // nil ends what is there already
+		if entry != nil {
+			quiet = entry.Operation() == jetstream.KeyValuePut
+		}
+		if quiet == want {
 			return
 		}
 	}
@@ -349,4 +353,56 @@ func TestCardsAreMended(t *testing.T) {
 	estest.Replica(t, bus, Run)
 	b.awaitCard(subjects.UserPresence("ana"), "ana", gone)
 	b.awaitCard(subjects.UserPresence("luis"), "luis", there)
+}
+
+// The same on three servers, one of which dies shortly before: whoever leads the
+// stream then holds the schedule.
+func TestAStatusEndsAlthoughTheLeaderDied(t *testing.T) {
+	t.Parallel()
+	bus := bustest.StartCluster(t)
+	estest.Replica(t, bus, Run)
+	estest.Replica(t, bus, Run)
+	b := newBridge(t, bus)
+	facts := b.Feed(ana)
+	until := time.Now().UTC().Add(1500 * time.Millisecond)
+	b.Do(b.command("ana", "set_status", "1", ana, presence.SetStatus{Status: "dnd", Until: until}))
+	facts.Await("status_changed")
+	awaitQuiet(b, "ana", true)
+	leader := -1
+	for leader < 0 {
+		leader = bus.Leader(subjects.StreamUser)
+	}
+	bus.Kill(leader)
+	awaitQuiet(b, "ana", false)
+	names := b.Names(ana)
+	if !slices.Equal(names, []string{"status_changed", "status_changed"}) {
+		t.Errorf("stored %v", names)
+	}
+}
+
+// A plan for every hour of the week is under way at once, and stays planned.
+func TestAWeeklyPlanUnderWay(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	estest.Replica(t, bus, Run)
+	b := newBridge(t, bus)
+	facts := b.Feed(ana)
+	b.Do(b.command("ana", "schedule_status", "1", ana, presence.Schedule{Schedule: "always", Status: "busy", Weekly: &presence.Weekly{
+		Days: []int{1, 2, 3, 4, 5, 6, 7}, Start: "00:00", End: "00:00", TimeZone: "America/Lima",
+	}}))
+	var fact presence.StatusChanged
+	if err := json.Unmarshal(facts.Await("status_changed").Data, &fact); err != nil {
+		t.Fatal(err)
+	}
+	if fact.Status != "busy" || fact.Schedule != "always" || fact.Until.Sub(fact.At) > 24*time.Hour {
+		t.Errorf("then %+v", fact)
+	}
+	stream, err := b.JS.Stream(t.Context(), subjects.StreamUser)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := stream.GetLastMsgForSubject(t.Context(), ana.Due("deadline"))
+	if err != nil || next.Header.Get("Nats-Schedule") != "@at "+fact.Until.Format(time.RFC3339Nano) {
+		t.Errorf("next %v, %v, want %v", next, err, fact.Until)
+	}
 }

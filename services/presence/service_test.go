@@ -150,8 +150,8 @@ func TestADeadNodeTakesItsSessionsWithIt(t *testing.T) {
 	if names := b.Names(subjects.Channel{Kind: "user", ID: "luis"}); !slices.Equal(names, []string{"online"}) {
 		t.Errorf("luis: stored %v", names)
 	}
-	// eve, ana and their nodes are gone; luis is there.
-	for stats := (map[string]int64{}); stats["sessions"] != 1 || stats["leases_lost"] != 2 || stats["leaves"] != 2 || stats["users"] != 1; {
+	// eve and ana are gone; luis is there. Which replica found whom dead is left open.
+	for stats := (map[string]int64{}); stats["sessions"] != 1 || stats["users"] != 1; {
 		stats = b.stats()
 	}
 }
