@@ -305,11 +305,14 @@ func (s *session) refreshDevice(now time.Time) {
 func (b *Bridge) confirmDevices(ctx context.Context) {
 	for _, s := range b.registry.all() {
 		d := s.device.Load()
-		if d == nil || d.shown.Load() == unseen {
+		if d == nil {
 			continue
 		}
-		d.writing.Lock()
-		err := s.reconsider(ctx, d)
+		var err error
+		d.writing.Lock() // after the answer to a write that is under way
+		if !d.written.IsZero() {
+			err = s.reconsider(ctx, d)
+		}
 		d.writing.Unlock()
 		if err != nil {
 			b.log.Warn("confirm device", "user", s.user, "error", err)
