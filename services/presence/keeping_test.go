@@ -213,9 +213,9 @@ func TestPlansAreMadeListedAndTakenBack(t *testing.T) {
 	if fact.Status != "dnd" || fact.Schedule != "meeting" || !fact.Until.Equal(meeting.Until) {
 		t.Errorf("then %+v", fact)
 	}
-	awaitQuiet(b, "ana", true)
+	awaitQuiet(b, true)
 	b.Do(b.command("ana", "cancel_schedule", "4", ana, presence.CancelSchedule{Schedule: "meeting"}))
-	awaitQuiet(b, "ana", false)
+	awaitQuiet(b, false)
 	b.Do(b.command("ana", "cancel_schedule", "5", ana, presence.CancelSchedule{Schedule: "lunch"}))
 	stream, err := b.JS.Stream(t.Context(), subjects.StreamUser)
 	if err != nil {
@@ -226,13 +226,14 @@ func TestPlansAreMadeListedAndTakenBack(t *testing.T) {
 	}
 }
 
-func awaitQuiet(b bridge, user string, want bool) {
+// awaitQuiet returns when ana is, or is not, to be left in peace.
+func awaitQuiet(b bridge, want bool) {
 	b.t.Helper()
 	bucket, err := b.JS.KeyValue(b.t.Context(), subjects.BucketQuiet)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	watch, err := bucket.Watch(b.t.Context(), subjects.Token(user))
+	watch, err := bucket.Watch(b.t.Context(), subjects.Token("ana"))
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -367,13 +368,13 @@ func TestAStatusEndsAlthoughTheLeaderDied(t *testing.T) {
 	until := time.Now().UTC().Add(1500 * time.Millisecond)
 	b.Do(b.command("ana", "set_status", "1", ana, presence.SetStatus{Status: "dnd", Until: until}))
 	facts.Await("status_changed")
-	awaitQuiet(b, "ana", true)
+	awaitQuiet(b, true)
 	leader := -1
 	for leader < 0 {
 		leader = bus.Leader(subjects.StreamUser)
 	}
 	bus.Kill(leader)
-	awaitQuiet(b, "ana", false)
+	awaitQuiet(b, false)
 	names := b.Names(ana)
 	if !slices.Equal(names, []string{"status_changed", "status_changed"}) {
 		t.Errorf("stored %v", names)
