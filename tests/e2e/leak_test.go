@@ -59,7 +59,7 @@ func TestAbuseLeavesNothing(t *testing.T) {
 	if after := memory(); after > before+spareBytes {
 		t.Errorf("%d bytes in use, %d before", after, before)
 	}
-	b.unharmed()
+	b.unharmed(0)
 }
 
 func memory() uint64 {

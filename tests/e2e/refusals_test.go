@@ -63,14 +63,15 @@ func (b *bystanders) talk(ctx context.Context) {
 	}
 }
 
-// unharmed ends the talk and judges it.
-func (b *bystanders) unharmed() {
+// unharmed ends the talk and judges it. Besides it, the room holds as many
+// messages as others have said.
+func (b *bystanders) unharmed(others int) {
 	b.t.Helper()
 	b.stop()
 	b.talking.Wait()
 	truth := b.settle(&counts{})
-	if stored := len(truth[theirs]); stored != b.said+1 {
-		b.t.Errorf("%d facts for %d messages", stored, b.said)
+	if stored := len(truth[theirs]); stored != 1+b.said+others {
+		b.t.Errorf("%d facts for %d messages", stored, b.said+others)
 	}
 	for _, client := range []*Client{b.talker, b.listener} {
 		if tally := client.Tally(); tally.Connections != 1 {
@@ -126,7 +127,7 @@ func TestRefusedFrames(t *testing.T) {
 			}
 		})
 	}
-	b.unharmed()
+	b.unharmed(0)
 }
 
 // TestRefusedConnections does something for which the connection is closed.
@@ -176,7 +177,7 @@ func TestRefusedConnections(t *testing.T) {
 			}
 		})
 	})
-	b.unharmed()
+	b.unharmed(0)
 }
 
 // TestNoDifference holds the answers about a private room of others against those
@@ -207,7 +208,7 @@ func TestNoDifference(t *testing.T) {
 			t.Errorf("%s: %+v of others' room, %+v of none", name, answers[0], answers[1])
 		}
 	}
-	b.unharmed()
+	b.unharmed(0)
 }
 
 // TestReusedKey: a key answers for one request only.
@@ -231,8 +232,7 @@ func TestReusedKey(t *testing.T) {
 	if refused, ok := say(3, "twice").(*bridge.Error); !ok || schemas.Code(refused.Code) != schemas.KeyReused {
 		t.Errorf("another body under the key was answered %+v", refused)
 	}
-	b.said++
-	b.unharmed()
+	b.unharmed(1)
 }
 
 // TestTooManyChannels subscribes to 10,000 channels: the first 500 are given, the
@@ -263,7 +263,7 @@ func TestTooManyChannels(t *testing.T) {
 	if given != limit || refused[schemas.TooManyChannels] != wanted-limit {
 		t.Errorf("%d given, %v refused", given, refused)
 	}
-	b.unharmed()
+	b.unharmed(0)
 }
 
 // TestDraining: who publishes to a bridge that stops is told to come back, and
