@@ -174,7 +174,11 @@ func (s *session) work(ref, channel string, job func(context.Context) error) {
 		}
 	})
 	if !busy {
-		s.bridge.hub.start(func(ctx context.Context) { s.runLane(ctx, channel) })
+		s.working.Add(1)
+		s.bridge.hub.start(func(ctx context.Context) {
+			defer s.working.Done()
+			s.runLane(ctx, channel)
+		})
 	}
 }
 

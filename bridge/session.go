@@ -49,6 +49,8 @@ type session struct {
 	failure  error
 	handled  sync.WaitGroup
 
+	working sync.WaitGroup // lanes
+
 	user   string // set once, by hello
 	ref    string // public reference, stable across reconnects
 	device atomic.Pointer[device]

@@ -61,7 +61,12 @@ func (b *Bridge) accept(conn net.Conn, d dialect) {
 	f := b.hub.flushers[b.next.Add(1)%uint64(len(b.hub.flushers))]
 	s := newSession(b, newSocket(conn), d, f)
 	b.registry.open(s)
-	b.sessions.Go(s.serve)
+	b.sessions.Go(func() {
+		s.serve()
+		// What was begun is finished before the bridge may stop: an entry that is
+		// written at this moment still has to be let go.
+		s.working.Wait()
+	})
 	if b.draining.Load() {
 		s.end(errDraining)
 	}
