@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/latido/latido/deploy/stack"
 	"github.com/latido/latido/schemas/chat"
+	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
 
@@ -19,6 +21,7 @@ import (
 type stage struct {
 	*world
 	channel   string
+	proxy     *proxy // between the listeners' bridge and the bus
 	talker    *Client
 	listeners []*Client
 	stop      context.CancelFunc
@@ -33,7 +36,8 @@ func newStage(w *world, listeners int) *stage {
 	cfg := stack.Config{Node: "speaks"}
 	cfg.Limits.Publishes, cfg.Limits.UserPublishes = 100_000, 100_000
 	speaks := w.start(cfg).HTTPAddr()
-	deaf := w.start(stack.Config{Node: "deaf", Parts: []string{"bridge"}}).HTTPAddr()
+	s.proxy = startProxy(w.t, w.bus.Servers[0].ClientURL())
+	deaf := w.start(stack.Config{Node: "deaf", Parts: []string{"bridge"}, NATSURL: s.proxy.url()}).HTTPAddr()
 	at := func(address, user string) *Client {
 		w.bridges = []string{address}
 		return w.client(Identity{User: user})
@@ -146,16 +150,55 @@ func TestBridgeLosesItsBus(t *testing.T) {
 	s.whole(1)
 }
 
-// TestLastMessageIsLost publishes while the bridge is deaf and then no more: no
-// successor reveals the loss, the bridge has to ask.
+// TestFeedLosesMessages has every third delivery of the feed lost while nothing
+// breaks: their successors reveal it, the bridge reads what is missing.
+func TestFeedLosesMessages(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, slack)
+	w.bus = bustest.Start(t)
+	s := newStage(w, 3)
+	var delivered atomic.Int64
+	s.proxy.loseIf(func(subject string) bool { return strings.HasPrefix(subject, "feed.room.") && delivered.Add(1)%3 == 0 })
+	s.talk(time.Millisecond)
+	w.until(func() bool { return delivered.Load() > 600 })
+	s.hush()
+	s.proxy.loseIf(func(string) bool { return false })
+	w.check(s.say(-1)) // reveals the loss of the last one
+	if dropped := s.proxy.dropped.Load(); dropped < 200 {
+		t.Errorf("%d deliveries were lost", dropped)
+	}
+	for _, client := range s.listeners {
+		if tally := client.Tally(); tally.Degraded > 0 {
+			t.Errorf("%s was told degraded", client.User())
+		}
+	}
+	s.whole(1)
+}
+
+// TestLastMessageIsLost loses the last messages of a channel: no successor
+// reveals it. The bridge has to ask, after its reconnect and now and then.
 func TestLastMessageIsLost(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, slack)
 	w.bus = bustest.Start(t)
 	s := newStage(w, 2)
-	for n := range 10 {
-		s.deafen("live")
-		w.check(s.say(n))
+	lose := func() {
+		dropped := s.proxy.dropped.Load()
+		s.proxy.loseIf(func(subject string) bool { return strings.HasPrefix(subject, "feed.room.") })
+		w.check(s.say(0))
+		w.until(func() bool { return s.proxy.dropped.Load() > dropped })
+		s.proxy.loseIf(func(string) bool { return false })
+	}
+	lose()
+	s.deafen("live")
+	truth, err := ReadTruth(w.ctx, w.nc, subjects.StreamRoom)
+	w.check(err)
+	for _, client := range s.listeners {
+		w.check(client.Reach(w.ctx, s.channel, truth.last(s.channel)))
+		w.check(client.await(w.ctx, func() bool { return client.tally.Restored == 1 }))
+	}
+	if !testing.Short() {
+		lose() // nothing breaks, nothing follows
 	}
 	s.whole(1)
 }

@@ -66,7 +66,7 @@ func (w *world) start(cfg stack.Config) *stack.Stack {
 	cfg.Log = slog.New(slog.NewTextHandler(&output{t: w.t}, &slog.HandlerOptions{Level: slog.LevelError}))
 	switch {
 	case w.bus != nil:
-		cfg.NATSURL, cfg.Replicas = w.bus.URL(), len(w.bus.Servers)
+		cfg.NATSURL, cfg.Replicas = cmp.Or(cfg.NATSURL, w.bus.URL()), len(w.bus.Servers)
 	case w.nc != nil:
 		cfg.NATSURL = w.nc.ConnectedUrl()
 	default:
