@@ -42,6 +42,9 @@ type Bridge struct {
 	draining atomic.Bool // takes no more
 	next     atomic.Uint64
 	sessions sync.WaitGroup
+
+	gate   sync.RWMutex
+	closed bool // no connection is taken; guarded by gate
 }
 
 // New binds the listener and connects to the bus. It fails with the reason when
@@ -147,6 +150,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	if shutdown := b.app.ShutdownWithTimeout(time.Second); !errors.Is(shutdown, context.DeadlineExceeded) {
 		err = errors.Join(err, shutdown)
 	}
+	b.close()
 	b.sayGoodbye()
 	stop(errors.New("the bridge has stopped"))
 	parts.Wait()

@@ -26,7 +26,9 @@ func (b *Bridge) drain() {
 	rand.Shuffle(len(sessions), func(i, j int) { sessions[i], sessions[j] = sessions[j], sessions[i] })
 	done := make(chan struct{})
 	go func() {
-		b.sessions.Wait()
+		for _, s := range sessions {
+			s.working.Wait()
+		}
 		close(done)
 	}()
 	began := time.Now()
@@ -48,6 +50,18 @@ func (b *Bridge) drain() {
 		}
 		<-done
 	}
+}
+
+// close takes no more connections and waits for those that came while the others
+// were taken leave of.
+func (b *Bridge) close() {
+	b.gate.Lock()
+	b.closed = true
+	b.gate.Unlock()
+	for _, s := range b.registry.all() {
+		s.fail(nil)
+	}
+	b.sessions.Wait()
 }
 
 // sayGoodbye gives the lease back, so that nobody has to wait for its end.

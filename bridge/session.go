@@ -49,7 +49,7 @@ type session struct {
 	failure  error
 	handled  sync.WaitGroup
 
-	working sync.WaitGroup // lanes
+	working sync.WaitGroup // the session's goroutine and its lanes
 
 	user   string // set once, by hello
 	ref    string // public reference, stable across reconnects

@@ -1,8 +1,10 @@
 package bridge
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -125,6 +127,32 @@ func TestNothingFollowsTheGoodbye(t *testing.T) {
 			t.Errorf("closed with %d, want 4503", code)
 		}
 		<-done
+	}
+}
+
+// Browsers that keep coming while a node drains get its code, and do not keep it.
+func TestConnectionsWhileDraining(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	for range 2 {
+		b, stop := runBridge(t, bus, Config{})
+		dial(t, b, "ana")
+		ctx, cancel := context.WithCancel(t.Context())
+		var comers sync.WaitGroup
+		for range 8 {
+			comers.Go(func() {
+				for ctx.Err() == nil {
+					conn, _, err := websocket.Dial(ctx, "ws://"+b.Addr()+"/ws", nil)
+					if err == nil {
+						_, _, _ = conn.Read(ctx) // until it is closed
+						_ = conn.CloseNow()
+					}
+				}
+			})
+		}
+		stop()
+		cancel()
+		comers.Wait()
 	}
 }
 

@@ -58,11 +58,19 @@ func unwrap(conn net.Conn) net.Conn {
 // accepted: a close with a code brings a client back sooner than a refused
 // connect.
 func (b *Bridge) accept(conn net.Conn, d dialect) {
+	b.gate.RLock()
+	defer b.gate.RUnlock()
+	if b.closed {
+		_ = conn.Close() // the last session has been waited for
+		return
+	}
 	f := b.hub.flushers[b.next.Add(1)%uint64(len(b.hub.flushers))]
 	s := newSession(b, newSocket(conn), d, f)
 	b.registry.open(s)
+	s.working.Add(1)
 	b.sessions.Go(func() {
 		s.serve()
+		s.working.Done()
 		// What was begun is finished before the bridge may stop: an entry that is
 		// written at this moment still has to be let go.
 		s.working.Wait()
