@@ -48,7 +48,7 @@ type hub struct {
 	checker  *checker
 	degraded atomic.Bool
 
-	ctx   context.Context // of run: ends what start began
+	ctx   context.Context // set before run: ends what start began
 	tasks sync.WaitGroup
 
 	mu       sync.Mutex
@@ -218,7 +218,6 @@ func (h *hub) find(tail string) *channel {
 
 // run sorts what comes from the bus until ctx ends, then waits for all tasks.
 func (h *hub) run(ctx context.Context) {
-	h.ctx = ctx
 	defer h.tasks.Wait()
 	for _, f := range h.flushers {
 		h.start(f.run)
