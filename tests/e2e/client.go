@@ -191,6 +191,13 @@ func (c *Client) Tally() Tally {
 	return c.tally
 }
 
+// here says whether the client is connected.
+func (c *Client) here() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now != nil
+}
+
 // Faults are the things the protocol forbids that were seen.
 func (c *Client) Faults() []error {
 	c.mu.Lock()

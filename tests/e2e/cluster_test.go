@@ -34,6 +34,7 @@ func TestCluster(t *testing.T) {
 	var given atomic.Int64
 	crowds := openRooms(w, transcripts)
 	cabs := newFleet(w, traces, chosen.size/2, over)
+	t.Logf("%d lines, and %d operators at %.0f times real speed", linesOf(crowds), len(cabs.operators), cabs.speed)
 	var playing sync.WaitGroup
 	playing.Go(func() {
 		w.underCuts(over, func() {

@@ -212,6 +212,17 @@ func (c *Client) Event(ctx context.Context, channel, name string) (event *bridge
 	return event, nil
 }
 
+// received is how many stored events have come.
+func (c *Client) received() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for _, f := range c.follows {
+		n += len(f.log)
+	}
+	return n
+}
+
 // Logs are what the client received, channel by channel.
 func (c *Client) Logs() []Log {
 	c.mu.Lock()

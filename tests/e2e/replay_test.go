@@ -48,18 +48,43 @@ func TestCabs(t *testing.T) {
 	w.start(stack.Config{Node: "b1"})
 	w.start(stack.Config{Node: "b2", Parts: []string{"bridge"}})
 	cabs := newFleet(w, traces, chosen.size, chosen.duration)
+	t.Logf("%d operators at %.0f times real speed", len(cabs.operators), cabs.speed)
 	w.underCuts(chosen.duration, cabs.play)
 	w.finish(&into, began, nil, cabs)
 }
 
-// underCuts does the work while clients are cut at random.
+// underCuts does the work while clients are cut at random, and tells how it goes.
 func (w *world) underCuts(over time.Duration, work func()) {
 	ctx, cancel := context.WithCancel(w.ctx)
-	var cutting sync.WaitGroup
-	cutting.Go(func() { w.cutAtRandom(ctx, over) })
+	var beside sync.WaitGroup
+	beside.Go(func() { w.cutAtRandom(ctx, over) })
+	beside.Go(func() { w.tellProgress(ctx) })
 	work()
 	cancel()
-	cutting.Wait()
+	beside.Wait()
+}
+
+const tellEvery = 10 * time.Second
+
+func (w *world) tellProgress(ctx context.Context) {
+	ticker := time.NewTicker(tellEvery)
+	defer ticker.Stop()
+	for began := time.Now(); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		received, cuts, here := 0, 0, 0
+		for _, client := range w.all() {
+			received += client.received()
+			cuts += client.Tally().Cuts
+			if client.here() {
+				here++
+			}
+		}
+		w.t.Logf("%3.0f s: %d of %d clients connected, %d events received, %d cuts", time.Since(began).Seconds(), here, len(w.all()), received, cuts)
+	}
 }
 
 // finish brings everyone back, judges everything and reports the counts.

@@ -44,7 +44,12 @@ func chosen() settings {
 	return s
 }
 
+// atOnce is how many tests run beside one another: they wait more than they
+// compute, whatever the number of processors.
+const atOnce = "6"
+
 func TestMain(m *testing.M) {
+	_ = flag.Set("test.parallel", atOnce) // a later -parallel on the command line wins
 	flag.Parse()
 	code := m.Run()
 	printSummary(os.Stdout)
