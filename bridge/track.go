@@ -3,6 +3,7 @@ package bridge
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -249,14 +250,22 @@ func entryOf(key string, r record) (*nats.Msg, error) {
 	if err != nil {
 		return nil, fmt.Errorf("entry: %w", err)
 	}
-	msg := nats.NewMsg(presenceKeys + key)
+	msg := changeOf(key)
 	msg.Data = value
 	return msg, nil
 }
 
+// changeOf is a message to the bucket. Its id makes a repetition harmless: asked
+// again because the answer was late, it must not undo what came after it.
+func changeOf(key string) *nats.Msg {
+	msg := nats.NewMsg(presenceKeys + key)
+	msg.Header.Set(nats.MsgIdHdr, rand.Text())
+	return msg
+}
+
 // departure removes a key and leaves a marker that itself goes after a while.
 func departure(key string) *nats.Msg {
-	msg := nats.NewMsg(presenceKeys + key)
+	msg := changeOf(key)
 	msg.Header.Set("KV-Operation", "PURGE")
 	msg.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
 	msg.Header.Set(headerTTL, strconv.Itoa(int(topology.MarkerTTL.Seconds())))
