@@ -22,8 +22,9 @@ const (
 	// the lease.
 	leaseRefresh = 3 * time.Second
 	// goodbyePause is how long after a node gave its lease back it is believed
-	// gone: its members' last changes come by another stream, and may come later.
-	goodbyePause = 2 * time.Second
+	// gone. It has said of each member what becomes of them, but those changes come
+	// by another stream, and on a busy machine seconds later.
+	goodbyePause = topology.LeaseTTL
 )
 
 // leases knows which nodes are there. A node whose lease ran out is believed
