@@ -133,9 +133,7 @@ func TestRefusedFrames(t *testing.T) {
 // TestRefusedConnections does something for which the connection is closed.
 func TestRefusedConnections(t *testing.T) {
 	t.Parallel()
-	cfg := stack.Config{}
-	cfg.Limits.Handshake = time.Second
-	b, address := besides(t, cfg)
+	b, address := besides(t, stack.Config{})
 	good := b.secret.Token(Identity{User: "mallory"}, tokenLasts)
 	hello := func(token string) string { return request(map[string]any{"op": "hello", "token": token}) }
 	unsigned, err := jwt.NewWithClaims(jwt.SigningMethodNone, jwt.MapClaims{"sub": "mallory", "exp": time.Now().Add(time.Hour).Unix()}).SignedString(jwt.UnsafeAllowNoneSignatureType)
@@ -147,8 +145,7 @@ func TestRefusedConnections(t *testing.T) {
 			frames []string
 			code   schemas.Code
 		}{
-			"silence":                {nil, schemas.HelloExpected},
-			"a request before hello": {[]string{`{"id":1,"op":"subscribe","channel":"app:x"}`}, schemas.HelloExpected},
+				"a request before hello": {[]string{`{"id":1,"op":"subscribe","channel":"app:x"}`}, schemas.HelloExpected},
 			"no token":               {[]string{`{"op":"hello"}`}, schemas.Unauthenticated},
 			"garbage for a token":    {[]string{hello("a.b.c")}, schemas.Unauthenticated},
 			"another secret":         {[]string{hello(Secret("another secret that is long enough").Token(Identity{User: "mallory"}, tokenLasts))}, schemas.Unauthenticated},
@@ -178,6 +175,17 @@ func TestRefusedConnections(t *testing.T) {
 		})
 	})
 	b.unharmed(0)
+}
+
+// TestSilence: who says nothing at all is not waited for.
+func TestSilence(t *testing.T) {
+	t.Parallel()
+	cfg := stack.Config{}
+	cfg.Limits.Handshake = time.Second
+	w := newWorld(t, slack)
+	if code := connect(t, w.start(cfg).HTTPAddr()).closedWith(); code != schemas.HelloExpected {
+		t.Errorf("closed with %d", code)
+	}
 }
 
 // TestNoDifference holds the answers about a private room of others against those
