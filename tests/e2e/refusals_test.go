@@ -133,7 +133,9 @@ func TestRefusedFrames(t *testing.T) {
 // TestRefusedConnections does something for which the connection is closed.
 func TestRefusedConnections(t *testing.T) {
 	t.Parallel()
-	b, address := besides(t, stack.Config{})
+	cfg := stack.Config{}
+	cfg.Limits.Handshake = time.Second
+	b, address := besides(t, cfg)
 	good := b.secret.Token(Identity{User: "mallory"}, tokenLasts)
 	hello := func(token string) string { return request(map[string]any{"op": "hello", "token": token}) }
 	unsigned, err := jwt.NewWithClaims(jwt.SigningMethodNone, jwt.MapClaims{"sub": "mallory", "exp": time.Now().Add(time.Hour).Unix()}).SignedString(jwt.UnsafeAllowNoneSignatureType)
@@ -145,7 +147,8 @@ func TestRefusedConnections(t *testing.T) {
 			frames []string
 			code   schemas.Code
 		}{
-				"a request before hello": {[]string{`{"id":1,"op":"subscribe","channel":"app:x"}`}, schemas.HelloExpected},
+			"silence":                {nil, schemas.HelloExpected},
+			"a request before hello": {[]string{`{"id":1,"op":"subscribe","channel":"app:x"}`}, schemas.HelloExpected},
 			"no token":               {[]string{`{"op":"hello"}`}, schemas.Unauthenticated},
 			"garbage for a token":    {[]string{hello("a.b.c")}, schemas.Unauthenticated},
 			"another secret":         {[]string{hello(Secret("another secret that is long enough").Token(Identity{User: "mallory"}, tokenLasts))}, schemas.Unauthenticated},
@@ -175,17 +178,6 @@ func TestRefusedConnections(t *testing.T) {
 		})
 	})
 	b.unharmed(0)
-}
-
-// TestSilence: who says nothing at all is not waited for.
-func TestSilence(t *testing.T) {
-	t.Parallel()
-	cfg := stack.Config{}
-	cfg.Limits.Handshake = time.Second
-	w := newWorld(t, slack)
-	if code := connect(t, w.start(cfg).HTTPAddr()).closedWith(); code != schemas.HelloExpected {
-		t.Errorf("closed with %d", code)
-	}
 }
 
 // TestNoDifference holds the answers about a private room of others against those
