@@ -28,17 +28,16 @@ func (b bridge) device(user, ref, kind, activity string) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	if _, err := b.sessions.Put(b.t.Context(), subjects.Channel{Kind: "user", ID: user}.Presence(user, ref), value); err != nil {
-		b.t.Fatal(err)
-	}
+	b.Insist(func() error {
+		_, err := b.sessions.Put(b.t.Context(), subjects.Channel{Kind: "user", ID: user}.Presence(user, ref), value)
+		return err
+	})
 }
 
 func (b bridge) unplugAna(ref string) {
 	b.t.Helper()
 	key := ana.Presence("ana", ref)
-	if err := b.sessions.Purge(b.t.Context(), key, jetstream.PurgeTTL(time.Minute)); err != nil {
-		b.t.Fatal(err)
-	}
+	b.Insist(func() error { return b.sessions.Purge(b.t.Context(), key, jetstream.PurgeTTL(time.Minute)) })
 }
 
 // awaitCard returns the first card of a user on a channel that fits; a missing
@@ -229,14 +228,7 @@ func TestPlansAreMadeListedAndTakenBack(t *testing.T) {
 // awaitQuiet returns when ana is, or is not, to be left in peace.
 func awaitQuiet(b bridge, want bool) {
 	b.t.Helper()
-	bucket, err := b.JS.KeyValue(b.t.Context(), subjects.BucketQuiet)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	watch, err := bucket.Watch(b.t.Context(), subjects.Token("ana"))
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	watch := b.Watch(subjects.BucketQuiet, subjects.Token("ana"))
 	defer func() { _ = watch.Stop() }()
 	quiet := false
 	for entry := range watch.Updates() { // nil ends what is there already

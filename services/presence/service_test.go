@@ -57,30 +57,32 @@ func (b bridge) come(user, ref, node string) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	if _, err := b.sessions.Put(b.t.Context(), room.Presence(user, ref), value); err != nil {
-		b.t.Fatal(err)
-	}
+	b.Insist(func() error {
+		_, err := b.sessions.Put(b.t.Context(), room.Presence(user, ref), value)
+		return err
+	})
 }
 
 func (b bridge) anaGoes(ref string) {
 	b.t.Helper()
-	if err := b.sessions.Purge(b.t.Context(), room.Presence("ana", ref), jetstream.PurgeTTL(time.Minute)); err != nil {
-		b.t.Fatal(err)
-	}
+	b.Insist(func() error {
+		return b.sessions.Purge(b.t.Context(), room.Presence("ana", ref), jetstream.PurgeTTL(time.Minute))
+	})
 }
 
 func (b bridge) lease(node string) {
 	b.t.Helper()
-	if _, err := b.nodes.Put(b.t.Context(), subjects.Token(node), []byte("{}")); err != nil {
-		b.t.Fatal(err)
-	}
+	b.Insist(func() error {
+		_, err := b.nodes.Put(b.t.Context(), subjects.Token(node), []byte("{}"))
+		return err
+	})
 }
 
 func (b bridge) expire(node string) {
 	b.t.Helper()
-	if err := b.nodes.Purge(b.t.Context(), subjects.Token(node), jetstream.PurgeTTL(time.Minute)); err != nil {
-		b.t.Fatal(err)
-	}
+	b.Insist(func() error {
+		return b.nodes.Purge(b.t.Context(), subjects.Token(node), jetstream.PurgeTTL(time.Minute))
+	})
 }
 
 func TestFirstSessionInLastSessionOut(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -127,10 +128,7 @@ func (c Caller) Role(channel subjects.Channel, user string) string {
 // AwaitRole returns when the bucket "members" says that the user has the role.
 func (c Caller) AwaitRole(channel subjects.Channel, user, want string) {
 	c.t.Helper()
-	watch, err := c.bucket(subjects.BucketMembers).Watch(c.t.Context(), channel.Member(user))
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	watch := c.Watch(subjects.BucketMembers, channel.Member(user))
 	defer func() { _ = watch.Stop() }()
 	for entry := range watch.Updates() {
 		if entry != nil && role(c.t, entry) == want {
@@ -138,6 +136,35 @@ func (c Caller) AwaitRole(channel subjects.Channel, user, want string) {
 		}
 	}
 	c.t.Fatalf("the watch on %s ended", channel)
+}
+
+// Watch watches keys of a bucket.
+func (c Caller) Watch(bucket, filter string) (watch jetstream.KeyWatcher) {
+	c.t.Helper()
+	c.Insist(func() error {
+		kept, err := c.JS.KeyValue(c.t.Context(), bucket)
+		if err == nil {
+			watch, err = kept.Watch(c.t.Context(), filter)
+		}
+		return err
+	})
+	return watch
+}
+
+// Insist does what must work and may be done twice. While a server restarts or a
+// cluster elects its leaders nothing answers: then it does it again.
+func (c Caller) Insist(do func() error) {
+	c.t.Helper()
+	started := time.Now()
+	for {
+		err := do()
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(started) > patience {
+			c.t.Fatal(err)
+		}
+	}
 }
 
 func role(t *testing.T, entry jetstream.KeyValueEntry) string {
