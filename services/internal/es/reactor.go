@@ -55,11 +55,19 @@ func (a *aggregates[S]) reacting(name string, react func(context.Context, fact) 
 // including returns what is known of the fact's channel, the fact included.
 func (a *aggregates[S]) including(ctx context.Context, f fact) (memory[S], error) {
 	known := a.memories.recall(f.Channel)
-	if known.confirmed.IsZero() || known.seq < f.seq {
-		return a.refresh(ctx, f.Channel)
+	if !known.confirmed.IsZero() && known.seq >= f.seq {
+		return known, nil
 	}
-	return known, nil
+	known, err := a.refresh(ctx, f.Channel)
+	if err == nil && known.seq < f.seq { // who answered leads the stream no more
+		err = fmt.Errorf("%w: %s at %d, its fact at %d", errBehind, f.Channel, known.seq, f.seq)
+	}
+	return known, err
 }
+
+// errBehind is returned when a stream was read short of a fact that is known to
+// be in it.
+var errBehind = errors.New("read short")
 
 // follow runs a reaction until ctx ends. When the consumer or its stream is
 // gone it is declared again and starts over: reactions are idempotent.
