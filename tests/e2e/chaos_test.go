@@ -88,6 +88,36 @@ func (w *world) clusterWhole() bool {
 	return true
 }
 
+// tellConsumers says, after a failure, where the services' consumers stand.
+func (w *world) tellConsumers() {
+	if !w.t.Failed() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.t.Context()), 10*time.Second)
+	defer cancel()
+	js, err := jetstream.New(w.nc)
+	if err != nil {
+		w.t.Error(err)
+		return
+	}
+	for _, name := range []string{subjects.StreamRoom, subjects.StreamOps, subjects.StreamTracking} {
+		stream, err := js.Stream(ctx, name)
+		if err != nil {
+			w.t.Errorf("stream %s: %v", name, err)
+			continue
+		}
+		w.t.Logf("stream %s: %+v of %+v", name, stream.CachedInfo().State, stream.CachedInfo().Cluster)
+		consumers := stream.ListConsumers(ctx)
+		for info := range consumers.Info() {
+			w.t.Logf("consumer %s: delivered %d, acknowledged to %d, %d to be acknowledged, %d redelivered, %d waiting pulls, %d pending",
+				info.Name, info.Delivered.Stream, info.AckFloor.Stream, info.NumAckPending, info.NumRedelivered, info.NumWaiting, info.NumPending)
+		}
+		if err := consumers.Err(); err != nil {
+			w.t.Errorf("consumers of %s: %v", name, err)
+		}
+	}
+}
+
 // until asks again and again until met, or the world ends.
 func (w *world) until(met func() bool) bool {
 	ticker := time.NewTicker(50 * time.Millisecond)

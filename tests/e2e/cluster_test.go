@@ -31,6 +31,7 @@ func TestCluster(t *testing.T) {
 	} {
 		w.start(cfg)
 	}
+	t.Cleanup(w.tellConsumers)
 	var given atomic.Int64
 	crowds := openRooms(w, transcripts)
 	cabs := newFleet(w, traces, chosen.size/2, over)

@@ -66,7 +66,7 @@ func (w *world) start(cfg stack.Config) *stack.Stack {
 	// A loaded machine that loses a stream's leader may need longer than the usual
 	// grace to let a client return.
 	cfg.Limits.Grace = 30 * time.Second
-	cfg.Log = slog.New(slog.NewTextHandler(&output{t: w.t}, &slog.HandlerOptions{Level: slog.LevelError}))
+	cfg.Log = slog.New(slog.NewTextHandler(&output{t: w.t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	switch {
 	case w.bus != nil:
 		cfg.NATSURL, cfg.Replicas = cmp.Or(cfg.NATSURL, w.bus.URL()), len(w.bus.Servers)
