@@ -11,8 +11,19 @@ import "strconv"
 type Channel struct {
 	Number  uint32 // unique within a run
 	Name    string // unique within a server's life; letters, digits, '-'
-	Durable bool
+	Keeping Keeping
 }
+
+// Keeping says what becomes of what is published.
+type Keeping int
+
+// What becomes of it: passed on, stored as it comes, or stored once a service has
+// decided that it may be.
+const (
+	Live Keeping = iota
+	Stored
+	Decided
+)
 
 // Session is what a dialect must know of one connection.
 type Session struct {
@@ -66,7 +77,8 @@ type Dialect interface {
 	Scan(s *Session, data []byte, to Sink) []byte
 }
 
-// Opener is a dialect in which a durable channel must be opened by its publisher.
+// Opener is a dialect in which a channel that a service decides about must be
+// opened by its publisher.
 type Opener interface {
 	// Open is answered like any request.
 	Open(dst []byte, s *Session, id uint32, c *Channel) []byte
@@ -86,10 +98,8 @@ func AppendEvent(dst []byte, c *Channel, body []byte) []byte {
 }
 
 func appendChannel(dst []byte, c *Channel) []byte {
-	if c.Durable {
-		return append(append(dst, "room:"...), c.Name...)
-	}
-	return append(append(dst, "app:"...), c.Name...)
+	kind := [...]string{Live: "app:", Stored: "log:", Decided: "room:"}[c.Keeping]
+	return append(append(dst, kind...), c.Name...)
 }
 
 func appendID(dst []byte, id uint32) []byte { return strconv.AppendUint(dst, uint64(id), 10) }

@@ -30,7 +30,7 @@ func (Floor) Return(dst []byte, _ *Session, id uint32, c *Channel) []byte {
 // Publish implements [Dialect].
 func (Floor) Publish(dst []byte, _ *Session, id uint32, c *Channel, body []byte) []byte {
 	operation := floor.Publish
-	if c.Durable {
+	if c.Keeping != Live {
 		operation = floor.Keep
 	}
 	return request(dst, operation, id, c, AppendEvent(nil, c, body))

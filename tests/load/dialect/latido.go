@@ -6,8 +6,8 @@ import (
 	"github.com/latido/latido/tests/load/frame"
 )
 
-// Latido speaks the native protocol: live channels are of kind app, durable ones
-// are public rooms.
+// Latido speaks the native protocol: live channels are of kind app, stored ones
+// of kind log, which the server is told of, and those decided about are public rooms.
 type Latido struct{}
 
 // Endpoint implements [Dialect].

@@ -61,11 +61,11 @@ func (NATS) Return(dst []byte, s *Session, id uint32, c *Channel) []byte {
 // Publish implements [Dialect].
 func (NATS) Publish(dst []byte, s *Session, id uint32, c *Channel, body []byte) []byte {
 	var text []byte
-	if c.Durable {
+	if c.Keeping != Live {
 		text = s.listen(text)
 	}
 	text = append(append(append(text, "PUB "...), natsSubject(c)...), ' ')
-	if c.Durable {
+	if c.Keeping != Live {
 		text = strconv.AppendInt(append(text, natsInbox...), int64(s.Index), 10)
 		text = append(appendID(append(text, '.'), id), ' ')
 	}
@@ -81,10 +81,10 @@ func (NATS) Open(dst []byte, s *Session, id uint32, _ *Channel) []byte {
 }
 
 // Answers implements [Dialect].
-func (NATS) Answers(c *Channel) bool { return c.Durable }
+func (NATS) Answers(c *Channel) bool { return c.Keeping != Live }
 
 func natsSubject(c *Channel) string {
-	if c.Durable {
+	if c.Keeping != Live {
 		return natsDurable + c.Name
 	}
 	return natsLive + c.Name

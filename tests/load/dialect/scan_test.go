@@ -112,7 +112,7 @@ func TestLatidoReturnsToWhereItStood(t *testing.T) {
 	if want := `{"op":"hello","client":"load/1","batch":true,"token":"t","session":"secret"}`; string(hello) != want {
 		t.Errorf("got %s, want %s", hello, want)
 	}
-	_, subscribe, _ := frame.CutClient(Latido{}.Return(nil, s, 3, &Channel{Name: "x", Durable: true}))
+	_, subscribe, _ := frame.CutClient(Latido{}.Return(nil, s, 3, &Channel{Name: "x", Keeping: Decided}))
 	if want := `{"id":3,"op":"subscribe","channel":"room:x","since":{"epoch":"e","seq":21}}`; string(subscribe) != want {
 		t.Errorf("got %s, want %s", subscribe, want)
 	}

@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 
+	"github.com/latido/latido/tests/load/dialect"
 	"github.com/latido/latido/tests/load/fleet"
 	"github.com/latido/latido/tests/load/server"
 )
@@ -35,19 +36,19 @@ var broadcastScenarios = []Scenario{
 		headline: perPublish, work: broadcast{channels: 1000, audience: 5, rate: 2000},
 	},
 	{
-		Name: "rooms-durable", About: "1,000 durable channels with 5 subscribers each, as fast as it goes", Sync: server.Relaxed,
-		headline: perDelivery, work: broadcast{channels: 1000, audience: 5, durable: true},
+		Name: "rooms-durable", About: "1,000 rooms of the chat with 5 subscribers each, as fast as it goes", Sync: server.Relaxed,
+		headline: perDelivery, work: broadcast{channels: 1000, audience: 5, keeping: dialect.Decided},
 	},
 	{
-		Name: "rooms-durable-500", About: "1,000 durable channels with 5 subscribers each, 500 messages per second", Sync: server.Relaxed,
-		headline: perPublish, work: broadcast{channels: 1000, audience: 5, durable: true, rate: 500},
+		Name: "rooms-durable-500", About: "1,000 rooms of the chat with 5 subscribers each, 500 messages per second", Sync: server.Relaxed,
+		headline: perPublish, work: broadcast{channels: 1000, audience: 5, keeping: dialect.Decided, rate: 500},
 	},
 }
 
 // broadcast is messages to everyone in their channel, from one connection.
 type broadcast struct {
 	channels, audience int
-	durable            bool
+	keeping            dialect.Keeping
 	rate               float64 // per second; 0 is as fast as it goes
 }
 
@@ -57,7 +58,7 @@ const inFlight = 64
 
 func (s broadcast) run(ctx context.Context, r *run) error {
 	channels, audience := r.scale(s.channels, s.audience)
-	feeds := r.feeds(channels, s.durable)
+	feeds := r.feeds(channels, s.keeping)
 	publishers, members := r.fleet.Recruit(1), r.fleet.Recruit(channels*audience)
 	if err := r.fleet.Connect(ctx, publishers, handshakes); err != nil {
 		return err

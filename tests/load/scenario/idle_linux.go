@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/latido/latido/tests/load/dialect"
 	"github.com/latido/latido/tests/load/fleet"
 )
 
@@ -27,7 +28,7 @@ const few = 10
 func (s idle) run(ctx context.Context, r *run) error {
 	n, _ := r.scale(s.members, 1)
 	members := r.fleet.Recruit(n)
-	everybody, some := r.feeds(1, false), r.feeds((n+few-1)/few, false)
+	everybody, some := r.feeds(1, dialect.Live), r.feeds((n+few-1)/few, dialect.Live)
 	before := r.server.Resident()
 	err := r.connect(ctx, members, func() error {
 		if err := r.fleet.Subscribe(ctx, members, func(int) *fleet.Feed { return everybody[0] }, false); err != nil {

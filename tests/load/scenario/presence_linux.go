@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/latido/latido/tests/load/dialect"
 	"github.com/latido/latido/tests/load/server"
 )
 
@@ -24,7 +25,7 @@ type presence struct{ channels, members int }
 
 func (s presence) run(ctx context.Context, r *run) error {
 	channels, size := r.scale(s.channels, s.members)
-	feeds := r.feeds(channels, false)
+	feeds := r.feeds(channels, dialect.Live)
 	members := r.fleet.Recruit(channels * size)
 	if err := r.connect(ctx, members, func() error { return nil }); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/latido/latido/tests/load/dialect"
 	"github.com/latido/latido/tests/load/fleet"
 	"github.com/latido/latido/tests/load/server"
 )
@@ -11,19 +12,23 @@ import (
 const perEvent = "us_per_event"
 
 var publishScenarios = []Scenario{
-	{Name: "durable-64", About: "stored publishes of one connection, 64 in flight", Sync: server.Relaxed, headline: perEvent, work: publish{window: inFlight}},
-	{Name: "durable-1", About: "stored publishes one after the other", Sync: server.Relaxed, headline: perEvent, work: publish{window: 1}},
-	{Name: "durable-64-fsync", About: "64 in flight, each on disk before it is acknowledged", Sync: server.Always, headline: perEvent, work: publish{window: inFlight}},
-	{Name: "durable-1-fsync", About: "one after the other, each on disk before it is acknowledged", Sync: server.Always, headline: perEvent, work: publish{window: 1}},
+	{Name: "durable-64", About: "stored publishes of one connection, 64 in flight", Sync: server.Relaxed, headline: perEvent, work: publish{inFlight, dialect.Stored}},
+	{Name: "durable-1", About: "stored publishes one after the other", Sync: server.Relaxed, headline: perEvent, work: publish{1, dialect.Stored}},
+	{Name: "chat-64", About: "posts to 64 rooms of the chat, 64 in flight", Sync: server.Relaxed, headline: perEvent, work: publish{inFlight, dialect.Decided}},
+	{Name: "durable-64-fsync", About: "64 in flight, each on disk before it is acknowledged", Sync: server.Always, headline: perEvent, work: publish{inFlight, dialect.Stored}},
+	{Name: "durable-1-fsync", About: "one after the other, each on disk before it is acknowledged", Sync: server.Always, headline: perEvent, work: publish{1, dialect.Stored}},
 }
 
 // publish is messages that are stored while nobody listens: from the browser to
 // its acknowledgement. Each of those in flight is in a channel of its own.
-type publish struct{ window int }
+type publish struct {
+	window  int
+	keeping dialect.Keeping
+}
 
 func (s publish) run(ctx context.Context, r *run) error {
 	publishers, readers := r.fleet.Recruit(1), r.fleet.Recruit(s.window)
-	feeds := r.feeds(s.window, true)
+	feeds := r.feeds(s.window, s.keeping)
 	if err := r.fleet.Connect(ctx, publishers, 1); err != nil {
 		return err
 	}

@@ -99,13 +99,13 @@ func (r *run) scale(groups, size int) (int, int) {
 }
 
 // feeds are new channels.
-func (r *run) feeds(n int, durable bool) []*fleet.Feed {
+func (r *run) feeds(n int, keeping dialect.Keeping) []*fleet.Feed {
 	const perRun = 1 << 16
 	feeds := make([]*fleet.Feed, n)
 	for i := range feeds {
 		r.made++
 		feeds[i] = &fleet.Feed{Channel: dialect.Channel{
-			Number: r.options.Serial*perRun + r.made, Name: fmt.Sprintf("%s-%d-%d", r.name, r.options.Serial, r.made), Durable: durable,
+			Number: r.options.Serial*perRun + r.made, Name: fmt.Sprintf("%s-%d-%d", r.name, r.options.Serial, r.made), Keeping: keeping,
 		}}
 	}
 	return feeds

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/latido/latido/tests/load/dialect"
 	"github.com/latido/latido/tests/load/fleet"
 )
 
@@ -25,7 +26,7 @@ const untilFull = 3
 
 func (s slow) run(ctx context.Context, r *run) error {
 	_, n := r.scale(1, s.members)
-	feeds := r.feeds(1, false)
+	feeds := r.feeds(1, dialect.Live)
 	publishers, slow, members := r.fleet.Recruit(1), r.fleet.Recruit(n/s.oneIn), r.fleet.Recruit(n-n/s.oneIn)
 	r.fleet.Narrow(slow)
 	feed := func(int) *fleet.Feed { return feeds[0] }

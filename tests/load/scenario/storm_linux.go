@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/latido/latido/tests/load/dialect"
 	"github.com/latido/latido/tests/load/fleet"
 	"github.com/latido/latido/tests/load/server"
 )
@@ -38,7 +39,7 @@ const (
 
 func (s storm) run(ctx context.Context, r *run) error {
 	channels, audience := r.scale(s.channels, s.members)
-	feeds := r.feeds(channels, true)
+	feeds := r.feeds(channels, dialect.Decided)
 	publishers, members := r.fleet.Recruit(1), r.fleet.Recruit(channels*audience)
 	feed := func(i int) *fleet.Feed { return feeds[i%channels] }
 	if err := r.fleet.Connect(ctx, publishers, handshakes); err != nil {
