@@ -12,6 +12,9 @@ import (
 
 // subscribe lets the session follow a channel, from a position on.
 func (s *session) subscribe(ctx context.Context, r wire.Subscribe) error {
+	s.mu.Lock()
+	delete(s.watched, r.Channel)
+	s.mu.Unlock()
 	return s.follow(ctx, r, func(ok wire.OK) { s.tell(ok) })
 }
 

@@ -20,7 +20,7 @@ const (
 
 // watch follows how some users are, and no longer those of the request before.
 // Each is the presence of a channel of its own; the answer tells how all are now,
-// those who are offline too.
+// those who are offline too. What was subscribed to by hand stays as it is.
 func (s *session) watch(ctx context.Context, r wire.Watch) error {
 	if len(r.Users) > s.bridge.limits.Watch {
 		return schemas.Refuse(schemas.TooManyChannels, "at most %d users at once", s.bridge.limits.Watch)
@@ -34,6 +34,11 @@ func (s *session) watch(ctx context.Context, r wire.Watch) error {
 	}
 	s.mu.Lock()
 	before := s.watched
+	for channel := range wanted {
+		if _, watched := before[channel]; !watched && s.cursors[channel] != nil {
+			delete(wanted, channel)
+		}
+	}
 	s.watched = wanted
 	s.mu.Unlock()
 	for channel := range before {
