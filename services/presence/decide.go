@@ -13,7 +13,7 @@ import (
 )
 
 // User is what the facts of a user's channel add up to. It is carried by them,
-// because the stream forgets facts after a month, but nobody's plans.
+// because the stream forgets facts after a month, but nobody's plans: see keep.
 type User struct {
 	Online bool `json:"online,omitempty"`
 	Away   bool `json:"away,omitempty"` // has touched no device for a while
@@ -23,6 +23,7 @@ type User struct {
 	Chosen   *Choice             `json:"chosen,omitempty"`
 	Plans    []presence.Schedule `json:"plans,omitempty"` // sorted by their names
 	Told     Shown               `json:"told,omitzero"`   // what the last fact about the status said
+	ToldAt   time.Time           `json:"told_at,omitzero"`
 }
 
 // Choice is what the user wants to be shown as. Without a status it lets the
@@ -71,7 +72,7 @@ func decide(u User, c es.Command) ([]es.Event, error) {
 		if !service {
 			return nil, schemas.Refuse(schemas.Forbidden, "only services know what is due")
 		}
-		return u.tell(c.Now), nil
+		return u.due(c.Now), nil
 	}
 	if c.From != c.Channel.ID && !service {
 		return nil, schemas.Refuse(schemas.Forbidden, "everyone speaks for themselves")
@@ -144,6 +145,26 @@ func (u User) tell(now time.Time) []es.Event {
 	return []es.Event{changedTo(u, shown, bySchedule, now)}
 }
 
+// keep is how long the last fact of a user may be the last. The stream keeps it
+// for a month, and with it what the user has chosen and planned.
+const keep = 20 * 24 * time.Hour
+
+// due tells what is shown by now, once more if that was long ago.
+func (u User) due(now time.Time) []es.Event {
+	events := u.tell(now)
+	if len(events) == 0 && u.lasting(now) && now.Sub(u.ToldAt) >= keep {
+		return []es.Event{changedTo(u, u.shown(now), bySchedule, now)}
+	}
+	return events
+}
+
+// lasting tells that something is to be kept for longer than facts are.
+func (u User) lasting(now time.Time) bool {
+	return u.choice(now) != nil || slices.ContainsFunc(u.Plans, func(p presence.Schedule) bool {
+		return p.Until.IsZero() || p.Until.After(now)
+	})
+}
+
 func changedTo(u User, shown Shown, by string, at time.Time) es.Event {
 	return es.Event{Name: "status_changed", Data: presence.StatusChanged{
 		Status: shown.Status, CustomMessage: shown.Message, Until: shown.Until, Schedule: shown.Schedule,
@@ -196,6 +217,7 @@ func (u User) changed(fact presence.StatusChanged) User {
 	u.Told = Shown{
 		Status: fact.Status, Message: fact.CustomMessage, Until: fact.Until, Schedule: fact.Schedule, Chosen: fact.Chosen,
 	}
+	u.ToldAt = fact.At
 	switch fact.By {
 	case byActivity:
 		u.Away, u.Since = fact.Away, fact.At

@@ -138,7 +138,7 @@ func (l *life) run(ctx context.Context, lost <-chan nats.Status) (err error) {
 			l.look(l.view.fact(snapshot))
 		case <-sweep.C:
 			if l.missing == 0 {
-				err = l.bury(ctx, l.sessions.bucket, l.view.dead(time.Now()))
+				err = l.bury(ctx, sweep)
 			}
 		case <-progress.C:
 			err = errors.Join(l.sessions.check(ctx), l.leases.check(ctx), l.groups.check(ctx))
@@ -201,10 +201,21 @@ func (l *life) follow(ctx context.Context, end context.CancelCauseFunc) (followe
 	return done, nil
 }
 
-// bury removes sessions of dead nodes, unless they were written again.
-func (k *keeper) bury(ctx context.Context, bucket jetstream.KeyValue, dead map[string]uint64) error {
-	for key, revision := range dead {
-		err := bucket.Purge(ctx, key, jetstream.LastRevision(revision), jetstream.PurgeTTL(topology.MarkerTTL))
+// buriedAtOnce bounds how many sessions are removed before leases are looked at
+// again: their node may be back.
+const buriedAtOnce = 256
+
+// bury removes sessions of dead nodes, unless they were written again, and sees to
+// it that the rest follows soon.
+func (l *life) bury(ctx context.Context, sweep *time.Ticker) error {
+	sweep.Reset(l.timing.sweep)
+	buried := 0
+	for key, revision := range l.view.dead(time.Now()) {
+		if buried++; buried > buriedAtOnce {
+			sweep.Reset(time.Millisecond)
+			return nil
+		}
+		err := l.sessions.bucket.Purge(ctx, key, jetstream.LastRevision(revision), jetstream.PurgeTTL(topology.MarkerTTL))
 		if err != nil && !moved(err) {
 			return fmt.Errorf("remove session: %w", err)
 		}

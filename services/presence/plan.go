@@ -108,7 +108,8 @@ func hours(w *presence.Weekly, year int, month time.Month, day int, place *time.
 // weekday counts from Monday, 1, to Sunday, 7.
 func weekday(at time.Time) int { return (int(at.Weekday())+6)%7 + 1 }
 
-// deadline is when after now what is shown may change by itself.
+// deadline is when after now what is shown may change by itself, or must be told
+// again.
 func (u User) deadline(now time.Time) time.Time {
 	var next time.Time
 	consider := func(at time.Time) {
@@ -118,6 +119,9 @@ func (u User) deadline(now time.Time) time.Time {
 	}
 	if u.Chosen != nil {
 		consider(u.Chosen.Until)
+	}
+	if u.lasting(now) {
+		consider(now.Add(keep))
 	}
 	for _, plan := range u.Plans {
 		for from, until := range windows(plan, now) {

@@ -76,6 +76,8 @@ func TestStatus(t *testing.T) {
 func TestPlans(t *testing.T) {
 	t.Parallel()
 	meeting := presence.Schedule{Schedule: "m", Status: "busy", From: at(10), Until: at(20)}
+	const month = 30 * 24 * 60 * 60
+	holiday := presence.Schedule{Schedule: "h", Status: "away", From: at(3 * month), Until: at(4 * month)}
 	shown := func(seconds int) es.Event {
 		return status(presence.StatusChanged{Status: "busy", Until: at(20), Schedule: "m", By: bySchedule, At: at(seconds)})
 	}
@@ -105,6 +107,11 @@ func TestPlans(t *testing.T) {
 				status(presence.StatusChanged{Status: "online", By: bySchedule, At: at(13)}),
 			),
 		},
+		{
+			Name: "a plan is told of again before facts are forgotten", Given: estest.Facts(planned(holiday), chosen(1)), When: due(month),
+			Then: estest.Facts(status(presence.StatusChanged{Status: "dnd", By: bySchedule, Chosen: true, At: at(month)})),
+		},
+		{Name: "but not for as long as they are young", Given: estest.Facts(planned(holiday), chosen(1)), When: due(10)},
 		{Name: "what was not planned need not be taken back", When: own(1, presence.CancelSchedule{Schedule: "m"})},
 		{Name: "a plan needs a beginning", When: own(1, presence.Schedule{Schedule: "m", Status: "busy"}), Refused: schemas.InvalidData},
 		{Name: "a plan ends after it begins", When: own(1, presence.Schedule{Schedule: "m", Status: "busy", From: at(20), Until: at(10)}), Refused: schemas.InvalidData},
