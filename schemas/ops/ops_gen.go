@@ -18,13 +18,19 @@ type Assign struct {
 	Tracking string `json:"tracking"` // The order's tracking channel.
 }
 
+// Offer: A supervisor or a service offers the open request to one operator. Refused when they do not want to be disturbed and it is not urgent.
+type Offer struct {
+	Operator string `json:"operator"` // Whom it is offered to.
+}
+
 // Request: Asks for an operator; whoever asks is the client.
 type Request struct {
-	Zona   string   `json:"zona"`            // The zone that the service is asked for in.
-	Precio float64  `json:"precio"`          // The price offered.
-	Lat    *float64 `json:"lat,omitempty"`   // Degrees north.
-	Lng    *float64 `json:"lng,omitempty"`   // Degrees east.
-	Notes  string   `json:"notes,omitempty"` // Anything else an operator should know.
+	Zona     string   `json:"zona"`               // The zone that the service is asked for in.
+	Precio   float64  `json:"precio"`             // The price offered.
+	Lat      *float64 `json:"lat,omitempty"`      // Degrees north.
+	Lng      *float64 `json:"lng,omitempty"`      // Degrees east.
+	Notes    string   `json:"notes,omitempty"`    // Anything else an operator should know.
+	Priority string   `json:"priority,omitempty"` // Urgent is offered also to those who do not want to be disturbed.
 }
 
 // Withdraw: The client no longer wants it.
@@ -51,12 +57,24 @@ type MaintenanceAlert struct {
 
 // NewRequest: To every operator: a request is open.
 type NewRequest struct {
-	ID     string   `json:"id"`              // The request's id: its own channel is `ops:<id>`.
-	Zona   string   `json:"zona"`            // The zone that the service is asked for in.
-	Precio float64  `json:"precio"`          // The price offered.
-	Lat    *float64 `json:"lat,omitempty"`   // Degrees north.
-	Lng    *float64 `json:"lng,omitempty"`   // Degrees east.
-	Notes  string   `json:"notes,omitempty"` // Anything else an operator should know.
+	ID       string   `json:"id"`                 // The request's id: its own channel is `ops:<id>`.
+	Zona     string   `json:"zona"`               // The zone that the service is asked for in.
+	Precio   float64  `json:"precio"`             // The price offered.
+	Lat      *float64 `json:"lat,omitempty"`      // Degrees north.
+	Lng      *float64 `json:"lng,omitempty"`      // Degrees east.
+	Notes    string   `json:"notes,omitempty"`    // Anything else an operator should know.
+	Priority string   `json:"priority,omitempty"` // Urgent is offered also to those who do not want to be disturbed.
+}
+
+// Offered: The request was offered to one operator; the others may still accept it.
+type Offered struct {
+	Operator string `json:"operator"` // Whom it is offered to.
+}
+
+// RequestOffered: To every operator: a request was offered to one of them.
+type RequestOffered struct {
+	ID       string `json:"id"`       // The request's id: its own channel is `ops:<id>`.
+	Operator string `json:"operator"` // Whom it is offered to.
 }
 
 // RequestTaken: To every operator: a request is no longer open, someone has it.
@@ -71,12 +89,13 @@ type RequestWithdrawn struct {
 
 // Requested: A client asked for an operator.
 type Requested struct {
-	Zona   string   `json:"zona"`            // The zone that the service is asked for in.
-	Precio float64  `json:"precio"`          // The price offered.
-	Client string   `json:"client"`          // Who asked.
-	Lat    *float64 `json:"lat,omitempty"`   // Degrees north.
-	Lng    *float64 `json:"lng,omitempty"`   // Degrees east.
-	Notes  string   `json:"notes,omitempty"` // Anything else an operator should know.
+	Zona     string   `json:"zona"`               // The zone that the service is asked for in.
+	Precio   float64  `json:"precio"`             // The price offered.
+	Client   string   `json:"client"`             // Who asked.
+	Lat      *float64 `json:"lat,omitempty"`      // Degrees north.
+	Lng      *float64 `json:"lng,omitempty"`      // Degrees east.
+	Notes    string   `json:"notes,omitempty"`    // Anything else an operator should know.
+	Priority string   `json:"priority,omitempty"` // Urgent is offered also to those who do not want to be disturbed.
 }
 
 // Withdrawn: The client no longer wants it.

@@ -7,7 +7,6 @@ package chat
 import (
 	"context"
 	"log/slog"
-	"sync"
 
 	"github.com/nats-io/nats.go"
 
@@ -17,16 +16,12 @@ import (
 // Run answers the commands of rooms until ctx ends, and returns when everything
 // it started has ended.
 func Run(ctx context.Context, nc *nats.Conn, log *slog.Logger) error {
-	ctx, cancel := context.WithCancel(ctx)
-	var quiet es.Quiet
-	var following sync.WaitGroup
-	following.Go(func() { quiet.Run(ctx, nc, log.With("service", "chat")) })
-	defer following.Wait()
-	defer cancel()
+	quiet := &es.Quiet{}
 	return es.Run(ctx, nc, log, es.Service{
 		Name:        "chat",
 		Version:     "1.0.0",
 		Description: "Decides about rooms: membership, messages, closing.",
 		Kinds:       []es.Kind{heeding(room, quiet.Among)},
+		Quiet:       quiet,
 	})
 }

@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"slices"
+
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/schemas/ops"
 	"github.com/latido/latido/services/internal/es"
@@ -12,6 +14,8 @@ type Request struct {
 	Stage    Stage
 	Client   string
 	Operator string
+	Urgent   bool
+	Offered  []string // to these operators
 }
 
 // Stage is how far a request has come.
@@ -26,7 +30,16 @@ const (
 	Assigned
 )
 
-const roleOperator = "operator"
+// Roles of tokens.
+const (
+	roleOperator   = "operator"
+	roleSupervisor = "supervisor"
+)
+
+const urgent = "urgent"
+
+// offersMost bounds to how many a request is offered one by one.
+const offersMost = 200
 
 // broadcast is where all operators hear of requests.
 var broadcast = subjects.Channel{Kind: "ops", ID: subjects.Broadcast}
@@ -34,11 +47,11 @@ var broadcast = subjects.Channel{Kind: "ops", ID: subjects.Broadcast}
 var request = es.Decider[Request]{
 	Kind: "ops",
 	Commands: map[string]es.Decoder{
-		"request": es.As[ops.Request], "accept": es.As[ops.Accept],
+		"request": es.As[ops.Request], "offer": es.As[ops.Offer], "accept": es.As[ops.Accept],
 		"withdraw": es.As[ops.Withdraw], "assign": es.As[ops.Assign],
 	},
 	Facts: map[string]es.Decoder{
-		"requested": es.As[ops.Requested], "accepted": es.As[ops.Accepted],
+		"requested": es.As[ops.Requested], "offered": es.As[ops.Offered], "accepted": es.As[ops.Accepted],
 		"withdrawn": es.As[ops.Withdrawn], "assigned": es.As[ops.Assigned],
 	},
 	Decide:  decide,
@@ -50,6 +63,8 @@ func decide(r Request, c es.Command) ([]es.Event, error) {
 	switch body := c.Body.(type) {
 	case ops.Request:
 		return ask(r, c.Meta, body)
+	case ops.Offer:
+		return offer(r, c.Meta, body)
 	case ops.Accept:
 		return accept(r, c.Meta)
 	case ops.Withdraw:
@@ -71,11 +86,31 @@ func ask(r Request, m es.Meta, c ops.Request) ([]es.Event, error) {
 	}
 	return []es.Event{
 		{Name: "requested", Data: ops.Requested{
-			Client: m.From, Zona: c.Zona, Precio: c.Precio, Lat: c.Lat, Lng: c.Lng, Notes: c.Notes,
+			Client: m.From, Zona: c.Zona, Precio: c.Precio, Lat: c.Lat, Lng: c.Lng, Notes: c.Notes, Priority: c.Priority,
 		}},
 		{Channel: broadcast, Name: "new_request", Data: ops.NewRequest{
-			ID: m.Channel.ID, Zona: c.Zona, Precio: c.Precio, Lat: c.Lat, Lng: c.Lng, Notes: c.Notes,
+			ID: m.Channel.ID, Zona: c.Zona, Precio: c.Precio, Lat: c.Lat, Lng: c.Lng, Notes: c.Notes, Priority: c.Priority,
 		}},
+	}, nil
+}
+
+// offer asks one operator. Whoever accepts first still gets the request.
+func offer(r Request, m es.Meta, c ops.Offer) ([]es.Event, error) {
+	switch {
+	case m.Role != subjects.RoleService && m.Role != roleSupervisor || r.Stage == Unmade:
+		return nil, forbidden
+	case r.Stage == Withdrawn:
+		return nil, withdrawn
+	case r.Stage != Open:
+		return nil, taken
+	case slices.Contains(r.Offered, c.Operator):
+		return nil, nil
+	case len(r.Offered) == offersMost:
+		return nil, schemas.Refuse(schemas.Conflict, "offered to %d operators already", offersMost)
+	}
+	return []es.Event{
+		{Name: "offered", Data: ops.Offered(c)},
+		{Channel: broadcast, Name: "request_offered", Data: ops.RequestOffered{ID: m.Channel.ID, Operator: c.Operator}},
 	}, nil
 }
 
@@ -136,7 +171,9 @@ var (
 func evolve(r Request, event es.Event) Request {
 	switch fact := event.Data.(type) {
 	case ops.Requested:
-		return Request{Stage: Open, Client: fact.Client}
+		return Request{Stage: Open, Client: fact.Client, Urgent: fact.Priority == urgent}
+	case ops.Offered:
+		r.Offered = append(slices.Clip(r.Offered), fact.Operator)
 	case ops.Accepted:
 		r.Stage, r.Operator = Accepted, fact.Operator
 	case ops.Withdrawn:

@@ -55,6 +55,29 @@ func TestAccept(t *testing.T) {
 	})
 }
 
+func TestOffer(t *testing.T) {
+	t.Parallel()
+	body := ops.Offer{Operator: "olga"}
+	byBoss := estest.As("supervisor", "boss", body)
+	offered := es.Event{Name: "offered", Data: ops.Offered{Operator: "olga"}}
+	both := estest.Facts(offered, told("request_offered", ops.RequestOffered{ID: "1", Operator: "olga"}))
+	rush := es.Event{Name: "requested", Data: ops.Requested{Client: "ana", Zona: "centro", Precio: 12.5, Priority: "urgent"}}
+	estest.Check(t, request, []estest.Row{
+		{Name: "a supervisor offers and operators hear it", Given: estest.Facts(asked), When: byBoss, Then: both},
+		{Name: "to offer twice changes nothing", Given: estest.Facts(asked, offered), When: byBoss},
+		{Name: "an operator does not offer", Given: estest.Facts(asked), When: estest.As("operator", "otto", body), Refused: schemas.Forbidden},
+		{Name: "what was never asked is not offered", When: byBoss, Refused: schemas.Forbidden},
+		{Name: "nor what was taken", Given: estest.Facts(asked, accepted), When: byBoss, Refused: schemas.Taken},
+		{Name: "nor what was withdrawn", Given: estest.Facts(asked, revoked), When: byBoss, Refused: schemas.Withdrawn},
+	})
+	heedful := heeding(request, func(users []string) []string { return users })
+	estest.Check(t, heedful, []estest.Row{
+		{Name: "who is not to be disturbed is offered nothing", Given: estest.Facts(asked), When: byBoss, Refused: schemas.Conflict},
+		{Name: "unless it is urgent", Given: estest.Facts(rush), When: byBoss, Then: both},
+		{Name: "and may accept", Given: estest.Facts(asked), When: estest.As("operator", "olga", ops.Accept{}), Then: estest.Facts(accepted, told("request_taken", ops.RequestTaken{ID: "1"}))},
+	})
+}
+
 func TestWithdraw(t *testing.T) {
 	t.Parallel()
 	estest.Check(t, request, []estest.Row{

@@ -18,14 +18,17 @@ import (
 // Run answers the commands of requests and announcements until ctx ends, and
 // returns when everything it started has ended.
 func Run(ctx context.Context, nc *nats.Conn, log *slog.Logger) error {
-	return es.Run(ctx, nc, log, service(request.With(assignment{nc}.reactor())))
+	quiet := &es.Quiet{}
+	deciding := heeding(request, quiet.Among).With(assignment{nc}.reactor())
+	return es.Run(ctx, nc, log, service(deciding, quiet))
 }
 
-func service(requests es.Kind) es.Service {
+func service(requests es.Kind, quiet *es.Quiet) es.Service {
 	return es.Service{
 		Name:        "ops",
 		Version:     "1.0.0",
 		Description: "Decides about requests: one operator wins each; and announces.",
 		Kinds:       []es.Kind{requests, announcements},
+		Quiet:       quiet,
 	}
 }

@@ -43,7 +43,7 @@ func TestOneOperatorWinsOnThreeNodes(t *testing.T) {
 
 // runWithoutAssignment leaves accepted requests as they are.
 func runWithoutAssignment(ctx context.Context, nc *nats.Conn, log *slog.Logger) error {
-	return es.Run(ctx, nc, log, service(request))
+	return es.Run(ctx, nc, log, service(request, nil))
 }
 
 // race lets 64 operators claim each of the requests at once, at two replicas.

@@ -69,6 +69,11 @@ type browser struct {
 // open connects; a device makes the user seen.
 func open(t *testing.T, s *stack.Stack, user, device string) *browser {
 	t.Helper()
+	return openAs(t, s, user, "", device)
+}
+
+func openAs(t *testing.T, s *stack.Stack, user, role, device string) *browser {
+	t.Helper()
 	conn, _, err := websocket.Dial(t.Context(), "ws://"+s.HTTPAddr()+"/ws", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +81,7 @@ func open(t *testing.T, s *stack.Stack, user, device string) *browser {
 	conn.SetReadLimit(1 << 22)
 	b := &browser{t: t, conn: conn}
 	t.Cleanup(func() { _ = conn.CloseNow() })
-	hello := frame{"op": "hello", "token": token(t, user, "")}
+	hello := frame{"op": "hello", "token": token(t, user, role)}
 	if device != "" {
 		hello["device"] = frame{"kind": device}
 	}

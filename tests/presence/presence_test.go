@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -125,7 +126,9 @@ func TestWatchingUsers(t *testing.T) {
 	luis.await("presence:user.eva", "eva", status("online"))
 	eva.call("user:eva", "set_status", frame{"status": "invisible"})
 	luis.await("presence:user.eva", "eva", left)
+	luis.must(frame{"op": "subscribe", "channel": "presence:user.user 1", "presence": true})
 	luis.must(frame{"op": "watch", "users": []string{"eva"}})
+	luis.must(frame{"op": "unsubscribe", "channel": "presence:user.user 1"}) // by hand it was, and still is
 	ana.call("user:ana", "set_status", frame{"status": "busy"})
 	eva.call("user:eva", "clear_status", frame{})
 	luis.await("presence:user.eva", "eva", status("online"))
@@ -185,6 +188,49 @@ func TestLastSeenSurvives(t *testing.T) {
 	after, _ := open(t, again, "luis", "").call("user:ana", "status", frame{}).(map[string]any)
 	if after["last_seen"] != before["last_seen"] {
 		t.Errorf("last seen %v, was %v", after, before)
+	}
+}
+
+// Who does not want to be disturbed is offered nothing and notified of nothing,
+// unless it is urgent. Services hear of it a moment later.
+func TestWhoWantsPeaceHasIt(t *testing.T) {
+	t.Parallel()
+	s := run(t, stack.Config{})
+	olga := openAs(t, s, "olga", "operator", "web")
+	boss := openAs(t, s, "boss", "supervisor", "")
+	ana := openAs(t, s, "ana", "client", "")
+	olga.must(frame{"op": "subscribe", "channel": "ops:broadcast"})
+	ana.call("room:1", "open", frame{"members": []string{"olga"}})
+	ana.must(frame{"op": "subscribe", "channel": "room:1"})
+	request := func(n int, priority string) frame {
+		channel := fmt.Sprint("ops:", priority, n)
+		ana.call(channel, "request", frame{"zona": "centro", "precio": 12.5, "priority": priority})
+		return boss.ask(frame{"op": "call", "channel": channel, "command": "offer", "data": frame{"operator": "olga"}})
+	}
+	if answer := request(0, "normal"); answer["op"] != "ok" {
+		t.Fatalf("an offer: %v", answer)
+	}
+	olga.find("the offer", func(f frame) bool {
+		data, _ := f["data"].(map[string]any)
+		return f["event"] == "request_offered" && data["id"] == "normal0" && data["operator"] == "olga"
+	})
+	olga.call("user:olga", "set_status", frame{"status": "dnd"})
+	began := time.Now()
+	for n, answer := 1, frame(nil); answer["code"] != 4090.0; n++ {
+		if answer = request(n, "normal"); time.Since(began) > patience {
+			t.Fatalf("offered although it disturbs: %v", answer)
+		}
+	}
+	for silent := []any(nil); !slices.Contains(silent, any("olga")); {
+		ana.must(frame{"op": "publish", "channel": "room:1", "event": "new_message", "data": frame{"text": "hola"}})
+		said := ana.find("the message", func(f frame) bool { return f["event"] == "new_message" })
+		data, _ := said["data"].(map[string]any)
+		if silent, _ = data["silent"].([]any); time.Since(began) > 2*patience {
+			t.Fatalf("notified although it disturbs: %v", data)
+		}
+	}
+	if answer := request(1, "urgent"); answer["op"] != "ok" {
+		t.Errorf("an urgent offer: %v", answer)
 	}
 }
 

@@ -25,8 +25,8 @@ type Quiet struct {
 	users map[string]struct{}
 }
 
-// Run follows the bucket "quiet" until ctx ends.
-func (q *Quiet) Run(ctx context.Context, nc *nats.Conn, log *slog.Logger) {
+// run follows the bucket "quiet" until ctx ends.
+func (q *Quiet) run(ctx context.Context, nc *nats.Conn, log *slog.Logger) {
 	for ctx.Err() == nil {
 		if err := q.follow(ctx, nc); err != nil && ctx.Err() == nil {
 			log.Warn("follow who is quiet", "cause", err)

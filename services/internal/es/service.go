@@ -31,6 +31,8 @@ type Service struct {
 	Kinds       []Kind
 	// Stats, when set, is shown with the endpoint of the name, by "nats micro stats".
 	Stats map[string]func() map[string]int64
+	// Quiet, when set, is kept up to date while the service runs.
+	Quiet *Quiet
 }
 
 // Kind is a [Decider], whatever its state.
@@ -53,7 +55,7 @@ type process struct {
 	service   micro.Service
 	pool      *pool
 	feeds     []*nats.Subscription
-	reactions sync.WaitGroup
+	following sync.WaitGroup
 }
 
 // Run runs the service until ctx ends. Then it takes no more commands, finishes
@@ -99,7 +101,10 @@ func (p *process) start(ctx context.Context, s Service) (err error) {
 		return err
 	}
 	for _, r := range reactions { // last, because only ctx ends them
-		p.reactions.Go(func() { p.follow(ctx, r) })
+		p.following.Go(func() { p.follow(ctx, r) })
+	}
+	if s.Quiet != nil {
+		p.following.Go(func() { s.Quiet.run(ctx, p.nc, p.log) })
 	}
 	p.log.Info(Serving)
 	return nil
@@ -147,7 +152,7 @@ func (p *process) stop() error {
 		_ = p.nc.FlushWithContext(flushing) // a lost bus has nothing left to send
 	}
 	p.pool.close()
-	p.reactions.Wait()
+	p.following.Wait()
 	for _, feed := range p.feeds {
 		if err := feed.Unsubscribe(); !errors.Is(err, nats.ErrConnectionClosed) {
 			errs = append(errs, err)

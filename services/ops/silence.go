@@ -1,0 +1,22 @@
+package ops
+
+import (
+	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/schemas/ops"
+	"github.com/latido/latido/services/internal/es"
+)
+
+// heeding returns the decider that offers nothing to those who do not want to be
+// disturbed, unless it is urgent. They may still accept what they find.
+func heeding(d es.Decider[Request], quiet func(users []string) []string) es.Decider[Request] {
+	decide := d.Decide
+	d.Decide = func(r Request, c es.Command) ([]es.Event, error) {
+		events, err := decide(r, c)
+		offer, ok := c.Body.(ops.Offer)
+		if ok && len(events) > 0 && !r.Urgent && len(quiet([]string{offer.Operator})) > 0 {
+			return nil, schemas.Refuse(schemas.Conflict, "the operator does not want to be disturbed")
+		}
+		return events, err
+	}
+	return d
+}
