@@ -77,9 +77,10 @@ type Dialect interface {
 	Scan(s *Session, data []byte, to Sink) []byte
 }
 
-// Opener is a dialect in which a channel that a service decides about must be
-// opened by its publisher.
+// Opener is a dialect in which some channels must be opened by their publisher.
 type Opener interface {
+	// Opens says whether the channel is one of them.
+	Opens(c *Channel) bool
 	// Open is answered like any request.
 	Open(dst []byte, s *Session, id uint32, c *Channel) []byte
 }

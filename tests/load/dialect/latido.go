@@ -39,6 +39,9 @@ func (Latido) Publish(dst []byte, _ *Session, id uint32, c *Channel, body []byte
 	return frame.Append(dst, frame.Text, append(append(text, body...), '}'))
 }
 
+// Opens implements [Opener].
+func (Latido) Opens(c *Channel) bool { return c.Keeping == Decided }
+
 // Open implements [Opener].
 func (Latido) Open(dst []byte, _ *Session, id uint32, c *Channel) []byte {
 	text := append(begin(id, "call", c), `,"command":"open","data":{"members":[],"public":true}}`...)

@@ -73,6 +73,9 @@ func (NATS) Publish(dst []byte, s *Session, id uint32, c *Channel, body []byte) 
 	return frame.Append(dst, frame.Binary, append(append(text, body...), "\r\n"...))
 }
 
+// Opens implements [Opener].
+func (NATS) Opens(c *Channel) bool { return c.Keeping != Live }
+
 // Open implements [Opener]: the first one makes the stream of all.
 func (NATS) Open(dst []byte, s *Session, id uint32, _ *Channel) []byte {
 	body := fmt.Appendf(nil, `{"name":%q,"subjects":["%s*"],"retention":"limits","storage":"file","num_replicas":1,"discard":"old","max_consumers":100000}`, natsStream, natsDurable)

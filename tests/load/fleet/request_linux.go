@@ -43,10 +43,10 @@ func (f *Fleet) Return(ctx context.Context, members []*Member, events uint64, li
 	return took, err
 }
 
-// Open opens feeds that a service decides about, where the server has that; the i-th by its publisher.
+// Open opens feeds, where the server wants that; the i-th by its publisher.
 func (f *Fleet) Open(ctx context.Context, publishers []*Member, feeds []*Feed) error {
 	opener, needed := f.dialect.(dialect.Opener)
-	if !needed || feeds[0].Keeping != dialect.Decided {
+	if !needed || !opener.Opens(&feeds[0].Channel) {
 		return nil
 	}
 	by := make([]*Member, len(feeds))
