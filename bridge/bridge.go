@@ -36,6 +36,7 @@ type Bridge struct {
 	asker    *asker
 	registry *registry
 	crew     *crew
+	poller   *poller
 	verifier *verifier
 
 	ready    atomic.Bool // takes sessions
@@ -63,6 +64,9 @@ func New(config Config) (*Bridge, error) {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	b.listener = listener
+	if b.poller, err = newPoller(); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
 	connections, err := b.connect()
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
@@ -121,6 +125,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	b.hub.ctx = inner
 	part(func() error { b.hub.run(inner); return nil })
 	part(func() error { return b.asker.run(inner) })
+	part(func() error { return b.poller.run(inner) })
 	if err := b.begin(ctx); err != nil {
 		stop(err)
 		parts.Wait()

@@ -6,10 +6,9 @@ import (
 	"sync/atomic"
 )
 
-// crew handles what sessions have read. A session's own goroutine does nothing
-// but wait for its socket, so that its stack stays as small as it was born;
-// decoding, tokens and publishing happen on the deeper stacks of a few workers.
-// There are as many as there is work; the spare ones end.
+// crew serves the sessions that have something to read, on the stacks of a few
+// workers: an idle session has none. There are as many workers as there is work;
+// the spare ones end.
 type crew struct {
 	jobs  chan *session
 	idle  atomic.Int32
@@ -20,21 +19,18 @@ func newCrew() *crew {
 	return &crew{jobs: make(chan *session), spare: int32(2 * runtime.GOMAXPROCS(0))}
 }
 
-// handle has a worker take what the session has read, and returns when that is done.
-func (c *crew) handle(h *hub, s *session) {
-	s.handled.Add(1)
+// take has a worker serve the session, and does not wait for it.
+func (c *crew) take(h *hub, s *session) {
 	select {
 	case c.jobs <- s:
 	default:
 		h.start(func(ctx context.Context) { c.work(ctx, s) })
 	}
-	s.handled.Wait()
 }
 
 func (c *crew) work(ctx context.Context, s *session) {
 	for {
-		s.failure = s.reader.Feed(s.received, s.handle)
-		s.handled.Done()
+		s.serve()
 		if c.idle.Add(1) > c.spare {
 			c.idle.Add(-1)
 			return

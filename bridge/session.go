@@ -6,6 +6,7 @@ import (
 	"encoding/base32"
 	"errors"
 	"math/rand/v2"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -44,12 +45,8 @@ type session struct {
 	told     atomic.Int64 // when bytes last went
 	progress atomic.Int64 // when a stalled socket last took something
 
-	// Between the session's goroutine and the worker that handles what it read.
-	received []byte
-	failure  error
-	handled  sync.WaitGroup
-
-	working sync.WaitGroup // the session's goroutine and its lanes
+	state   atomic.Int32   // whether it is served
+	working sync.WaitGroup // who serves it, until it has left, and its lanes
 
 	user   string // set once, by hello
 	ref    string // public reference, stable across reconnects
@@ -73,8 +70,9 @@ type session struct {
 	closedWith int // the peer's close code
 }
 
-func newSession(b *Bridge, s socket, d dialect, f *flusher) *session {
-	created := &session{bridge: b, socket: s, dialect: d, flusher: f}
+func newSession(b *Bridge, conn net.Conn, d dialect, f *flusher) *session {
+	created := &session{bridge: b, dialect: d, flusher: f}
+	created.socket.take(conn)
 	created.reader = websocket.Reader{Limit: b.limits.Frame, Compress: dialects[d].deflate}
 	created.spare.L = &created.mu
 	now := time.Now().UnixNano()
@@ -88,33 +86,76 @@ func newSession(b *Bridge, s socket, d dialect, f *flusher) *session {
 // errClosed says that the peer said goodbye.
 var errClosed = errors.New("closed by the peer")
 
-// serve reads the socket until it ends.
+// A session is parked while the poller waits for its socket, and served when
+// there is something to read. Who is woken meanwhile looks again before it parks.
+const (
+	parked = iota
+	served
+	wokenAgain
+)
+
+// wake has a parked session served.
+func (s *session) wake() {
+	for {
+		switch state := s.state.Load(); {
+		case state == parked && s.state.CompareAndSwap(parked, served):
+			s.bridge.crew.take(s.bridge.hub, s)
+			return
+		case state == wokenAgain, state == served && s.state.CompareAndSwap(served, wokenAgain):
+			return
+		}
+	}
+}
+
+// park returns whether the session may be left to the poller.
+func (s *session) park() bool {
+	if s.isEnding() {
+		s.socket.polled = false // what ends is waited for here
+		return false
+	}
+	if s.state.CompareAndSwap(served, parked) {
+		return true
+	}
+	s.state.Store(served)
+	return false
+}
+
+// serve reads the socket until it ends or has nothing for now.
 func (s *session) serve() {
-	defer s.leave()
 	for {
 		s.awaitRoom()
 		err := s.socket.read(s.feed)
-		if err == nil {
+		switch {
+		case err == nil:
+			continue
+		case errors.Is(err, errNothing):
+			if s.park() {
+				return
+			}
 			continue
 		}
 		if violation, ok := errors.AsType[*websocket.ProtocolError](err); ok {
 			s.violate(violation)
-		} else if !errors.Is(err, errClosed) {
-			return
+			s.awaitGoodbye()
+		} else if errors.Is(err, errClosed) {
+			s.awaitGoodbye()
 		}
-		s.awaitGoodbye()
+		s.leave()
 		return
 	}
 }
 
-// feed has the crew handle what was read.
+// feed handles what was read.
 func (s *session) feed(data []byte) error {
 	s.heard.Store(time.Now().UnixNano())
 	s.bridge.metrics.bytesIn.Add(float64(len(data)))
-	s.received = data
-	s.bridge.crew.handle(s.bridge.hub, s)
-	s.received = nil
-	return s.failure
+	return s.reader.Feed(data, s.handle)
+}
+
+func (s *session) isEnding() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ending
 }
 
 // awaitRoom waits until another request may be taken: a client that sends faster
@@ -130,6 +171,7 @@ func (s *session) awaitRoom() {
 // awaitGoodbye reads on, to no effect, until the peer has our close frame and
 // closes, or the time for it is over.
 func (s *session) awaitGoodbye() {
+	s.socket.polled = false
 	s.socket.finish()
 	discard := func([]byte) error { return nil }
 	for s.socket.read(discard) == nil {
@@ -249,9 +291,12 @@ func (s *session) finish(code int, reason string, before ...[]byte) {
 	s.spare.Broadcast()
 	s.speaks.Store(true)
 	s.flusher.session(s)
+	s.wake()
 }
 
-// leave undoes what the session was, after its socket has ended.
+// leave undoes what the session was, after its socket has ended, and returns when
+// what was begun is finished: an entry that is written at this moment still has to
+// be let go before the bridge may stop.
 func (s *session) leave() {
 	s.mu.Lock()
 	s.closed = true
@@ -269,13 +314,18 @@ func (s *session) leave() {
 		s.bridge.depart(t, clean)
 	}
 	s.unplug(clean)
+	s.bridge.poller.remove(s)
 	_ = s.socket.conn.Close() // the peer may have closed it already
 	s.bridge.registry.remove(s)
+	s.working.Done()
+	s.working.Wait()
+	s.bridge.sessions.Done()
 }
 
 // fail ends a session whose socket cannot be written.
 func (s *session) fail(error) {
-	_ = s.socket.conn.Close() // wakes the reader, which cleans up
+	_ = s.socket.conn.Close()
+	s.wake() // to clean up
 }
 
 // takeOwn moves the session's own frames to its output. Of the flusher.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -21,19 +22,26 @@ var readBuffers = sync.Pool{New: func() any { return new([readSize]byte) }}
 type socket struct {
 	conn net.Conn
 	raw  syscall.RawConn // nil for the plain way
+
+	polled bool // reading does not wait: the poller does
+	fd     int  // of the poller
+	hungUp atomic.Bool
 }
 
-func newSocket(conn net.Conn) socket {
-	s := socket{conn: conn}
+// errNothing is returned by a polled socket that has nothing to read for now.
+var errNothing = errors.New("nothing to read")
+
+func (s *socket) take(conn net.Conn) {
+	s.conn = conn
 	if tcp, ok := conn.(*net.TCPConn); ok && rawSockets {
 		if raw, err := tcp.SyscallConn(); err == nil {
 			s.raw = raw
 		}
 	}
-	return s
 }
 
-// read waits for bytes and hands them to handle, which must not keep them.
+// read waits for bytes, unless the poller does, and hands them to handle, which
+// must not keep them. It tells when nothing is left.
 func (s *socket) read(handle func([]byte) error) error {
 	var buffer *[readSize]byte
 	var n int
@@ -45,18 +53,20 @@ func (s *socket) read(handle func([]byte) error) error {
 		waitErr := s.raw.Read(func(fd uintptr) bool {
 			buffer = readBuffers.Get().(*[readSize]byte)
 			n, err = readNow(fd, buffer[:])
-			if wouldBlock(err) {
+			if wouldBlock(err) && !s.polled {
 				readBuffers.Put(buffer)
 				buffer = nil
 				return false
 			}
 			return true
 		})
-		if waitErr != nil {
+		switch {
+		case waitErr != nil:
 			return waitErr
-		}
-		if n == 0 && err == nil {
+		case n == 0 && err == nil:
 			err = io.EOF
+		case wouldBlock(err), s.polled && err == nil && n < readSize && !s.hungUp.Load():
+			err = errNothing // epoll(7): a short read has emptied the socket
 		}
 	}
 	defer readBuffers.Put(buffer)

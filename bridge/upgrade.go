@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"net"
 	"strings"
 
@@ -65,16 +66,16 @@ func (b *Bridge) accept(conn net.Conn, d dialect) {
 		return
 	}
 	f := b.hub.flushers[b.next.Add(1)%uint64(len(b.hub.flushers))]
-	s := newSession(b, newSocket(conn), d, f)
+	s := newSession(b, conn, d, f)
 	b.registry.open(s)
 	s.working.Add(1)
-	b.sessions.Go(func() {
-		s.serve()
-		s.working.Done()
-		// What was begun is finished before the bridge may stop: an entry that is
-		// written at this moment still has to be let go.
-		s.working.Wait()
-	})
+	b.sessions.Add(1)
+	s.socket.polled = true
+	if !b.poller.add(s) {
+		s.socket.polled = false
+		s.state.Store(served)
+		b.hub.start(func(context.Context) { s.serve() })
+	}
 	if b.draining.Load() {
 		s.end(errDraining)
 	}
