@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 
 	"github.com/nats-io/nats.go"
+	"github.com/tidwall/gjson"
 
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
@@ -129,30 +131,23 @@ func eventMessage(subject string, by sender, name subjects.Channel, r wire.Publi
 // stored reads JetStream's acknowledgement. A repeated message is answered as the
 // first time, but a key that was used for something else is refused.
 func (b *Bridge) stored(kind subjects.Kind, msg, reply *nats.Msg, done func(uint64, error)) {
-	var ack struct {
-		Sequence  uint64 `json:"seq"`
-		Duplicate bool   `json:"duplicate"`
-		Error     *struct {
-			Description string `json:"description"`
-		} `json:"error"`
-	}
-	switch err := json.Unmarshal(reply.Data, &ack); {
-	case err != nil:
-		done(0, fmt.Errorf("acknowledgement: %w", err))
-	case ack.Error != nil:
-		done(0, fmt.Errorf("store %s: %s", msg.Subject, ack.Error.Description))
-	case !ack.Duplicate:
-		done(ack.Sequence, nil)
+	ack := gjson.ParseBytes(reply.Data)
+	sequence, failed := ack.Get("seq").Uint(), ack.Get("error")
+	switch {
+	case failed.Exists() || sequence == 0:
+		done(0, fmt.Errorf("store %s: %s", msg.Subject, cmp.Or(failed.Get("description").String(), ack.Raw)))
+	case !ack.Get("duplicate").Bool():
+		done(sequence, nil)
 	default:
 		b.hub.start(func(ctx context.Context) {
-			first, found, err := history.Message(ctx, b.hub.bus.Publish, kind.Stream, ack.Sequence)
+			first, found, err := history.Message(ctx, b.hub.bus.Publish, kind.Stream, sequence)
 			switch {
 			case err != nil:
 				done(0, err)
 			case found && !sameEvent(first, msg):
 				done(0, schemas.Refuse(schemas.KeyReused, "the key belongs to an earlier, different event"))
 			default:
-				done(ack.Sequence, nil)
+				done(sequence, nil)
 			}
 		})
 	}

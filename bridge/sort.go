@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/tidwall/gjson"
 
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/subjects"
@@ -82,7 +83,7 @@ func asJSON(data []byte) json.RawMessage {
 	if len(data) == 0 {
 		return json.RawMessage("null")
 	}
-	if json.Valid(data) {
+	if gjson.ValidBytes(data) {
 		return data
 	}
 	quoted, err := json.Marshal(string(data))

@@ -52,7 +52,7 @@ var rules = []rule{
 	{"bridge/pusher", dialect, "a dialect translates and does no I/O"},
 	{"bridge", []string{
 		"bridge", "schemas", "subjects", "github.com/nats-io/nats.go", "github.com/gofiber", "github.com/valyala/fasthttp",
-		"github.com/golang-jwt", "github.com/MicahParks", "github.com/prometheus", "golang.org/x",
+		"github.com/golang-jwt", "github.com/MicahParks", "github.com/prometheus", "github.com/tidwall/gjson", "golang.org/x",
 	}, "the bridge asks services over the bus, never by import"},
 	{"deploy/stack", []string{"*"}, "it puts everything together"},
 	{"deploy/latido", []string{"deploy/stack", "bridge", "github.com/alecthomas/kong", "github.com/goccy/go-yaml"}, "the program turns words into a stack.Config"},

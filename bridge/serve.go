@@ -1,0 +1,152 @@
+package bridge
+
+import (
+	"errors"
+	"time"
+
+	"github.com/latido/latido/bridge/websocket"
+	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/schemas"
+)
+
+// errClosed says that the peer said goodbye.
+var errClosed = errors.New("closed by the peer")
+
+// A session is parked while the poller waits for its socket, and served when
+// there is something to read. Who is woken meanwhile looks again before it parks.
+const (
+	parked = iota
+	served
+	wokenAgain
+)
+
+// wake has a parked session served.
+func (s *session) wake() {
+	for {
+		switch state := s.state.Load(); {
+		case state == parked && s.state.CompareAndSwap(parked, served):
+			s.bridge.crew.take(s.bridge.hub, s)
+			return
+		case state == wokenAgain, state == served && s.state.CompareAndSwap(served, wokenAgain):
+			return
+		}
+	}
+}
+
+// park returns whether the session may be left to the poller.
+func (s *session) park() bool {
+	if s.isEnding() {
+		s.socket.polled = false // what ends is waited for here
+		return false
+	}
+	if s.state.CompareAndSwap(served, parked) {
+		return true
+	}
+	s.state.Store(served)
+	return false
+}
+
+// serve reads the socket until it ends or has nothing for now.
+func (s *session) serve() {
+	for {
+		s.awaitRoom()
+		err := s.socket.read(s.feed)
+		switch {
+		case err == nil:
+			continue
+		case errors.Is(err, errNothing):
+			if s.park() {
+				return
+			}
+			continue
+		}
+		if violation, ok := errors.AsType[*websocket.ProtocolError](err); ok {
+			s.violate(violation)
+			s.awaitGoodbye()
+		} else if errors.Is(err, errClosed) {
+			s.awaitGoodbye()
+		}
+		s.leave()
+		return
+	}
+}
+
+// feed handles what was read.
+func (s *session) feed(data []byte) error {
+	s.heard.Store(time.Now().UnixNano())
+	s.bridge.metrics.bytesIn.Add(float64(len(data)))
+	return s.reader.Feed(data, s.handle)
+}
+
+func (s *session) isEnding() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ending
+}
+
+// awaitRoom waits until another request may be taken: a client that sends faster
+// than it is served is not read.
+func (s *session) awaitRoom() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.open) >= requestsAtOnce && !s.closed && !s.ending {
+		s.spare.Wait()
+	}
+}
+
+// awaitGoodbye reads on, to no effect, until the peer has our close frame and
+// closes, or the time for it is over.
+func (s *session) awaitGoodbye() {
+	s.socket.polled = false
+	s.socket.finish()
+	discard := func([]byte) error { return nil }
+	for s.socket.read(discard) == nil {
+	}
+}
+
+func (s *session) violate(violation *websocket.ProtocolError) {
+	if violation.Code == websocket.CloseTooBig {
+		s.end(schemas.Refuse(schemas.FrameTooLarge, "%s", violation.Text))
+		return
+	}
+	s.goodbye(violation.Code, violation.Text)
+}
+
+// handle takes one message or control frame.
+func (s *session) handle(opcode websocket.Opcode, payload []byte) error {
+	switch opcode {
+	case websocket.Text:
+		request, err := dialects[s.dialect].Decode(payload)
+		if err != nil {
+			s.malformed(err)
+			return nil
+		}
+		return s.dispatch(request)
+	case websocket.Ping:
+		s.send(websocket.AppendFrame(nil, websocket.Pong, payload))
+	case websocket.Close:
+		code := websocket.ParseClose(payload)
+		s.mu.Lock()
+		s.closedWith = code
+		s.mu.Unlock()
+		if code == websocket.CloseNoStatus {
+			code = websocket.CloseNormal
+		}
+		s.goodbye(code, "")
+		return errClosed
+	case websocket.Pong, websocket.Continuation:
+	case websocket.Binary:
+		return &websocket.ProtocolError{Code: websocket.CloseUnsupported, Text: "text frames only"}
+	}
+	return nil
+}
+
+func (s *session) malformed(err error) {
+	m, ok := errors.AsType[*wire.MalformedError](err)
+	if !ok {
+		s.refuse("", err)
+		return
+	}
+	s.bridge.metrics.refuse(schemas.Code(m.Code))
+	s.refuse(m.Ref, schemas.Refusal{Code: schemas.Code(m.Code), Message: m.Text})
+}
