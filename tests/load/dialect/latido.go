@@ -29,6 +29,9 @@ func (Latido) Subscribe(dst []byte, _ *Session, id uint32, c *Channel) []byte {
 
 // Return implements [Dialect].
 func (Latido) Return(dst []byte, s *Session, id uint32, c *Channel) []byte {
+	if s.position == nil {
+		return frame.Append(dst, frame.Text, append(begin(id, "subscribe", c), `,"last":"24h"}`...))
+	}
 	text := append(begin(id, "subscribe", c), `,"since":`...)
 	return frame.Append(dst, frame.Text, append(append(text, s.position...), '}'))
 }

@@ -25,6 +25,13 @@ func (f *Fleet) Subscribe(ctx context.Context, members []*Member, feed func(i in
 	})
 }
 
+// Expect says what members follow once they return: the i-th what feed(i) says.
+func (f *Fleet) Expect(members []*Member, feed func(i int) *Feed) {
+	for i, m := range members {
+		m.follows = feed(i)
+	}
+}
+
 // Return connects members again, all at once, each of which asks for what it
 // missed as soon as it is let in. It returns when so many events have come since,
 // and says how long that took; latencies count from its beginning.

@@ -35,13 +35,7 @@ func (s publish) run(ctx context.Context, r *run) error {
 	if err := r.fleet.Open(ctx, publishers, feeds); err != nil {
 		return err
 	}
-	if err := r.fleet.Connect(ctx, readers, handshakes); err != nil {
-		return err
-	}
-	if err := r.fleet.Subscribe(ctx, readers, func(i int) *fleet.Feed { return feeds[i] }, true); err != nil {
-		return err
-	}
-	r.fleet.Cut(readers)
+	r.fleet.Expect(readers, func(i int) *fleet.Feed { return feeds[i] })
 	r.result.Connections = 1
 	p := r.fleet.Publisher(fleet.Publisher{From: publishers, Feeds: feeds, Window: s.window, Size: bodySize})
 	if err := r.steadily(ctx, p, r.options.Measured); err != nil {
