@@ -173,21 +173,11 @@ func (c *cursor) wants(e *entry) bool {
 	return c.position >= c.from
 }
 
-// statePage is how many members one State tells; the others follow as joins.
-const statePage = 200
-
 func (c *cursor) tellState(out *output) {
-	channel := c.channel
-	if channel.roster == nil {
+	if c.channel.roster == nil {
 		return
 	}
-	members := channel.roster.list()
-	first := min(statePage, len(members))
-	name := channel.name.String()
-	out.add(c.session.dialect.encode(wire.State{Channel: name, Members: members[:first], Count: len(members)}))
-	for rest := members[first:]; len(rest) > 0; {
-		n := min(statePage, len(rest))
-		out.add(c.session.dialect.encode(wire.Diff{Channel: name, Joins: rest[:n], Count: len(members)}))
-		rest = rest[n:]
+	for _, frame := range c.channel.roster.state(c.channel.label, c.session.dialect) {
+		out.add(frame)
 	}
 }

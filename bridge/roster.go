@@ -23,9 +23,10 @@ type roster struct {
 	alive   func(node string) bool
 	records map[string]seated
 	told    map[string]wire.Member
-	changed map[string]struct{} // keys to compare with told
-	loading bool                // records of the departed are kept, lest an older snapshot revive them
-	whole   uint64              // the last snapshot holds all changes up to here
+	changed map[string]struct{}     // keys to compare with told
+	loading bool                    // records of the departed are kept, lest an older snapshot revive them
+	whole   uint64                  // the last snapshot holds all changes up to here
+	stated  [len(dialects)][][]byte // frames of the state, until what was told changes
 }
 
 type seated struct {
@@ -128,7 +129,36 @@ func (r *roster) settle(channel string) (diff wire.Diff, news bool) {
 	}
 	clear(r.changed)
 	diff.Count = len(r.told)
-	return diff, len(diff.Joins)+len(diff.Updates)+len(diff.Leaves) > 0
+	news = len(diff.Joins)+len(diff.Updates)+len(diff.Leaves) > 0
+	if news {
+		clear(r.stated[:])
+	}
+	return diff, news
+}
+
+const (
+	// statePage is how many members one State tells; the others follow as joins.
+	statePage = 200
+	// stateKept is the number of members from which on their state is kept encoded
+	// for whoever else comes; fewer are encoded in less time than they take room.
+	stateKept = 20
+)
+
+// state is who was told to be here, as frames of a dialect.
+func (r *roster) state(channel string, d dialect) [][]byte {
+	if kept := r.stated[d]; kept != nil {
+		return kept
+	}
+	members := r.list()
+	page, rest := members[:min(statePage, len(members))], members[min(statePage, len(members)):]
+	frames := [][]byte{d.encode(wire.State{Channel: channel, Members: page, Count: len(members)})}
+	for page := range slices.Chunk(rest, statePage) {
+		frames = append(frames, d.encode(wire.Diff{Channel: channel, Joins: page, Count: len(members)}))
+	}
+	if len(members) >= stateKept {
+		r.stated[d] = frames
+	}
+	return frames
 }
 
 // count is how many are here, told or not yet.
