@@ -166,7 +166,8 @@ func (f *flusher) write(s *session, now int64) {
 	if more {
 		f.session(s)
 	}
-	if s.over && !s.stalled.Load() {
+	if s.over && !s.parted && !s.stalled.Load() {
+		s.parted = true
 		s.socket.finish()
 	}
 }
@@ -176,6 +177,7 @@ type writing struct {
 	out     *output     // lent by the flusher during a pass that touches the session
 	more    bool        // had to be left out of this pass
 	over    bool        // its goodbye was taken: nothing follows
+	parted  bool        // its goodbye was written, and the peer's is waited for
 	speaks  atomic.Bool // has frames of its own
 	queued  atomic.Bool
 	stalled atomic.Bool

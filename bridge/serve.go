@@ -116,6 +116,9 @@ func (s *session) violate(violation *websocket.ProtocolError) {
 func (s *session) handle(opcode websocket.Opcode, payload []byte) error {
 	switch opcode {
 	case websocket.Text:
+		if s.isEnding() {
+			return nil // it was told so
+		}
 		request, err := dialects[s.dialect].Decode(payload)
 		if err != nil {
 			s.malformed(err)

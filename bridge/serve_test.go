@@ -14,6 +14,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
 
@@ -114,4 +115,27 @@ func TestLastWords(t *testing.T) {
 		witness.find("the last word", func(m message) bool { return m["event"] == fmt.Sprint("e", i) })
 	}
 	wait(t, "sessions to leave", func() bool { return len(b.registry.all()) == 1 })
+}
+
+// Whose session ended has no more say, and leaves although its channels are busy
+// and it never answers the goodbye.
+func TestWhoWasEndedLeaves(t *testing.T) {
+	t.Parallel()
+	b, _ := runBridge(t, bustest.Start(t), Config{Limits: Limits{Publishes: 1 << 20, UserPublishes: 1 << 20}})
+	c, tcp := dialTCP(t, b, "ana")
+	c.must(`"op":"subscribe","channel":"app:x"`)
+	ended := b.registry.all()[0]
+	other := dial(t, b, "luis")
+	other.must(`"op":"subscribe","channel":"app:x"`)
+	ended.end(schemas.Refuse(schemas.TokenExpired, "the token has expired"))
+	if _, err := tcp.Write(frames(`{"id":7,"op":"publish","channel":"app:x","event":"late","data":{}}`)); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "the session to leave", func() bool {
+		other.must(`"op":"publish","channel":"app:x","event":"e","data":{}`)
+		if m := other.expect("event"); m["event"] == "late" {
+			t.Fatalf("an ended session published: %v", m)
+		}
+		return len(b.registry.all()) == 1
+	})
 }
