@@ -109,6 +109,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	// What serves the sessions outlives ctx by the drain.
 	inner, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
+	defer b.closeBus()
 	var err error
 	if b.verifier, err = newVerifier(inner, b.config.Secret, b.config.JWKSURL); err != nil {
 		return errors.Join(err, b.listener.Close())
@@ -159,7 +160,6 @@ func (b *Bridge) Run(ctx context.Context) error {
 	b.sayGoodbye()
 	stop(errors.New("the bridge has stopped"))
 	parts.Wait()
-	b.closeBus()
 	return err
 }
 
@@ -217,6 +217,7 @@ func (b *Bridge) restore(ctx context.Context) {
 	}
 	if b.hub.bus.Live.IsConnected() && b.hub.degraded.Swap(false) {
 		b.log.Info("bus is back")
+		b.hub.dirty() // whoever came meanwhile is told who is there
 		b.announce(wire.Restored{})
 		b.confirmDevices(ctx)
 		b.hub.checker.everything()

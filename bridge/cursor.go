@@ -19,6 +19,7 @@ type cursor struct {
 	ahead    bool   // sequence may be above what the ring holds
 	from     uint64 // live entries before this position are not for it
 
+	watching     bool // placed by a request to watch users, and ended by the next
 	presence     bool
 	presenceFrom uint64 // changes of presence before this position are not for it
 	restate      bool   // the whole state must be told before the next change
@@ -68,7 +69,7 @@ func (c *cursor) gather(out *output) {
 			return
 		}
 	}
-	if c.restate {
+	if c.restate && !c.channel.hub.degraded.Load() { // else it is not known who is there
 		c.restate, c.presenceFrom = false, ring.head()
 		c.tellState(out)
 	}
@@ -146,7 +147,7 @@ func (c *cursor) takePage(page *page, out *output) bool {
 // every subscriber they come as one chunk that is joined once and shared.
 func (c *cursor) step(out *output) {
 	ring := &c.channel.ring
-	if c.ahead || c.position < c.from || c.presence && c.position < c.presenceFrom {
+	if c.ahead || c.restate || c.position < c.from || c.presence && c.position < c.presenceFrom {
 		e := ring.get(c.position)
 		if c.wants(e) {
 			out.add(e.frame(c.session.dialect))
@@ -168,7 +169,7 @@ func (c *cursor) wants(e *entry) bool {
 	case e.sequence > 0:
 		return e.sequence > c.sequence
 	case e.presence:
-		return c.presence && c.position >= c.presenceFrom
+		return c.presence && !c.restate && c.position >= c.presenceFrom
 	}
 	return c.position >= c.from
 }

@@ -210,6 +210,15 @@ func (h *hub) watched() []*channel {
 	return all
 }
 
+// dirty has every channel's cursors looked at.
+func (h *hub) dirty() {
+	for _, ch := range h.watched() {
+		ch.mu.Lock()
+		ch.dirty()
+		ch.mu.Unlock()
+	}
+}
+
 func (h *hub) find(tail string) *channel {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -195,3 +195,30 @@ func TestLargeStateComesInPages(t *testing.T) {
 		}
 	}
 }
+
+// While the bus is away nobody knows who is there: whoever comes is told when it
+// is back.
+func TestStateWaitsForTheBus(t *testing.T) {
+	t.Parallel()
+	b, _ := runBridge(t, bustest.Start(t), Config{})
+	ana := dial(t, b, "ana")
+	ana.must(`"op":"subscribe","channel":"app:x","presence":true`)
+	ana.must(`"op":"track","channel":"app:x"`)
+	ana.find("a join", func(m message) bool { return len(refs(m, "joins")) == 1 })
+	b.degrade()
+	luis := dial(t, b, "luis")
+	luis.must(`"op":"subscribe","channel":"app:x","presence":true`)
+	luis.must(`"op":"track","channel":"app:x"`)
+	ana.find("luis", func(m message) bool { return len(refs(m, "joins")) == 1 })
+	luis.must(`"op":"publish","channel":"app:x","event":"e","data":{}`)
+	luis.expect("event")
+	for _, m := range luis.queue {
+		if m.op() == "presence" {
+			t.Errorf("told while the bus is away: %v", m)
+		}
+	}
+	b.restore(t.Context())
+	if state := luis.expect("presence"); len(refs(state, "state")) != 2 {
+		t.Errorf("told %v", state)
+	}
+}

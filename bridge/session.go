@@ -61,7 +61,6 @@ type session struct {
 	closed     bool // the connection is gone
 	cursors    map[string]*cursor
 	tracks     map[string]*track
-	watched    map[string]struct{}    // channels that the session watches users by
 	typing     map[string]*time.Timer // ends what its user began to type, by channel
 	lanes      map[string][]func(context.Context)
 	open       map[string]struct{} // references of the requests in work
@@ -73,6 +72,7 @@ type session struct {
 func newSession(b *Bridge, conn net.Conn, d dialect, f *flusher) *session {
 	created := &session{bridge: b, dialect: d, flusher: f}
 	created.socket.take(conn)
+	created.state.Store(served) // until it is parked for the first time
 	created.reader = websocket.Reader{Limit: b.limits.Frame, Compress: dialects[d].deflate}
 	created.spare.L = &created.mu
 	now := time.Now().UnixNano()
@@ -164,9 +164,7 @@ func (s *session) leave() {
 	s.spare.Broadcast()
 	s.mu.Unlock()
 	for _, c := range cursors {
-		c.channel.detach(c)
-		s.bridge.hub.release(c.channel)
-		s.bridge.metrics.subscriptions.Dec()
+		s.letGo(c)
 	}
 	for _, t := range tracks {
 		s.bridge.depart(t, clean)

@@ -12,14 +12,11 @@ import (
 
 // subscribe lets the session follow a channel, from a position on.
 func (s *session) subscribe(ctx context.Context, r wire.Subscribe) error {
-	s.mu.Lock()
-	delete(s.watched, r.Channel)
-	s.mu.Unlock()
-	return s.follow(ctx, r, func(ok wire.OK) { s.tell(ok) })
+	return s.follow(ctx, r, false, func(ok wire.OK) { s.tell(ok) })
 }
 
 // follow is subscribe; accepted is called before anything of the channel is told.
-func (s *session) follow(ctx context.Context, r wire.Subscribe, accepted func(wire.OK)) error {
+func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, accepted func(wire.OK)) error {
 	name, kind, err := s.bridge.resolve(r.Channel)
 	if err != nil {
 		return err
@@ -34,7 +31,7 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, accepted func(wi
 	if err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
-	c := &cursor{session: s, channel: ch, presence: r.Presence}
+	c := &cursor{session: s, channel: ch, presence: r.Presence, watching: watching}
 	ok, err := c.place(ctx, r)
 	if err == nil && r.Presence {
 		err = ch.muster(ctx)
@@ -43,14 +40,14 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, accepted func(wi
 		s.bridge.hub.release(ch)
 		return err
 	}
-	s.drop(r.Channel) // a second subscribe replaces the first
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		s.bridge.hub.release(ch)
 		return nil
 	}
-	if s.full() { // others were placed meanwhile
+	replaced := s.cursors[ch.label]  // by a second subscribe
+	if replaced == nil && s.full() { // others were placed meanwhile
 		s.mu.Unlock()
 		s.bridge.hub.release(ch)
 		return s.tooManyChannels()
@@ -60,6 +57,9 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, accepted func(wi
 	}
 	s.cursors[ch.label] = c // not the request's own string, which keeps its whole frame alive
 	s.mu.Unlock()
+	if replaced != nil {
+		s.letGo(replaced)
+	}
 	s.bridge.metrics.subscriptions.Inc()
 	accepted(ok)
 	ch.attach(c)
@@ -240,10 +240,15 @@ func (s *session) drop(channel string) bool {
 	if c == nil {
 		return false
 	}
+	s.letGo(c)
+	return true
+}
+
+// letGo lets go of a cursor that is the session's no more.
+func (s *session) letGo(c *cursor) {
 	c.channel.detach(c)
 	s.bridge.hub.release(c.channel)
 	s.bridge.metrics.subscriptions.Dec()
-	return true
 }
 
 // recheck ends a subscription that its user has no more right to.

@@ -32,28 +32,11 @@ func (s *session) watch(ctx context.Context, r wire.Watch) error {
 		}
 		wanted[subjects.UserPresence(user).String()] = struct{}{}
 	}
-	s.mu.Lock()
-	before := s.watched
-	for channel := range wanted {
-		if _, watched := before[channel]; !watched && s.cursors[channel] != nil {
-			delete(wanted, channel)
-		}
-	}
-	s.watched = wanted
-	s.mu.Unlock()
-	for channel := range before {
-		if _, stays := wanted[channel]; !stays {
-			s.drop(channel)
-		}
-	}
 	opening, all := errgroup.WithContext(ctx)
 	opening.SetLimit(watchesAtOnce)
-	for channel := range wanted {
-		if _, already := before[channel]; already {
-			continue
-		}
+	for _, channel := range s.watchOnly(wanted) {
 		opening.Go(func() error {
-			return s.follow(all, wire.Subscribe{Channel: channel, Presence: true}, func(wire.OK) {})
+			return s.follow(all, wire.Subscribe{Channel: channel, Presence: true}, true, func(wire.OK) {})
 		})
 	}
 	looks := make([]json.RawMessage, len(r.Users))
@@ -73,6 +56,29 @@ func (s *session) watch(ctx context.Context, r wire.Watch) error {
 	}
 	s.tell(wire.OK{Ref: r.Ref, Data: data})
 	return nil
+}
+
+// watchOnly ends the watching of all channels but some, and lists those of them
+// that are not followed yet.
+func (s *session) watchOnly(wanted map[string]struct{}) (missing []string) {
+	s.mu.Lock()
+	var dropped []*cursor
+	for channel, c := range s.cursors {
+		if _, stays := wanted[channel]; c.watching && !stays {
+			dropped = append(dropped, c)
+			delete(s.cursors, channel)
+		}
+	}
+	for channel := range wanted {
+		if s.cursors[channel] == nil {
+			missing = append(missing, channel)
+		}
+	}
+	s.mu.Unlock()
+	for _, c := range dropped {
+		s.letGo(c)
+	}
+	return missing
 }
 
 // count tells how many are on a channel.
