@@ -50,17 +50,19 @@ func (p *poller) add(s *session) bool {
 	}
 	var added error
 	err := s.socket.raw.Control(func(fd uintptr) {
-		s.socket.fd = int(fd)
 		p.mu.Lock()
+		s.socket.fd = int(fd)
 		if missing := s.socket.fd + 1 - len(p.sessions); missing > 0 {
 			p.sessions = append(p.sessions, make([]*session, missing)...)
 		}
 		p.sessions[s.socket.fd] = s
 		p.mu.Unlock()
+		var refused error
+		event := syscall.EpollEvent{Events: interest, Fd: int32(fd)}
 		added = p.raw.Control(func(epoll uintptr) {
-			event := syscall.EpollEvent{Events: interest, Fd: int32(fd)}
-			added = syscall.EpollCtl(int(epoll), syscall.EPOLL_CTL_ADD, int(fd), &event)
+			refused = syscall.EpollCtl(int(epoll), syscall.EPOLL_CTL_ADD, int(fd), &event)
 		})
+		added = errors.Join(added, refused)
 	})
 	if err = errors.Join(err, added); err != nil {
 		p.remove(s)
@@ -79,7 +81,8 @@ func (p *poller) remove(s *session) {
 
 // run wakes sessions until ctx ends.
 func (p *poller) run(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { _ = p.file.Close() })
+	defer func() { _ = p.file.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = p.file.Close() }) // ends the wait
 	defer stop()
 	events := make([]syscall.EpollEvent, pollAtOnce)
 	woken := make([]*session, 0, pollAtOnce)

@@ -148,12 +148,13 @@ func (s *session) admit(ref string) bool {
 // work has a request worked on in the lane of its channel.
 func (s *session) work(ref, channel string, job func(context.Context) error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed || s.ending {
+	if _, known := s.open[ref]; known {
+		s.mu.Unlock()
+		s.refuse(ref, schemas.Refuse(schemas.DuplicateID, "another request with this id is in work"))
 		return
 	}
-	if _, known := s.open[ref]; known {
-		go s.refuse(ref, schemas.Refuse(schemas.DuplicateID, "another request with this id is in work"))
+	defer s.mu.Unlock()
+	if s.closed || s.ending {
 		return
 	}
 	if s.open == nil {

@@ -127,13 +127,12 @@ func (r *roster) settle(channel string) (diff wire.Diff, news bool) {
 			delete(r.told, key)
 		}
 	}
-	clear(r.changed)
-	diff.Count = len(r.told)
-	news = len(diff.Joins)+len(diff.Updates)+len(diff.Leaves) > 0
-	if news {
+	if len(r.changed) > 0 {
 		clear(r.stated[:])
 	}
-	return diff, news
+	clear(r.changed)
+	diff.Count = len(r.told)
+	return diff, len(diff.Joins)+len(diff.Updates)+len(diff.Leaves) > 0
 }
 
 const (

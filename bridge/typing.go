@@ -37,10 +37,18 @@ func (s *session) typed(name subjects.Channel, kind subjects.Kind, r wire.Publis
 		s.typing = make(map[string]*time.Timer)
 	}
 	end := wire.Publish{Channel: r.Channel, Event: eventTyping, Data: json.RawMessage(`{"typing":false}`)}
-	s.typing[r.Channel] = time.AfterFunc(typingTime, func() {
+	var timer *time.Timer
+	timer = time.AfterFunc(typingTime, func() {
 		s.mu.Lock()
-		delete(s.typing, r.Channel)
+		current := s.typing[r.Channel] == timer
+		if current {
+			delete(s.typing, r.Channel)
+		}
 		s.mu.Unlock()
+		if !current {
+			return // said again at this moment
+		}
 		s.bridge.broadcast(by, true, name, kind, end, func(uint64, error) {}) // it may be lost, like any live event
 	})
+	s.typing[r.Channel] = timer
 }

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"context"
 	"net"
 	"strings"
 
@@ -67,14 +66,12 @@ func (b *Bridge) accept(conn net.Conn, d dialect) {
 	}
 	f := b.hub.flushers[b.next.Add(1)%uint64(len(b.hub.flushers))]
 	s := newSession(b, conn, d, f)
-	b.registry.open(s)
 	s.working.Add(1)
 	b.sessions.Add(1)
-	s.socket.polled = true
-	if !b.poller.add(s) {
-		s.socket.polled = false
-		s.state.Store(served)
-		b.hub.start(func(context.Context) { s.serve() })
+	s.socket.polled = b.poller.add(s)
+	b.registry.open(s)
+	if !s.socket.polled || !s.park() {
+		b.crew.take(b.hub, s)
 	}
 	if b.draining.Load() {
 		s.end(errDraining)
