@@ -67,7 +67,7 @@ func decide(u User, c es.Command) ([]es.Event, error) {
 		if !service {
 			return nil, schemas.Refuse(schemas.Forbidden, "only services observe")
 		}
-		return observe(u, body), nil
+		return observe(u, c.Now, body), nil
 	case presence.Due:
 		if !service {
 			return nil, schemas.Refuse(schemas.Forbidden, "only services know what is due")
@@ -91,17 +91,25 @@ func decide(u User, c es.Command) ([]es.Event, error) {
 }
 
 // observe turns observations into changes. Every replica observes by itself and
-// some lag: what is no news, or older news than is known, changes nothing.
-func observe(u User, seen presence.Observe) []es.Event {
-	var events []es.Event
-	switch {
-	case seen.At.Before(u.Since), seen.Online != u.Online && seen.At.Equal(u.Since):
+// some lag: what is no news, or older news than is known, changes nothing. What
+// fell due meanwhile is told first, since the facts that follow put another
+// deadline in its place.
+func observe(u User, now time.Time, seen presence.Observe) []es.Event {
+	old := seen.At.Before(u.Since) || seen.Online != u.Online && seen.At.Equal(u.Since)
+	if old || seen.Online == u.Online && (!seen.Online || seen.Away == u.Away) {
 		return nil
-	case !seen.Online && u.Online:
+	}
+	if now.Before(seen.At) {
+		now = seen.At // by another clock
+	}
+	events := u.tell(now)
+	for _, event := range events {
+		u = evolve(u, event)
+	}
+	if !seen.Online {
 		return append(events, es.Event{Name: "offline", Data: presence.Offline{LastSeen: seen.At}})
-	case !seen.Online:
-		return nil
-	case !u.Online:
+	}
+	if !u.Online {
 		events = append(events, es.Event{Name: "online", Data: presence.Online{}})
 		u = u.arrived(seen.At)
 	}
@@ -109,7 +117,7 @@ func observe(u User, seen presence.Observe) []es.Event {
 		return events
 	}
 	u.Away = seen.Away
-	return append(events, changedTo(u, u.shown(seen.At), byActivity, seen.At))
+	return append(events, changedTo(u, u.shown(now), byActivity, seen.At))
 }
 
 func setStatus(u User, now time.Time, c presence.SetStatus) ([]es.Event, error) {
@@ -120,8 +128,11 @@ func setStatus(u User, now time.Time, c presence.SetStatus) ([]es.Event, error) 
 	if c.Until.IsZero() {
 		choice.Until = time.Time{}
 	}
-	if standing := u.choice(now); c.Status == "" && standing != nil {
-		choice.Status, choice.Until = standing.Status, standing.Until
+	if standing := u.shown(now); c.Status == "" && !standing.automatic() {
+		choice.Status = standing.Status
+		if choice.Until.IsZero() {
+			choice.Until = standing.Until
+		}
 	}
 	return choose(u, choice), nil
 }
@@ -147,12 +158,12 @@ func (u User) tell(now time.Time) []es.Event {
 
 // keep is how long the last fact of a user may be the last. The stream keeps it
 // for a month, and with it what the user has chosen and planned.
-const keep = 20 * 24 * time.Hour
+const keep = 14 * 24 * time.Hour
 
 // due tells what is shown by now, once more if that was long ago.
 func (u User) due(now time.Time) []es.Event {
 	events := u.tell(now)
-	if len(events) == 0 && u.lasting(now) && now.Sub(u.ToldAt) >= keep {
+	if len(events) == 0 && u.lasting(now) && now.Sub(u.ToldAt) >= keep/2 { // clocks differ
 		return []es.Event{changedTo(u, u.shown(now), bySchedule, now)}
 	}
 	return events
@@ -160,7 +171,8 @@ func (u User) due(now time.Time) []es.Event {
 
 // lasting tells that something is to be kept for longer than facts are.
 func (u User) lasting(now time.Time) bool {
-	return u.choice(now) != nil || slices.ContainsFunc(u.Plans, func(p presence.Schedule) bool {
+	c := u.choice(now)
+	return c != nil && (c.Status != "" || c.Message != "") || slices.ContainsFunc(u.Plans, func(p presence.Schedule) bool {
 		return p.Until.IsZero() || p.Until.After(now)
 	})
 }
@@ -193,7 +205,10 @@ func evolve(u User, event es.Event) User {
 	case presence.Online:
 		u = u.arrived(since)
 	case presence.Offline:
-		u.Online, u.Away, u.Since, u.LastSeen = false, false, since, fact.LastSeen
+		if u.public() != statusOffline { // or others could tell that it was not true
+			u.LastSeen = fact.LastSeen
+		}
+		u.Online, u.Away, u.Since = false, false, since
 		u.Told = u.told()
 		if u.Told.automatic() {
 			u.Told.Status = statusOnline
@@ -214,10 +229,16 @@ func (u User) arrived(since time.Time) User {
 }
 
 func (u User) changed(fact presence.StatusChanged) User {
+	before := u.public()
 	u.Told = Shown{
 		Status: fact.Status, Message: fact.CustomMessage, Until: fact.Until, Schedule: fact.Schedule, Chosen: fact.Chosen,
 	}
-	u.ToldAt = fact.At
+	if u.ToldAt.Before(fact.At) {
+		u.ToldAt = fact.At
+	}
+	if before != statusOffline && u.public() == statusOffline {
+		u.LastSeen = fact.At
+	}
 	switch fact.By {
 	case byActivity:
 		u.Away, u.Since = fact.Away, fact.At

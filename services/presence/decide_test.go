@@ -30,6 +30,7 @@ func TestObserve(t *testing.T) {
 	seen := func(online bool, seconds int) es.Command {
 		return estest.Service("presence", presence.Observe{Online: online, At: at(seconds)})
 	}
+	hidden := status(presence.StatusChanged{Status: "invisible", Chosen: true, By: byUser, At: at(2)})
 	estest.Check(t, user, []estest.Row{
 		{Name: "a user comes", When: seen(true, 1), Then: decided(came(1))},
 		{Name: "a user goes", Given: estest.Facts(came(1)), When: seen(false, 2), Then: decided(went)},
@@ -38,6 +39,7 @@ func TestObserve(t *testing.T) {
 		{Name: "who is not there cannot go", When: seen(false, 1)},
 		{Name: "old news of a departure is no news", Given: estest.Facts(came(1), went, came(3)), When: seen(false, 2)},
 		{Name: "old news of an arrival is no news", Given: estest.Facts(came(1), went), When: seen(true, 1)},
+		{Name: "who is invisible was seen when they became so", Given: estest.Facts(came(1), hidden), When: seen(false, 9), Then: estest.Facts(es.Event{Name: "offline", Data: presence.Offline{LastSeen: at(9)}})},
 		{Name: "a user does not observe", When: estest.By("ana", presence.Observe{Online: true, At: at(1)}), Refused: schemas.Forbidden},
 	})
 }

@@ -81,6 +81,9 @@ func windows(plan presence.Schedule, at time.Time) func(func(from, until time.Ti
 		for day := today - 1; day <= today+7; day++ {
 			from, until := hours(plan.Weekly, year, month, day, place)
 			over := !plan.Until.IsZero() && !from.Before(plan.Until)
+			if !plan.Until.IsZero() && plan.Until.Before(until) {
+				until = plan.Until
+			}
 			if !slices.Contains(plan.Weekly.Days, weekday(from)) || from.Before(plan.From) || over {
 				continue
 			}
@@ -124,6 +127,7 @@ func (u User) deadline(now time.Time) time.Time {
 		consider(now.Add(keep))
 	}
 	for _, plan := range u.Plans {
+		consider(plan.From)
 		for from, until := range windows(plan, now) {
 			consider(from)
 			consider(until)

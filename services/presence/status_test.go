@@ -76,6 +76,11 @@ func TestStatus(t *testing.T) {
 func TestPlans(t *testing.T) {
 	t.Parallel()
 	meeting := presence.Schedule{Schedule: "m", Status: "busy", From: at(10), Until: at(20)}
+	gone := func(seconds int) es.Command {
+		return estest.Service("presence", presence.Observe{At: at(seconds)})
+	}
+	lagging := estest.Service("presence", presence.Observe{Online: true, Away: true, At: at(5)})
+	lagging.Now = at(15)
 	const month = 30 * 24 * 60 * 60
 	holiday := presence.Schedule{Schedule: "h", Status: "away", From: at(3 * month), Until: at(4 * month)}
 	shown := func(seconds int) es.Event {
@@ -112,6 +117,18 @@ func TestPlans(t *testing.T) {
 			Then: estest.Facts(status(presence.StatusChanged{Status: "dnd", By: bySchedule, Chosen: true, At: at(month)})),
 		},
 		{Name: "but not for as long as they are young", Given: estest.Facts(planned(holiday), chosen(1)), When: due(10)},
+		{
+			Name: "what fell due is told before an observation", Given: estest.Facts(came(1), planned(meeting), shown(10)), When: gone(21),
+			Then: estest.Facts(status(presence.StatusChanged{Status: "online", By: bySchedule, At: at(21)}), es.Event{Name: "offline", Data: presence.Offline{LastSeen: at(21)}}),
+		},
+		{
+			Name: "even by one that lags", Given: estest.Facts(came(1), planned(meeting)), When: lagging,
+			Then: estest.Facts(shown(15), status(presence.StatusChanged{Status: "busy", Until: at(20), Schedule: "m", By: byActivity, Away: true, At: at(5)})),
+		},
+		{
+			Name: "a message goes with a plan under way", Given: estest.Facts(came(1), planned(meeting), shown(10)), When: own(12, presence.SetStatus{CustomMessage: "back soon"}),
+			Then: estest.Facts(status(presence.StatusChanged{Status: "busy", CustomMessage: "back soon", Until: at(20), By: byUser, Chosen: true, At: at(12)})),
+		},
 		{Name: "what was not planned need not be taken back", When: own(1, presence.CancelSchedule{Schedule: "m"})},
 		{Name: "a plan needs a beginning", When: own(1, presence.Schedule{Schedule: "m", Status: "busy"}), Refused: schemas.InvalidData},
 		{Name: "a plan ends after it begins", When: own(1, presence.Schedule{Schedule: "m", Status: "busy", From: at(20), Until: at(10)}), Refused: schemas.InvalidData},
@@ -147,6 +164,40 @@ func TestWeeklyPlan(t *testing.T) {
 		if got := u.deadline(now).Format(time.RFC3339); got != row.next {
 			t.Errorf("after %s comes %s, want %s", row.at, got, row.next)
 		}
+	}
+}
+
+// A plan that ends in the middle of an hour of its own, and one that begins only
+// in a month.
+func TestWeeklyPlanHasBounds(t *testing.T) {
+	t.Parallel()
+	begins, ends := at(30*24*60*60), at(90)
+	always := &presence.Weekly{Days: []int{1, 2, 3, 4, 5, 6, 7}, Start: "00:00", End: "00:00", TimeZone: "UTC"}
+	for _, row := range []struct {
+		plan presence.Schedule
+		at   time.Time
+		next time.Time
+	}{
+		{presence.Schedule{Schedule: "p", Status: "busy", Until: ends, Weekly: always}, at(60), ends},
+		{presence.Schedule{Schedule: "p", Status: "busy", From: begins, Weekly: always}, begins.Add(-10 * 24 * time.Hour), begins},
+	} {
+		u := User{Plans: []presence.Schedule{row.plan}}
+		if got := u.deadline(row.at); !got.Equal(row.next) {
+			t.Errorf("after %v comes %v, want %v", row.at, got, row.next)
+		}
+	}
+}
+
+// Who is invisible was last seen when they became so, also once they are gone.
+func TestInvisibleIsLikeGone(t *testing.T) {
+	t.Parallel()
+	hidden := status(presence.StatusChanged{Status: statusInvisible, Chosen: true, By: byUser, At: at(5)})
+	u := evolve(evolve(User{}, came(1)), hidden)
+	if !u.LastSeen.Equal(at(5)) {
+		t.Errorf("hidden, seen at %v", u.LastSeen)
+	}
+	if u = evolve(u, es.Event{Name: "offline", Data: presence.Offline{LastSeen: at(9)}, Key: observationKey(at(9), "1")}); !u.LastSeen.Equal(at(5)) {
+		t.Errorf("gone, seen at %v", u.LastSeen)
 	}
 }
 
