@@ -34,7 +34,10 @@ type posted struct {
 	asOf     asOf
 }
 
-// asOf is what a card was made from. Whoever knows less leaves it alone.
+// asOf is what a card was made from. Whoever knows less leaves it alone. It names
+// revisions of groups only, because a replica that runs sees no others; they may be
+// of markers that are gone since, so what is known also counts from the revision
+// that the bucket had at the beginning.
 type asOf struct {
 	Facts   uint64 `json:"facts"`
 	Members uint64 `json:"members"`
@@ -143,6 +146,7 @@ func (v *view) changes(user string, now time.Time) []change {
 		if fresh || !v.knows(p, written.asOf) {
 			continue
 		}
+		value.AsOf.Members = max(value.AsOf.Members, written.asOf.Members)
 		text, err := json.Marshal(value)
 		if err != nil {
 			continue // a card holds nothing that does not encode
@@ -168,7 +172,7 @@ func (v *view) wanted(user string, p *person) map[string]entry {
 	ref := cardRef(user)
 	value := entry{
 		User: user, Ref: ref, Name: card.Name, Meta: meta, Since: p.state.Since,
-		AsOf: asOf{Facts: p.facts, Members: v.members},
+		AsOf: asOf{Facts: p.facts, Members: v.grouped},
 	}
 	wanted := map[string]entry{subjects.UserPresence(user).Presence(user, ref): value}
 	for group := range p.groups {

@@ -98,6 +98,7 @@ func (k *keeper) keep(ctx context.Context) error {
 		}
 		defer (*w.watch).stop()
 	}
+	l.view.members = l.groups.began
 	l.task = &task{view: l.view, bucket: l.sessions.bucket, opened: l.sessions.opened}
 	followed, err := l.follow(ctx, cancel)
 	if err != nil {

@@ -3,7 +3,6 @@ package presence
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -281,71 +280,6 @@ func TestWhoWasThere(t *testing.T) {
 	if again, err := query[served](b, duty); err != nil || again.Seconds != got.Seconds {
 		t.Errorf("a supervisor: %+v, %v", again, err)
 	}
-}
-
-// Two replicas know of things at different times. What they tell goes forward only:
-// the one that is behind does not take back what the other has told.
-func TestCardsGoForwardOnly(t *testing.T) {
-	t.Parallel()
-	bus := bustest.Start(t)
-	estest.Replica(t, bus, Run)
-	estest.Replica(t, bus, Run)
-	b := newBridge(t, bus)
-	card := subjects.UserPresence("ana")
-	watch, err := b.sessions.Watch(t.Context(), card.Everyone())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = watch.Stop() }()
-	const changes = 50
-	b.device("ana", "phone", "mobile", "active")
-	team := subjects.Channel{Kind: "group", ID: "team"}
-	b.Do(b.command("ana", "create", "create", team, presence.Create{Members: []string{}}))
-	for i := range changes {
-		message := fmt.Sprintf("%03d", i)
-		b.Do(b.command("ana", "set_status", message, ana, presence.SetStatus{Status: "busy", CustomMessage: message}))
-		if i%10 == 0 {
-			b.device("ana", "laptop", "web", []string{"active", "idle"}[i/10%2])
-		}
-	}
-	said, devices := "", 0
-	for said != fmt.Sprintf("%03d", changes-1) {
-		entry := <-watch.Updates()
-		if entry == nil {
-			continue
-		}
-		var value struct{ Meta presence.Card }
-		if err := json.Unmarshal(entry.Value(), &value); err != nil {
-			t.Fatalf("%v of %s", err, entry.Operation())
-		}
-		if value.Meta.CustomMessage < said || len(value.Meta.Devices) < devices {
-			t.Fatalf("%+v after %q and %d devices", value.Meta, said, devices)
-		}
-		said, devices = value.Meta.CustomMessage, len(value.Meta.Devices)
-	}
-}
-
-// Cards that became wrong while no replica was there are mended by the first one.
-func TestCardsAreMended(t *testing.T) {
-	t.Parallel()
-	bus := bustest.Start(t)
-	stop := estest.Replica(t, bus, Run)
-	b := newBridge(t, bus)
-	there := func(c presence.Card) bool { return c.ID != "" }
-	gone := func(c presence.Card) bool { return c.ID == "" }
-	for _, user := range []string{"ana", "luis"} {
-		b.device(user, "phone", "mobile", "active")
-		b.awaitCard(subjects.UserPresence(user), user, there)
-	}
-	stop()
-	b.unplugAna("phone")
-	key := subjects.UserPresence("luis").Presence("luis", cardRef("luis"))
-	if err := b.sessions.Purge(t.Context(), key, jetstream.PurgeTTL(time.Minute)); err != nil {
-		t.Fatal(err)
-	}
-	estest.Replica(t, bus, Run)
-	b.awaitCard(subjects.UserPresence("ana"), "ana", gone)
-	b.awaitCard(subjects.UserPresence("luis"), "luis", there)
 }
 
 // The same on three servers, one of which dies shortly before: whoever leads the

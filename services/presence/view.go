@@ -26,7 +26,8 @@ type view struct {
 	alive    map[string]bool              // nodes with a lease
 	deadline map[string]time.Time         // nodes without one, and when they count as dead
 	lost     map[string]bool              // nodes that were found dead with sessions of theirs
-	members  uint64                       // the newest revision seen of the bucket "members"
+	members  uint64                       // the revision up to which all groups are known
+	grouped  uint64                       // the newest revision seen of a group
 
 	counts *counts // nil until the snapshot is whole
 	later  *counts
@@ -169,7 +170,8 @@ func (v *view) member(entry jetstream.KeyValueEntry) (user string) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.members = max(v.members, entry.Revision())
+	v.grouped = max(v.grouped, entry.Revision())
+	v.members = max(v.members, v.grouped)
 	if entry.Operation() == jetstream.KeyValuePut {
 		v.person(user).groups[channel.ID] = true
 	} else {

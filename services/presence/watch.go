@@ -18,6 +18,7 @@ type watch struct {
 	bucket  jetstream.KeyValue
 	filter  string
 	opened  time.Time // by the server's clock: what comes later is newer
+	began   uint64    // revision of the bucket when it opened, whichever key that was of
 	newest  uint64    // revision that the watch has reached
 	leading uint64    // revision that the bucket had at the last check
 }
@@ -28,7 +29,7 @@ func (k *keeper) watch(ctx context.Context, name, filter string) (*watch, error)
 		return nil, fmt.Errorf("bucket %s: %w", name, err)
 	}
 	w := &watch{nc: k.nc, bucket: bucket, filter: filter}
-	if w.opened, err = w.now(ctx); err != nil {
+	if w.opened, w.began, err = w.now(ctx); err != nil {
 		return nil, err
 	}
 	if w.newest, err = w.last(ctx); err != nil {
@@ -47,17 +48,19 @@ func (w *watch) last(ctx context.Context) (uint64, error) {
 	return history.Last(ctx, w.nc, "KV_"+name, "$KV."+name+"."+w.filter)
 }
 
-// now is the time by the server's clock.
-func (w *watch) now(ctx context.Context) (time.Time, error) {
+// now is the time by the server's clock, and the newest revision of the bucket. That
+// counts markers which are gone already, so nobody has seen more.
+func (w *watch) now(ctx context.Context) (at time.Time, revision uint64, err error) {
 	status, err := w.bucket.Status(ctx)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("status of %s: %w", w.bucket.Bucket(), err)
+		return at, 0, fmt.Errorf("status of %s: %w", w.bucket.Bucket(), err)
 	}
 	kept, ok := status.(*jetstream.KeyValueBucketStatus)
 	if !ok {
-		return time.Time{}, fmt.Errorf("status of %s: a %T", w.bucket.Bucket(), status)
+		return at, 0, fmt.Errorf("status of %s: a %T", w.bucket.Bucket(), status)
 	}
-	return kept.StreamInfo().TimeStamp, nil
+	info := kept.StreamInfo()
+	return info.TimeStamp, info.State.LastSeq, nil
 }
 
 func (w *watch) reached(entry jetstream.KeyValueEntry) { w.newest = max(w.newest, entry.Revision()) }

@@ -1,0 +1,134 @@
+package presence
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/schemas/presence"
+	"github.com/latido/latido/services/internal/estest"
+	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/topology/bustest"
+)
+
+// Two replicas know of things at different times. What they tell goes forward only:
+// the one that is behind does not take back what the other has told.
+func TestCardsGoForwardOnly(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	estest.Replica(t, bus, Run)
+	estest.Replica(t, bus, Run)
+	b := newBridge(t, bus)
+	card := subjects.UserPresence("ana")
+	watch, err := b.sessions.Watch(t.Context(), card.Everyone())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = watch.Stop() }()
+	const changes = 50
+	b.device("ana", "phone", "mobile", "active")
+	team := subjects.Channel{Kind: "group", ID: "team"}
+	b.Do(b.command("ana", "create", "create", team, presence.Create{Members: []string{}}))
+	for i := range changes {
+		message := fmt.Sprintf("%03d", i)
+		b.Do(b.command("ana", "set_status", message, ana, presence.SetStatus{Status: "busy", CustomMessage: message}))
+		if i%10 == 0 {
+			b.device("ana", "laptop", "web", []string{"active", "idle"}[i/10%2])
+		}
+	}
+	said, devices := "", 0
+	for said != fmt.Sprintf("%03d", changes-1) {
+		entry := <-watch.Updates()
+		if entry == nil {
+			continue
+		}
+		var value struct{ Meta presence.Card }
+		if err := json.Unmarshal(entry.Value(), &value); err != nil {
+			t.Fatalf("%v of %s", err, entry.Operation())
+		}
+		if value.Meta.CustomMessage < said || len(value.Meta.Devices) < devices {
+			t.Fatalf("%+v after %q and %d devices", value.Meta, said, devices)
+		}
+		said, devices = value.Meta.CustomMessage, len(value.Meta.Devices)
+	}
+}
+
+// Cards that became wrong while no replica was there are mended by the first one.
+func TestCardsAreMended(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	stop := estest.Replica(t, bus, Run)
+	b := newBridge(t, bus)
+	there := func(c presence.Card) bool { return c.ID != "" }
+	gone := func(c presence.Card) bool { return c.ID == "" }
+	for _, user := range []string{"ana", "luis"} {
+		b.device(user, "phone", "mobile", "active")
+		b.awaitCard(subjects.UserPresence(user), user, there)
+	}
+	stop()
+	b.unplugAna("phone")
+	key := subjects.UserPresence("luis").Presence("luis", cardRef("luis"))
+	if err := b.sessions.Purge(t.Context(), key, jetstream.PurgeTTL(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	estest.Replica(t, bus, Run)
+	b.awaitCard(subjects.UserPresence("ana"), "ana", gone)
+	b.awaitCard(subjects.UserPresence("luis"), "luis", there)
+}
+
+// forget removes what a bucket says of keys, the markers too, as age does.
+func (b bridge) forget(bucket, keys string) {
+	b.t.Helper()
+	stream, err := b.JS.Stream(b.t.Context(), "KV_"+bucket)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.Insist(func() error {
+		return stream.Purge(b.t.Context(), jetstream.WithPurgeSubject("$KV."+bucket+"."+keys))
+	})
+}
+
+// A card may be made from a marker that is gone since: who begins after that knows
+// as much.
+func TestCardsAreMendedAfterMarkersAreGone(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	stop := estest.Replica(t, bus, Run)
+	b := newBridge(t, bus)
+	team, card := subjects.Channel{Kind: "group", ID: "team"}, subjects.UserPresence("ana")
+	gone := func(c presence.Card) bool { return c.ID == "" }
+	b.device("ana", "phone", "mobile", "active")
+	b.Do(b.command("ana", "create", "1", team, presence.Create{Members: []string{}}))
+	b.awaitCard(subjects.GroupPresence(team.ID), "ana", func(c presence.Card) bool { return c.ID != "" })
+	b.Do(b.command("ana", "remove", "2", team, presence.Remove{User: "ana"}))
+	b.awaitCard(subjects.GroupPresence(team.ID), "ana", gone)
+	b.Do(b.command("ana", "set_status", "3", ana, presence.SetStatus{Status: "busy"}))
+	b.awaitCard(card, "ana", func(c presence.Card) bool { return c.Status == "busy" })
+	stop()
+	b.forget(subjects.BucketMembers, team.Member("ana"))
+	b.unplugAna("phone")
+	estest.Replica(t, bus, Run)
+	b.awaitCard(card, "ana", gone)
+}
+
+// The bucket "members" holds rooms, too, of which a replica that runs sees nothing.
+// What another writes that has just begun must not be beyond it.
+func TestACardIsOfNoRevisionThatOthersMissed(t *testing.T) {
+	t.Parallel()
+	v := newView(patient, time.Now(), &counts{})
+	v.members, v.grouped = 1000, 400
+	p := v.person("ana")
+	p.state.Online, p.sessions["phone"] = true, session{user: "ana"}
+	key := subjects.UserPresence("ana").Presence("ana", cardRef("ana"))
+	for stands, want := range map[uint64]uint64{0: 400, 300: 400, 500: 500} {
+		p.cards[key] = posted{revision: 1, asOf: asOf{Members: stands}}
+		list := v.changes("ana", time.Now())
+		var written entry
+		if len(list) != 1 || json.Unmarshal(list[0].value, &written) != nil || written.AsOf.Members != want {
+			t.Errorf("in place of one of %d: %+v, want one of %d", stands, written.AsOf, want)
+		}
+	}
+}
