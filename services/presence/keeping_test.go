@@ -53,9 +53,12 @@ func (b bridge) awaitCard(channel subjects.Channel, user string, fits func(prese
 	for {
 		select {
 		case entry := <-watch.Updates():
-			last = presence.Card{}
-			if entry != nil && entry.Operation() == jetstream.KeyValuePut {
-				var value struct{ Meta presence.Card }
+			var value struct{ Meta presence.Card }
+			switch {
+			case entry == nil: // that was what is there already
+			case entry.Operation() != jetstream.KeyValuePut:
+				last = presence.Card{}
+			default:
 				if err := json.Unmarshal(entry.Value(), &value); err != nil {
 					b.t.Fatal(err)
 				}
