@@ -23,6 +23,7 @@ type cursor struct {
 	presence     bool
 	presenceFrom uint64 // changes of presence before this position are not for it
 	restate      bool   // the whole state must be told before the next change
+	asked        uint64 // tellings of the roster when restate was set
 	gap          *wire.Gap
 }
 
@@ -69,7 +70,7 @@ func (c *cursor) gather(out *output) {
 			return
 		}
 	}
-	if c.restate && !c.channel.hub.degraded.Load() { // else it is not known who is there
+	if c.restate && c.settled() {
 		c.restate, c.presenceFrom = false, ring.head()
 		c.tellState(out)
 	}
@@ -100,7 +101,8 @@ func (c *cursor) catchUp(out *output) {
 // fallBehind is what becomes of a cursor whose next entry left the ring.
 func (c *cursor) fallBehind() {
 	ring := &c.channel.ring
-	c.restate, c.late = c.restate || c.presence, true
+	c.late = true
+	c.askState()
 	if c.channel.durable() {
 		c.behind = true
 		return
@@ -114,7 +116,9 @@ func (c *cursor) rejoin() {
 	ring := &c.channel.ring
 	c.behind = false
 	c.position = ring.after(c.sequence)
-	c.restate = c.restate || c.presence && c.presenceFrom < ring.base
+	if c.presenceFrom < ring.base {
+		c.askState()
+	}
 }
 
 // takePage gives out what the page holds above the cursor, and says whether it
@@ -172,6 +176,25 @@ func (c *cursor) wants(e *entry) bool {
 		return c.presence && !c.restate && c.position >= c.presenceFrom
 	}
 	return c.position >= c.from
+}
+
+// askState has the whole state told, if it is told at all.
+func (c *cursor) askState() {
+	if !c.presence || c.restate {
+		return
+	}
+	c.restate = true
+	if roster := c.channel.roster; roster != nil {
+		c.asked = roster.tellings
+	}
+}
+
+// settled tells that the state holds all that had changed when it was asked for:
+// who comes from another node may have been told there already. What has changed is
+// told within tellInterval; while the bus is away nobody knows.
+func (c *cursor) settled() bool {
+	roster := c.channel.roster
+	return roster == nil || !c.channel.hub.degraded.Load() && roster.settledSince(c.asked)
 }
 
 func (c *cursor) tellState(out *output) {

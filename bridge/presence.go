@@ -77,11 +77,14 @@ func (ch *channel) reload(ctx context.Context) error {
 		return fmt.Errorf("snapshot of %s: %w", ch.name, err)
 	}
 	found := make(map[string]bool)
+	var snapshot []sighting
 	_, err = history.Read(ctx, nc, presenceStream, filter, 0, last, func(p history.Page) error {
 		for _, fact := range p.Facts {
-			key := strings.TrimPrefix(fact.Subject, presenceKeys)
-			found[key] = true
-			ch.change(key, fact.Sequence, recordOf(fact.Header, fact.Data), (*roster).apply)
+			seen := sighting{strings.TrimPrefix(fact.Subject, presenceKeys), fact.Sequence, recordOf(fact.Header, fact.Data)}
+			found[seen.key] = true
+			if !ch.hub.onPresence(ch.name, seen.key, seen.sequence, seen.record) {
+				snapshot = append(snapshot, seen)
+			}
 		}
 		return nil
 	})
@@ -91,25 +94,22 @@ func (ch *channel) reload(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("snapshot of %s: %w", ch.name, err)
 	}
+	// All at once: meanwhile changes are told as they come.
 	ch.mu.Lock()
+	for _, seen := range snapshot {
+		ch.roster.apply(seen.key, seen.sequence, seen.record)
+	}
 	ch.roster.finish(last, found)
 	ch.mu.Unlock()
 	ch.hub.stir(ch)
 	return nil
 }
 
-// change merges a change into the roster, unless a session here outlives it. It
-// says whether the change counts.
-func (ch *channel) change(key string, sequence uint64, now *record, merge func(*roster, string, uint64, *record)) bool {
-	if ch.hub.onPresence(ch.name, key, sequence, now) {
-		return false
-	}
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	if ch.roster != nil {
-		merge(ch.roster, key, sequence, now)
-	}
-	return true
+// sighting is a key of the bucket as a snapshot has it.
+type sighting struct {
+	key      string
+	sequence uint64
+	record   *record // nil is a departure
 }
 
 // seek asks the leader for each key that a snapshot lacks. One that was written
@@ -212,11 +212,12 @@ func (h *hub) tellPresence(ctx context.Context) {
 func (ch *channel) tell() {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	if ch.roster == nil || ch.roster.loading {
+	if ch.roster == nil || !ch.roster.known {
 		return
 	}
 	diff, news := ch.roster.settle(ch.name.String())
 	if !news {
+		ch.dirty() // somebody may wait to be told who is here
 		return
 	}
 	ch.hub.metrics.joins.Add(float64(len(diff.Joins)))

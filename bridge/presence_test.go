@@ -1,8 +1,10 @@
 package bridge
 
 import (
+	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -220,5 +222,31 @@ func TestStateWaitsForTheBus(t *testing.T) {
 	b.restore(t.Context())
 	if state := luis.expect("presence"); len(refs(state, "state")) != 2 {
 		t.Errorf("told %v", state)
+	}
+}
+
+// Who was told of a join on one node finds it in the state on another, however
+// soon they ask there.
+func TestStateHoldsWhatOthersWereTold(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	here, _ := runBridge(t, bus, Config{})
+	there, _ := runBridge(t, bus, Config{})
+	for _, b := range []*Bridge{here, there} {
+		dial(t, b, "watcher").must(`"op":"subscribe","channel":"app:x","presence":true`)
+	}
+	witness, asker := dial(t, here, "ana"), dial(t, there, "ana")
+	witness.must(`"op":"subscribe","channel":"app:x","presence":true`)
+	for i := range 30 {
+		member := dial(t, here, fmt.Sprint("member ", i))
+		member.must(`"op":"track","channel":"app:x"`)
+		ref := member.ref()
+		witness.find("the join", func(m message) bool { return slices.Contains(refs(m, "joins"), ref) })
+		asker.must(`"op":"subscribe","channel":"app:x","presence":true`)
+		if state := asker.expect("presence"); !slices.Contains(refs(state, "state"), ref) {
+			t.Fatalf("%s was told of here, and is lacking there: %v", ref, state)
+		}
+		asker.must(`"op":"unsubscribe","channel":"app:x"`)
+		asker.queue = nil
 	}
 }

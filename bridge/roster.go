@@ -20,13 +20,15 @@ type record struct {
 // sequence with the feed of its changes, and knows what the browsers were told,
 // so that a leave and a return between two tellings are no news.
 type roster struct {
-	alive   func(node string) bool
-	records map[string]seated
-	told    map[string]wire.Member
-	changed map[string]struct{}     // keys to compare with told
-	loading bool                    // records of the departed are kept, lest an older snapshot revive them
-	whole   uint64                  // the last snapshot holds all changes up to here
-	stated  [len(dialects)][][]byte // frames of the state, until what was told changes
+	alive    func(node string) bool
+	records  map[string]seated
+	told     map[string]wire.Member
+	changed  map[string]struct{}     // keys to compare with told
+	loading  bool                    // records of the departed are kept, lest an older snapshot revive them
+	known    bool                    // a snapshot was whole
+	tellings uint64                  // how often what changed was told
+	whole    uint64                  // the last snapshot holds all changes up to here
+	stated   [len(dialects)][][]byte // frames of the state, until what was told changes
 }
 
 type seated struct {
@@ -72,7 +74,7 @@ func (r *roster) apply(key string, sequence uint64, now *record) {
 func (r *roster) begin() { r.loading = true }
 
 func (r *roster) finish(upTo uint64, found map[string]bool) {
-	r.loading, r.whole = false, upTo
+	r.loading, r.known, r.whole = false, true, upTo
 	for key, seat := range r.records {
 		if seat.gone || seat.sequence <= upTo && !found[key] {
 			delete(r.records, key)
@@ -110,6 +112,7 @@ func (r *roster) visible(key string) (wire.Member, bool) {
 // which is then told. It is empty when the changes cancelled out.
 func (r *roster) settle(channel string) (diff wire.Diff, news bool) {
 	diff.Channel = channel
+	r.tellings++
 	for key := range r.changed {
 		now, here := r.visible(key)
 		before, was := r.told[key]
@@ -158,6 +161,11 @@ func (r *roster) state(channel string, d dialect) [][]byte {
 		r.stated[d] = frames
 	}
 	return frames
+}
+
+// settledSince tells that all who were here after so many tellings were told.
+func (r *roster) settledSince(tellings uint64) bool {
+	return r.known && (len(r.changed) == 0 || r.tellings > tellings)
 }
 
 // count is how many are here, told or not yet.

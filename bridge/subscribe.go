@@ -105,7 +105,8 @@ func (c *cursor) place(ctx context.Context, r wire.Subscribe) (wire.OK, error) {
 	}
 	defer ch.mu.Unlock()
 	c.position, c.sequence = ch.ring.head(), ch.ring.last
-	c.from, c.presenceFrom, c.restate = c.position, c.position, c.presence
+	c.from, c.presenceFrom = c.position, c.position
+	c.askState()
 	if !ch.durable() {
 		return ok, nil
 	}
