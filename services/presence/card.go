@@ -119,10 +119,11 @@ func (v *view) observation(user string, opened time.Time) (seen presence.Observe
 		return seen, 0, false
 	}
 	seen = presence.Observe{Online: len(p.sessions) > 0, Away: p.away(), At: p.seen}
-	if !seen.At.After(p.state.Since) && seen.Online != p.state.Online {
-		seen.At = opened // they came or went while nobody kept
+	news = seen.Online != p.state.Online || seen.Online && seen.Away != p.state.Away
+	if news && !seen.At.After(p.state.Since) && opened.After(seen.At) {
+		seen.At = opened // they came, went or changed while nobody kept
 	}
-	return seen, p.facts, seen.Online != p.state.Online || seen.Online && seen.Away != p.state.Away
+	return seen, p.facts, news
 }
 
 // changes lists what must be done to a user's cards.

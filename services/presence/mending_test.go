@@ -3,9 +3,11 @@ package presence
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/latido/latido/schemas/presence"
@@ -130,5 +132,49 @@ func TestACardIsOfNoRevisionThatOthersMissed(t *testing.T) {
 		if len(list) != 1 || json.Unmarshal(list[0].value, &written) != nil || written.AsOf.Members != want {
 			t.Errorf("in place of one of %d: %+v, want one of %d", stands, written.AsOf, want)
 		}
+	}
+}
+
+// What somebody did while nobody kept may have left no trace but an older session.
+func TestWhoWentAwayWhileNobodyKept(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	stop := estest.Replica(t, bus, Run)
+	b := newBridge(t, bus)
+	card := subjects.UserPresence("ana")
+	b.device("ana", "laptop", "web", "away")
+	b.awaitCard(card, "ana", func(c presence.Card) bool { return c.Status == "away" })
+	b.device("ana", "phone", "mobile", "active")
+	b.awaitCard(card, "ana", func(c presence.Card) bool { return c.Status == "online" })
+	stop()
+	b.forget(subjects.BucketPresence, ana.Presence("ana", "phone"))
+	estest.Replica(t, bus, Run)
+	b.awaitCard(card, "ana", func(c presence.Card) bool { return c.Status == "away" })
+}
+
+// An observation that is older than what is known changes nothing, but the cards
+// are those of who is there.
+func TestCardsAreMendedAlthoughAnObservationIsDropped(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b := newBridge(t, bus)
+	state, err := json.Marshal(User{Online: true, Since: time.Now().Add(time.Hour)}) // by a clock that was ahead
+	if err != nil {
+		t.Fatal(err)
+	}
+	fact := &nats.Msg{Subject: ana.Event(), Data: []byte("{}"), Header: nats.Header{
+		subjects.HeaderEvent: {"online"}, "Latido-State": {string(state)},
+	}}
+	if _, err := b.JS.PublishMsg(t.Context(), fact); err != nil {
+		t.Fatal(err)
+	}
+	b.device("ana", "phone", "mobile", "active")
+	estest.Replica(t, bus, Run)
+	card := subjects.UserPresence("ana")
+	b.awaitCard(card, "ana", func(c presence.Card) bool { return c.ID != "" })
+	b.unplugAna("phone")
+	b.awaitCard(card, "ana", func(c presence.Card) bool { return c.ID == "" })
+	if names := b.Names(ana); !slices.Equal(names, []string{"online"}) {
+		t.Errorf("stored %v", names)
 	}
 }

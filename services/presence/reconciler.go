@@ -123,15 +123,13 @@ func (r *reconciler) reconcile(ctx context.Context, user string, t *task) error 
 	ctx, cancel := context.WithTimeout(ctx, workTime)
 	defer cancel()
 	if seen, facts, news := t.view.observation(user, t.opened); news {
-		err := r.report(ctx, user, seen, facts)
-		if refusal, refused := errors.AsType[schemas.Refusal](err); refused && !refusal.Code.Retry() {
-			r.log.Error("report presence", "user", user, "cause", err)
-			return nil
-		}
+		stored, err := r.report(ctx, user, seen, facts)
 		if err != nil {
 			return fmt.Errorf("report: %w", err)
 		}
-		return nil // the fact comes back, and the cards after it
+		if stored {
+			return nil // the fact comes back, and the cards after it
+		}
 	}
 	for _, c := range t.view.changes(user, time.Now()) {
 		if err := write(ctx, t.bucket, c); err != nil && !moved(err) {
@@ -141,8 +139,10 @@ func (r *reconciler) reconcile(ctx context.Context, user string, t *task) error 
 	return nil
 }
 
-func (r *reconciler) report(ctx context.Context, user string, seen presence.Observe, facts uint64) error {
-	_, err := es.Call{
+// report tells the decider, and whether facts follow that we do not know. What it
+// drops as old, or refuses, is no reason to leave the cards as they are.
+func (r *reconciler) report(ctx context.Context, user string, seen presence.Observe, facts uint64) (stored bool, err error) {
+	sequence, err := es.Call{
 		Channel: subjects.Channel{Kind: "user", ID: user},
 		Command: "observe",
 		From:    "service:presence",
@@ -150,7 +150,11 @@ func (r *reconciler) report(ctx context.Context, user string, seen presence.Obse
 		Key:     observationKey(seen.At, strconv.FormatUint(facts, 36)),
 		Body:    seen,
 	}.Do(ctx, r.nc)
-	return err
+	if refusal, refused := errors.AsType[schemas.Refusal](err); refused && !refusal.Code.Retry() {
+		r.log.Error("report presence", "user", user, "cause", err)
+		return false, nil
+	}
+	return sequence > facts, err
 }
 
 // write changes a card, unless another replica was first.
