@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -81,7 +82,8 @@ func (p *person) look(user string, state User) presence.Card {
 	card.LastSeen = time.Time{}
 	told := state.told()
 	card.CustomMessage, card.Until = told.Message, told.Until
-	for _, s := range p.sessions {
+	for _, key := range p.newest() {
+		s := p.sessions[key]
 		card.Name, card.Avatar = cmp.Or(card.Name, s.name), cmp.Or(card.Avatar, s.about.Avatar)
 		if s.device == "" {
 			continue
@@ -93,6 +95,14 @@ func (p *person) look(user string, state User) presence.Card {
 	}
 	slices.SortFunc(card.Devices, func(a, b presence.Device) int { return cmp.Compare(a.Ref, b.Ref) })
 	return card
+}
+
+// newest lists the keys of the sessions, the newest first: of several names every
+// look finds the same.
+func (p *person) newest() []string {
+	return slices.SortedFunc(maps.Keys(p.sessions), func(a, b string) int {
+		return cmp.Or(p.sessions[b].since.Compare(p.sessions[a].since), cmp.Compare(a, b))
+	})
 }
 
 // away reports whether the user touches none of their devices. Sessions that are

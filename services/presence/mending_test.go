@@ -178,3 +178,20 @@ func TestCardsAreMendedAlthoughAnObservationIsDropped(t *testing.T) {
 		t.Errorf("stored %v", names)
 	}
 }
+
+// Of several names and pictures every look finds the same, or cards would flicker.
+func TestACardHasTheNameOfTheNewestSession(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	p := person{sessions: map[string]session{
+		"a": {name: "Ana", since: began, about: about{Avatar: "old"}},
+		"b": {name: "Dr. Ana", since: began.Add(time.Hour), about: about{Avatar: "new"}},
+		"c": {name: "Dr. Ana Ruiz", since: began.Add(time.Hour)},
+		"d": {since: began.Add(2 * time.Hour)},
+	}}
+	for range 100 {
+		if card := p.look("ana", User{Online: true}); card.Name != "Dr. Ana" || card.Avatar != "new" {
+			t.Fatalf("%s, %s", card.Name, card.Avatar)
+		}
+	}
+}
