@@ -10,13 +10,22 @@ import (
 )
 
 // Before returns a sequence behind which all facts of the subject since a time
-// follow, and at most a few older ones.
+// follow, and at most a few older ones. A replica that lags may find none, so the
+// leader has a say: while it knows of one, it is asked again until ctx ends.
 func Before(ctx context.Context, nc *nats.Conn, stream, subject string, since time.Time) (uint64, error) {
-	first, _, err := probe(ctx, nc, stream, map[string]any{"start_time": since, "next_by_subj": subject, "batch": 1})
-	if err != nil || first > 0 {
-		return max(first, 1) - 1, err
+	for {
+		first, _, err := probe(ctx, nc, stream, map[string]any{"start_time": since, "next_by_subj": subject, "batch": 1})
+		if err != nil || first > 0 {
+			return max(first, 1) - 1, err
+		}
+		last, found, err := LastMessage(ctx, nc, stream, subject)
+		if err != nil || !found || last.Time.Before(since) {
+			return last.Sequence, err
+		}
+		if !pause(ctx, 10*time.Millisecond) {
+			return 0, fmt.Errorf("before %s: %w", since, context.Cause(ctx))
+		}
 	}
-	return Last(ctx, nc, stream, subject)
 }
 
 // Tail returns a sequence behind which the last n facts of the subject follow, or
