@@ -134,7 +134,7 @@ func TestRefusedFrames(t *testing.T) {
 func TestRefusedConnections(t *testing.T) {
 	t.Parallel()
 	cfg := stack.Config{}
-	cfg.Limits.Handshake = time.Second
+	cfg.Limits.Handshake = 5 * time.Second
 	b, address := besides(t, cfg)
 	good := b.secret.Token(Identity{User: "mallory"}, tokenLasts)
 	hello := func(token string) string { return request(map[string]any{"op": "hello", "token": token}) }
