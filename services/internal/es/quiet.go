@@ -50,8 +50,12 @@ func (q *Quiet) follow(ctx context.Context, nc *nats.Conn) error {
 	if err != nil {
 		return fmt.Errorf("watch %s: %w", subjects.BucketQuiet, err)
 	}
-	defer func() { _ = watch.Stop() }() // gone already with a lost connection
-	users, whole := make(map[string]struct{}), false
+	defer func() {
+		_ = watch.Stop()            // gone already with a lost connection
+		for range watch.Updates() { // nats.go may wait to hand over an entry
+		}
+	}()
+	users := make(map[string]struct{})
 	for {
 		select {
 		case <-ctx.Done():
@@ -61,22 +65,22 @@ func (q *Quiet) follow(ctx context.Context, nc *nats.Conn) error {
 			case !open:
 				return nil
 			case entry == nil:
-				whole = true
+				q.set(users)
 			default:
-				change(users, entry)
+				q.change(users, entry)
 			}
-		}
-		if whole {
-			q.set(users)
 		}
 	}
 }
 
-func change(users map[string]struct{}, entry jetstream.KeyValueEntry) {
+// change takes a change in; the users may be those that are known already.
+func (q *Quiet) change(users map[string]struct{}, entry jetstream.KeyValueEntry) {
 	user, err := subjects.ParseToken(entry.Key())
 	if err != nil {
 		return
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if entry.Operation() == jetstream.KeyValuePut {
 		users[user] = struct{}{}
 	} else {
@@ -84,14 +88,11 @@ func change(users map[string]struct{}, entry jetstream.KeyValueEntry) {
 	}
 }
 
+// set makes the users those that are known, once they are whole.
 func (q *Quiet) set(users map[string]struct{}) {
-	known := make(map[string]struct{}, len(users))
-	for user := range users {
-		known[user] = struct{}{}
-	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.users = known
+	q.users = users
 }
 
 // Among lists those of some users who do not want to be disturbed.
