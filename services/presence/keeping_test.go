@@ -272,6 +272,8 @@ func TestWhoWasThere(t *testing.T) {
 	b.Do(b.command("ana", "set_status", "2", ana, presence.SetStatus{Status: "busy"}))
 	feed.Await("status_changed")
 	during := time.Now().UTC()
+	b.Do(b.command("ana", "set_status", "3", ana, presence.SetStatus{Status: "invisible"}))
+	feed.Await("status_changed")
 	b.unplugAna("phone")
 	feed.Await("offline")
 	after := time.Now().UTC()
@@ -288,6 +290,9 @@ func TestWhoWasThere(t *testing.T) {
 	got, err := query[served](b, duty)
 	if most := after.Sub(before).Seconds(); err != nil || got.Seconds <= 0 || got.Seconds > most || len(got.Shifts) != 1 || got.ByStatus["busy"] <= 0 {
 		t.Errorf("ana was there for %+v, %v, at most %v s", got, err, most)
+	}
+	if _, told := got.ByStatus["invisible"]; told || got.ByStatus["offline"] <= 0 {
+		t.Errorf("who is invisible was seen as %+v", got.ByStatus)
 	}
 	duty.From = "luis"
 	if _, err := query[served](b, duty); !errors.Is(err, schemas.Refusal{Code: schemas.Forbidden}) {

@@ -173,7 +173,7 @@ func (t *tally) add(until time.Time, next User) {
 	if t.state.Online {
 		seconds := until.Sub(t.since).Seconds()
 		t.Seconds += seconds
-		t.ByStatus[t.state.told().Status] += seconds
+		t.ByStatus[t.state.public()] += seconds
 		if n := len(t.Shifts); n > 0 && t.Shifts[n-1].To.Equal(t.since) {
 			t.Shifts[n-1].To = until
 		} else {
