@@ -188,7 +188,7 @@ func (b *Bridge) begin(ctx context.Context) error {
 		b.log.Warn("bus", "error", err)
 		b.hub.checker.everything()
 	})
-	return b.hub.leases.hold(ctx, js, b.node)
+	return b.hub.leases.hold(ctx, js, b.node, b.confirmDevices)
 }
 
 // degrade tells the sessions that the bus is away.

@@ -151,8 +151,9 @@ func (l *leases) refreshAll(ctx context.Context) error {
 	return nil
 }
 
-// hold keeps this node's own lease until ctx ends.
-func (l *leases) hold(ctx context.Context, js jetstream.JetStream, node string) error {
+// hold keeps this node's own lease until ctx ends. After one that others saw end,
+// while we were suspended or the bucket had no leader, it calls lapsed.
+func (l *leases) hold(ctx context.Context, js jetstream.JetStream, node string, lapsed func(context.Context)) error {
 	bucket, err := js.KeyValue(ctx, subjects.BucketNodes)
 	if err != nil {
 		return fmt.Errorf("bucket of leases: %w", err)
@@ -160,11 +161,19 @@ func (l *leases) hold(ctx context.Context, js jetstream.JetStream, node string) 
 	if _, err := bucket.Put(ctx, subjects.Token(node), []byte(`{"node":"`+node+`"}`)); err != nil {
 		return fmt.Errorf("lease: %w", err)
 	}
+	held := time.Now().Round(0) // by the wall: another clock may stand still while we are suspended
 	l.hub.start(func(ctx context.Context) {
 		every(ctx, leaseRefresh, func() {
 			attempt, cancel := context.WithTimeout(ctx, leaseRefresh)
 			defer cancel()
-			if _, err := bucket.Put(attempt, subjects.Token(node), []byte(`{"node":"`+node+`"}`)); err != nil && ctx.Err() == nil {
+			_, err := bucket.Put(attempt, subjects.Token(node), []byte(`{"node":"`+node+`"}`))
+			switch now := time.Now().Round(0); {
+			case err == nil && now.Sub(held) > topology.LeaseTTL:
+				held = now
+				lapsed(ctx)
+			case err == nil:
+				held = now
+			case ctx.Err() == nil:
 				l.hub.log.Warn("lease not refreshed", "error", err)
 			}
 		})
