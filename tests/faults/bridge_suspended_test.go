@@ -13,7 +13,7 @@ import (
 // as it wakes, devices too, although nobody touches them.
 func TestBridgeSuspended(t *testing.T) {
 	t.Parallel()
-	const user, own, room = "ana", "user:ana", "app:room"
+	const user, own, room = "ana", anas, "app:room"
 	s := newStage(t)
 	sleeper, lookout := s.bridge("sleeper"), s.bridge("lookout")
 	watching := s.observer("watching", lookout.http, room)
@@ -29,12 +29,12 @@ func TestBridgeSuspended(t *testing.T) {
 	s.must(sleeper.command.Process.Signal(syscall.SIGSTOP))
 	slept := time.Now()
 	gone := s.truth(slept, nil, watching, devices)
-	s.facts(own, "online", "offline") // its entries are removed by now
+	s.facts("online", "offline") // its entries are removed by now
 	s.must(sleeper.command.Process.Signal(syscall.SIGCONT))
 	woke := time.Now()
 	back := s.truth(woke, here, watching)
 	back = max(back, s.truth(woke, on(own, here), devices))
-	s.facts(own, "online", "offline", "online")
+	s.facts("online", "offline", "online")
 	wrong := s.judge(watching, Owed{Went: Each(here), Came: Each(here)})
 	wrong += s.judge(devices, Owed{Went: Each(on(own, here)), Came: Each(on(own, here))})
 	table.add(row{

@@ -13,7 +13,7 @@ import (
 // the list of devices is true; only when the other has gone too are they offline.
 func TestDevices(t *testing.T) {
 	t.Parallel()
-	const user, own, room = "ana", "user:ana", "app:room"
+	const user, own, room = "ana", anas, "app:room"
 	s := newStage(t)
 	one, other := s.bridge("one", "--grace", "3s"), s.bridge("other", "--grace", "3s")
 	watching := s.observer("room", other.http, room)
@@ -28,7 +28,7 @@ func TestDevices(t *testing.T) {
 	both := seats([]*Peer{phone, laptop})
 	s.truth(time.Now(), both, watching)
 	s.truth(time.Now(), on(own, both), devices)
-	s.facts(own, "online")
+	s.facts("online")
 
 	turn(watching, devices)
 	pocket.Sever()
@@ -37,11 +37,11 @@ func TestDevices(t *testing.T) {
 	gone = max(gone, s.truth(died, on(own, seats([]*Peer{laptop})), devices))
 	wrong := s.judge(watching, Owed{Went: Each(seats([]*Peer{phone}))})
 	wrong += s.judge(devices, Owed{Went: Each(on(own, seats([]*Peer{phone})))})
-	s.facts(own, "online")
+	s.facts("online")
 
 	leave()
 	s.truth(died, nil, watching, devices)
-	s.facts(own, "online", "offline")
+	s.facts("online", "offline")
 	table.add(row{
 		fault: "F10 a device dies", did: "1 of 2 devices of a user, then the other", presences: len(both), owed: 2, wrong: wrong, gone: gone,
 		note: "facts: online, and offline only after the second",
@@ -57,20 +57,23 @@ func on(channel string, seats []Seat) []Seat {
 	return moved
 }
 
-// facts blocks until a channel's facts are those named, in order.
-func (s *stage) facts(channel string, names ...string) {
+// anas is the channel of a user's own facts.
+const anas = "user:ana"
+
+// facts blocks until ana's facts are those named, in order.
+func (s *stage) facts(names ...string) {
 	s.t.Helper()
 	for {
 		truth, err := e2e.ReadTruth(s.ctx, s.nc, subjects.StreamUser)
 		var told []string
-		for _, fact := range truth[channel] {
+		for _, fact := range truth[anas] {
 			told = append(told, fact.Event)
 		}
 		if err == nil && slices.Equal(told, names) {
 			return
 		}
 		if wait(s.ctx, 10*pause); s.ctx.Err() != nil || len(told) > len(names) {
-			s.t.Fatalf("facts of %s are %v (%v), want %v", channel, told, err, names)
+			s.t.Fatalf("facts of %s are %v (%v), want %v", anas, told, err, names)
 		}
 	}
 }
