@@ -106,3 +106,21 @@ func TestAcceptIsAnsweredAsTheFirstTime(t *testing.T) {
 		caller.Refused(schemas.Taken, accepting("1", "otto"))
 	}
 }
+
+// Who is quiet is known before the first command is taken.
+func TestQuietIsHeededFromTheStart(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	caller := estest.NewCaller(t, bus)
+	bucket, err := caller.JS.KeyValue(t.Context(), subjects.BucketQuiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bucket.Put(t.Context(), subjects.Token("olga"), []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	estest.Replica(t, bus, Run)
+	caller.Do(asking("1"))
+	offer := es.Call{Channel: order("1"), Command: "offer", From: "boss", Role: "supervisor", Key: "offer", Body: ops.Offer{Operator: "olga"}}
+	caller.Refused(schemas.Conflict, offer)
+}

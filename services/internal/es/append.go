@@ -126,7 +126,7 @@ func passing(err error) bool {
 	}
 	for _, passes := range []error{
 		context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrDisconnected,
-		nats.ErrReconnectBufExceeded, jetstream.ErrNoStreamResponse,
+		nats.ErrReconnectBufExceeded, jetstream.ErrNoStreamResponse, errBehind,
 	} {
 		if errors.Is(err, passes) {
 			return true

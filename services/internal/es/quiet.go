@@ -23,9 +23,21 @@ const quietLife = time.Minute
 type Quiet struct {
 	mu    sync.RWMutex
 	users map[string]struct{}
+	known chan struct{} // closed when the users are known for the first time
 }
 
-// run follows the bucket "quiet" until ctx ends.
+// start follows the bucket "quiet" until ctx ends, and returns when it is known
+// who is quiet, or after a while: what is a courtesy holds nothing up.
+func (q *Quiet) start(ctx context.Context, running *sync.WaitGroup, nc *nats.Conn, log *slog.Logger) {
+	q.known = make(chan struct{})
+	running.Go(func() { q.run(ctx, nc, log) })
+	select {
+	case <-q.known:
+	case <-ctx.Done():
+	case <-time.After(attempt):
+	}
+}
+
 func (q *Quiet) run(ctx context.Context, nc *nats.Conn, log *slog.Logger) {
 	for ctx.Err() == nil {
 		if err := q.follow(ctx, nc); err != nil && ctx.Err() == nil {
@@ -92,6 +104,9 @@ func (q *Quiet) change(users map[string]struct{}, entry jetstream.KeyValueEntry)
 func (q *Quiet) set(users map[string]struct{}) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.users == nil {
+		close(q.known)
+	}
 	q.users = users
 }
 

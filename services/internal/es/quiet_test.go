@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,11 +44,9 @@ func TestQuietFollowsTheBucket(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	quiet, ended := &Quiet{}, make(chan struct{})
-	go func() {
-		defer close(ended)
-		quiet.run(ctx, nc, slog.New(slog.DiscardHandler))
-	}()
+	var quiet Quiet
+	var running sync.WaitGroup
+	quiet.start(ctx, &running, nc, slog.New(slog.DiscardHandler))
 	await := func(want ...string) {
 		t.Helper()
 		for !slices.Equal(quiet.Among([]string{"0", "299", "ana"}), want) {
@@ -61,5 +60,5 @@ func TestQuietFollowsTheBucket(t *testing.T) {
 	change("ana", true)
 	await("299", "ana")
 	cancel()
-	<-ended
+	running.Wait()
 }

@@ -59,7 +59,7 @@ func (a *aggregates[S]) including(ctx context.Context, f fact) (memory[S], error
 		return known, nil
 	}
 	known, err := a.refresh(ctx, f.Channel)
-	if err == nil && known.seq < f.seq { // who answered leads the stream no more
+	if err == nil && known.seq < f.seq { // another replica told us sooner than its leader has it
 		err = fmt.Errorf("%w: %s at %d, its fact at %d", errBehind, f.Channel, known.seq, f.seq)
 	}
 	return known, err

@@ -67,7 +67,10 @@ func Run(ctx context.Context, nc *nats.Conn, log *slog.Logger, s Service) error 
 		return fmt.Errorf("run %s: %w", s.Name, err)
 	}
 	p := &process{bus: &bus{nc: nc, js: js, log: log}, pool: newPool(workers, backlog)}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	if err := p.start(ctx, s); err != nil && ctx.Err() == nil {
+		cancel()
 		return errors.Join(fmt.Errorf("run %s: %w", s.Name, err), p.stop())
 	}
 	<-ctx.Done()
@@ -77,7 +80,8 @@ func Run(ctx context.Context, nc *nats.Conn, log *slog.Logger, s Service) error 
 	return nil
 }
 
-// start opens every kind, then answers commands, then reacts.
+// start opens every kind, then answers commands, then reacts. Only the end of ctx
+// ends what follows the bus.
 func (p *process) start(ctx context.Context, s Service) (err error) {
 	var reactions []reaction
 	kinds := make([]opened, len(s.Kinds))
@@ -92,6 +96,9 @@ func (p *process) start(ctx context.Context, s Service) (err error) {
 		p.feeds = append(p.feeds, feed)
 		reactions = append(reactions, kinds[i].reactions...)
 	}
+	if s.Quiet != nil {
+		s.Quiet.start(ctx, &p.following, p.nc, p.log)
+	}
 	if err := p.answerCommands(s, kinds); err != nil {
 		return err
 	}
@@ -100,11 +107,8 @@ func (p *process) start(ctx context.Context, s Service) (err error) {
 	if err := p.nc.FlushWithContext(flushing); err != nil {
 		return err
 	}
-	for _, r := range reactions { // last, because only ctx ends them
+	for _, r := range reactions {
 		p.following.Go(func() { p.follow(ctx, r) })
-	}
-	if s.Quiet != nil {
-		p.following.Go(func() { s.Quiet.run(ctx, p.nc, p.log) })
 	}
 	p.log.Info(Serving)
 	return nil
