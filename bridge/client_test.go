@@ -49,12 +49,14 @@ func runBridge(t *testing.T, bus *bustest.Bus, config Config) (b *Bridge, stop f
 // wait waits for a condition that nothing announces.
 func wait(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	look, patience := time.NewTicker(time.Millisecond), time.After(20*time.Second)
+	defer look.Stop()
 	for !condition() {
-		if time.Now().After(deadline) {
+		select {
+		case <-look.C:
+		case <-patience:
 			t.Fatalf("waited in vain for %s", what)
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 

@@ -46,7 +46,7 @@ func (b *Bridge) drain() {
 	case <-done:
 	case <-time.After(2 * farewell):
 		for _, s := range b.registry.all() {
-			s.fail(nil)
+			s.fail()
 		}
 		<-done
 	}
@@ -59,7 +59,7 @@ func (b *Bridge) close() {
 	b.closed = true
 	b.gate.Unlock()
 	for _, s := range b.registry.all() {
-		s.fail(nil)
+		s.fail()
 	}
 	b.sessions.Wait()
 }

@@ -154,7 +154,7 @@ func (f *flusher) write(s *session, now int64) {
 		n, err := s.socket.tryWrite(joined)
 		switch {
 		case err != nil:
-			s.fail(err)
+			s.fail()
 		case n < len(joined):
 			s.stall(append([]byte(nil), joined[n:]...))
 		}
@@ -168,7 +168,7 @@ func (f *flusher) write(s *session, now int64) {
 	}
 	if s.over && !s.parted && !s.stalled.Load() {
 		s.parted = true
-		s.socket.finish()
+		s.socket.expectEnd()
 	}
 }
 

@@ -187,7 +187,7 @@ func (s *session) runLane(ctx context.Context, channel string) {
 	for {
 		s.mu.Lock()
 		lane := s.lanes[channel]
-		if len(lane) == 0 {
+		if len(lane) == 0 || s.closed && time.Now().After(s.until) {
 			delete(s.lanes, channel)
 			if len(s.lanes) == 0 {
 				s.lanes, s.open = nil, nil // an idle session holds no memory for work

@@ -98,7 +98,7 @@ func (s *session) awaitRoom() {
 // closes, or the time for it is over.
 func (s *session) awaitGoodbye() {
 	s.socket.polled = false
-	s.socket.finish()
+	s.socket.expectEnd()
 	discard := func([]byte) error { return nil }
 	for s.socket.read(discard) == nil {
 	}
@@ -109,7 +109,7 @@ func (s *session) violate(violation *websocket.ProtocolError) {
 		s.end(schemas.Refuse(schemas.FrameTooLarge, "%s", violation.Text))
 		return
 	}
-	s.goodbye(violation.Code, violation.Text)
+	s.finish(violation.Code, violation.Text)
 }
 
 // handle takes one message or control frame.
@@ -135,7 +135,7 @@ func (s *session) handle(opcode websocket.Opcode, payload []byte) error {
 		if code == websocket.CloseNoStatus {
 			code = websocket.CloseNormal
 		}
-		s.goodbye(code, "")
+		s.finish(code, "")
 		return errClosed
 	case websocket.Pong, websocket.Continuation:
 	case websocket.Binary:

@@ -57,8 +57,9 @@ type session struct {
 	own        [][]byte // frames of its own that wait for the flusher
 	ownSize    int
 	welcomed   bool
-	ending     bool // a goodbye was queued: nothing follows
-	closed     bool // the connection is gone
+	ending     bool      // a goodbye was queued: nothing follows
+	closed     bool      // the connection is gone
+	until      time.Time // when what still waits in its lanes is given up, once it is gone
 	cursors    map[string]*cursor
 	tracks     map[string]*track
 	typing     map[string]*time.Timer // ends what its user began to type, by channel
@@ -134,9 +135,7 @@ func (s *session) end(refusal schemas.Refusal) {
 	s.finish(int(refusal.Code), refusal.Code.Reason(), s.dialect.encode(errorNotice("", refusal)))
 }
 
-// goodbye closes the session with a code.
-func (s *session) goodbye(code int, reason string) { s.finish(code, reason) }
-
+// finish closes the session with a code, once some frames were told.
 func (s *session) finish(code int, reason string, before ...[]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -157,7 +156,7 @@ func (s *session) finish(code int, reason string, before ...[]byte) {
 // be let go before the bridge may stop.
 func (s *session) leave() {
 	s.mu.Lock()
-	s.closed = true
+	s.closed, s.until = true, time.Now().Add(requestTimeout)
 	clean := s.closedWith == websocket.CloseNormal
 	cursors, tracks := s.cursors, s.tracks
 	s.cursors, s.tracks, s.own = nil, nil, nil
@@ -179,7 +178,7 @@ func (s *session) leave() {
 }
 
 // fail ends a session whose socket cannot be written.
-func (s *session) fail(error) {
+func (s *session) fail() {
 	_ = s.socket.conn.Close()
 	s.wake() // to clean up
 }
@@ -219,7 +218,7 @@ func (s *session) stall(rest []byte) {
 	s.bridge.hub.start(func(context.Context) {
 		err := s.socket.writeAll(rest, func() { s.progress.Store(time.Now().UnixNano()) })
 		if err != nil {
-			s.fail(err)
+			s.fail()
 			return
 		}
 		s.told.Store(time.Now().UnixNano())
@@ -238,7 +237,7 @@ func (s *session) sweep(now time.Time) {
 	switch {
 	case s.stalled.Load():
 		if now.Sub(time.Unix(0, s.progress.Load())) > stallTimeout {
-			s.fail(nil)
+			s.fail()
 		}
 	case !welcomed:
 		if silence > s.bridge.limits.Handshake {

@@ -11,7 +11,8 @@ import (
 )
 
 // readSize is what one read takes from a socket. The buffers are shared: a
-// session holds one only while its bytes are being handled.
+// session holds one while its bytes are being handled, and for all its time where
+// it is read the plain way.
 const readSize = 4 << 10
 
 var readBuffers = sync.Pool{New: func() any { return new([readSize]byte) }}
@@ -129,7 +130,7 @@ func (s *socket) writeAll(data []byte, progress func()) error {
 // farewell is how long the peer has to answer a close frame.
 const farewell = 2 * time.Second
 
-// finish lets the peer read what was sent, and ends the wait for its answer.
-func (s *socket) finish() {
+// expectEnd gives the peer some time to read what was sent and answer it.
+func (s *socket) expectEnd() {
 	_ = s.conn.SetReadDeadline(time.Now().Add(farewell)) // it fails on a closed connection, which is as good
 }
