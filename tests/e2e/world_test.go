@@ -63,9 +63,6 @@ func (w *world) disperse() {
 func (w *world) start(cfg stack.Config) *stack.Stack {
 	w.t.Helper()
 	cfg.HTTP, cfg.Secret, cfg.Drain = cmp.Or(cfg.HTTP, "127.0.0.1:0"), w.secret, time.Second
-	// A loaded machine that loses a stream's leader may need longer than the usual
-	// grace to let a client return.
-	cfg.Limits.Grace = 30 * time.Second
 	cfg.Log = slog.New(slog.NewTextHandler(&output{t: w.t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	switch {
 	case w.bus != nil:
