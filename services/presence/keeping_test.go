@@ -106,10 +106,7 @@ func awaitAnswer[T any](b bridge, call es.Call, fits func(T) bool) {
 // Two devices make one user; the last one that goes takes the user with it.
 func TestDevicesFoldToOneUser(t *testing.T) {
 	t.Parallel()
-	bus := bustest.Start(t)
-	estest.Replica(t, bus, Run)
-	estest.Replica(t, bus, Run)
-	b := newBridge(t, bus)
+	b := serving(t, 2)
 	feed, card := b.Feed(ana), subjects.UserPresence("ana")
 	b.device("ana", "phone", "mobile", "active")
 	feed.Await("online")
@@ -135,9 +132,7 @@ func TestDevicesFoldToOneUser(t *testing.T) {
 
 func TestWhoIsInvisibleIsSeenByNobody(t *testing.T) {
 	t.Parallel()
-	bus := bustest.Start(t)
-	estest.Replica(t, bus, Run)
-	b := newBridge(t, bus)
+	b := serving(t, 1)
 	card := subjects.UserPresence("ana")
 	b.device("ana", "phone", "mobile", "active")
 	b.awaitCard(card, "ana", func(c presence.Card) bool { return c.Status == "online" })
@@ -153,10 +148,7 @@ func TestWhoIsInvisibleIsSeenByNobody(t *testing.T) {
 
 func TestAGroupSeesItsOwn(t *testing.T) {
 	t.Parallel()
-	bus := bustest.Start(t)
-	estest.Replica(t, bus, Run)
-	estest.Replica(t, bus, Run)
-	b := newBridge(t, bus)
+	b := serving(t, 2)
 	team := subjects.Channel{Kind: "group", ID: "night shift"}
 	b.device("ana", "phone", "mobile", "active")
 	b.Do(b.command("ana", "create", "1", team, presence.Create{Members: []string{"luis"}}))
@@ -203,9 +195,7 @@ func TestAStatusEndsWhileEverythingIsDown(t *testing.T) {
 
 func TestPlansAreMadeListedAndTakenBack(t *testing.T) {
 	t.Parallel()
-	bus := bustest.Start(t)
-	estest.Replica(t, bus, Run)
-	b := newBridge(t, bus)
+	b := serving(t, 1)
 	feed := b.Feed(ana)
 	from := time.Now().UTC().Add(time.Second).Truncate(time.Millisecond)
 	meeting := presence.Schedule{Schedule: "meeting", Status: "dnd", From: from, Until: from.Add(time.Hour)}
@@ -260,9 +250,7 @@ func awaitQuiet(b bridge, want bool) {
 // What was is answered from the facts.
 func TestWhoWasThere(t *testing.T) {
 	t.Parallel()
-	bus := bustest.Start(t)
-	estest.Replica(t, bus, Run)
-	b := newBridge(t, bus)
+	b := serving(t, 1)
 	team := subjects.Channel{Kind: "group", ID: "team"}
 	b.Do(b.command("ana", "create", "1", team, presence.Create{Members: []string{"luis"}}))
 	feed := b.Feed(ana)
@@ -332,9 +320,7 @@ func TestAStatusEndsAlthoughTheLeaderDied(t *testing.T) {
 // A plan for every hour of the week is under way at once, and stays planned.
 func TestAWeeklyPlanUnderWay(t *testing.T) {
 	t.Parallel()
-	bus := bustest.Start(t)
-	estest.Replica(t, bus, Run)
-	b := newBridge(t, bus)
+	b := serving(t, 1)
 	facts := b.Feed(ana)
 	b.Do(b.command("ana", "schedule_status", "1", ana, presence.Schedule{Schedule: "always", Status: "busy", Weekly: &presence.Weekly{
 		Days: []int{1, 2, 3, 4, 5, 6, 7}, Start: "00:00", End: "00:00", TimeZone: "America/Lima",

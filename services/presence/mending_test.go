@@ -20,10 +20,7 @@ import (
 // the one that is behind does not take back what the other has told.
 func TestCardsGoForwardOnly(t *testing.T) {
 	t.Parallel()
-	bus := bustest.Start(t)
-	estest.Replica(t, bus, Run)
-	estest.Replica(t, bus, Run)
-	b := newBridge(t, bus)
+	b := serving(t, 2)
 	card := subjects.UserPresence("ana")
 	watch, err := b.sessions.Watch(t.Context(), card.Everyone())
 	if err != nil {

@@ -51,6 +51,16 @@ func newBridge(t *testing.T, bus *bustest.Bus) bridge {
 	return b
 }
 
+// serving runs replicas of the service on a bus of their own, beside a bridge.
+func serving(t *testing.T, replicas int) bridge {
+	t.Helper()
+	bus := bustest.Start(t)
+	for range replicas {
+		estest.Replica(t, bus, Run)
+	}
+	return newBridge(t, bus)
+}
+
 func (b bridge) come(user, ref, node string) {
 	b.t.Helper()
 	value, err := json.Marshal(map[string]string{"user": user, "ref": ref, "node": node})
@@ -87,10 +97,7 @@ func (b bridge) expire(node string) {
 
 func TestFirstSessionInLastSessionOut(t *testing.T) {
 	t.Parallel()
-	bus := bustest.Start(t)
-	estest.Replica(t, bus, Run)
-	estest.Replica(t, bus, Run)
-	b := newBridge(t, bus)
+	b := serving(t, 2)
 	feed := b.Feed(ana)
 	b.come("ana", "phone", "")
 	feed.Await("online")

@@ -38,9 +38,8 @@ type ClientConfig struct {
 type Client struct {
 	cfg ClientConfig
 
-	mu       sync.Mutex
+	mu       Monitor // of all below
 	random   *rand.Rand
-	changed  chan struct{} // closed and replaced when anything below changes
 	now      *connection   // nil while away
 	node     string        // of the connection before
 	session  string        // to resume with
@@ -66,7 +65,7 @@ type Tally struct {
 // NewClient returns a client that does nothing until Run.
 func NewClient(cfg ClientConfig) *Client {
 	return &Client{
-		cfg: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 1)), changed: make(chan struct{}),
+		cfg: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 1)),
 		follows: map[string]*follow{}, tracked: map[string]any{}, pending: map[string]bool{}, stored: map[string]uint64{},
 	}
 }
@@ -84,7 +83,7 @@ func (c *Client) Run(ctx context.Context) error {
 		case is && !refused.Code.Retry():
 			return err
 		case err != nil:
-			c.locked(func() { c.tally.Refusals++ })
+			c.mu.Change(func() { c.tally.Refusals++ })
 			c.pause(ctx, attempt)
 			attempt++
 			continue
@@ -99,7 +98,7 @@ func (c *Client) Run(ctx context.Context) error {
 func (c *Client) connect(ctx context.Context) (*connection, error) {
 	var address, session string
 	var batch bool
-	c.locked(func() {
+	c.mu.Change(func() {
 		address = c.cfg.Bridges[c.random.IntN(len(c.cfg.Bridges))]
 		session, batch = c.session, c.random.IntN(2) == 0
 	})
@@ -109,7 +108,7 @@ func (c *Client) connect(ctx context.Context) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.locked(func() { c.arrive(connection) })
+	c.mu.Change(func() { c.arrive(connection) })
 	return connection, nil
 }
 
@@ -132,7 +131,7 @@ func (c *Client) attend(ctx context.Context, connection *connection) {
 	asking.Go(func() { c.catchUp(ctx, connection) })
 	asking.Go(func() { c.guard(ctx, connection) })
 	err := connection.read(c.cfg.Archive, func(notice any) { c.handle(connection, notice) }, c.fault)
-	c.locked(func() {
+	c.mu.Change(func() {
 		c.now = nil
 		if c.left.IsZero() {
 			c.left = time.Now()
@@ -168,7 +167,7 @@ func (c *Client) guard(ctx context.Context, connection *connection) {
 // Cut breaks the connection, if there is one, as a tunnel would.
 func (c *Client) Cut(reset bool) bool {
 	var connection *connection
-	c.locked(func() {
+	c.mu.Change(func() {
 		if connection = c.now; connection != nil {
 			c.tally.Cuts++
 		}
@@ -181,7 +180,7 @@ func (c *Client) Cut(reset bool) bool {
 
 // Forget makes the next connection a new session, as closing the page does.
 func (c *Client) Forget() {
-	c.locked(func() { c.session, c.node, c.left = "", "", time.Time{}; clear(c.tracked) })
+	c.mu.Change(func() { c.session, c.node, c.left = "", "", time.Time{}; clear(c.tracked) })
 }
 
 // Tally is what has happened so far.
@@ -205,42 +204,24 @@ func (c *Client) Faults() []error {
 	return append([]error(nil), c.faults...)
 }
 
-func (c *Client) fault(err error) { c.locked(func() { c.faultLocked(err) }) }
+func (c *Client) fault(err error) { c.mu.Change(func() { c.faultLocked(err) }) }
 
 func (c *Client) faultLocked(err error) {
 	c.faults = append(c.faults, fmt.Errorf("%s %s: %w", time.Now().Format("04:05.000"), c.cfg.Who.User, err))
 }
 
-// locked changes the client's state and wakes whoever waits for it.
-func (c *Client) locked(change func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	change()
-	close(c.changed)
-	c.changed = make(chan struct{})
-}
-
 // await blocks until met, which is asked with the state locked, or ctx ends.
 func (c *Client) await(ctx context.Context, met func() bool) error {
-	for {
-		c.mu.Lock()
-		done, changed := met(), c.changed
-		c.mu.Unlock()
-		if done {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return fmt.Errorf("%s: %w", c.cfg.Who.User, context.Cause(ctx))
-		}
+	if err := c.mu.Await(ctx, met); err != nil {
+		return fmt.Errorf("%s: %w", c.cfg.Who.User, err)
 	}
+	return nil
 }
 
 // stayAway waits for as long as a draining bridge has asked, else a first pause.
 func (c *Client) stayAway(ctx context.Context) {
 	var asked time.Duration
-	c.locked(func() { asked, c.returnIn = c.returnIn, 0 })
+	c.mu.Change(func() { asked, c.returnIn = c.returnIn, 0 })
 	if asked == 0 {
 		c.pause(ctx, 0)
 		return

@@ -122,13 +122,13 @@ func (c *Client) Follow(ctx context.Context, channel string, start Start, presen
 func (c *Client) Unfollow(ctx context.Context, channel string) error {
 	var connection *connection
 	var f *follow
-	c.locked(func() { connection, f = c.now, c.follows[channel] })
+	c.mu.Change(func() { connection, f = c.now, c.follows[channel] })
 	if connection == nil || f == nil {
 		return errGone
 	}
 	_, err := connection.ask(ctx, func(id uint64) any {
 		return bridge.Unsubscribe{ID: id, Op: "unsubscribe", Channel: channel}
-	}, func(*bridge.OK) { c.locked(func() { f.on = nil }) })
+	}, func(*bridge.OK) { c.mu.Change(func() { f.on = nil }) })
 	return err
 }
 
@@ -143,7 +143,7 @@ func (c *Client) catchUp(ctx context.Context, connection *connection) {
 			}
 		})
 	}
-	c.locked(func() {
+	c.mu.Change(func() {
 		for channel, f := range c.follows {
 			ask("follow", channel, func() error { return c.subscribe(ctx, connection, f) })
 		}
@@ -152,7 +152,7 @@ func (c *Client) catchUp(ctx context.Context, connection *connection) {
 		}
 	})
 	asking.Wait()
-	c.locked(func() {
+	c.mu.Change(func() {
 		connection.settled = true
 		if !c.left.IsZero() && c.now == connection {
 			c.tally.Away = max(c.tally.Away, time.Since(c.left))
@@ -166,7 +166,7 @@ func (c *Client) subscribe(ctx context.Context, connection *connection, f *follo
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		return f.request(id)
-	}, func(ok *bridge.OK) { c.locked(func() { f.answered(connection, ok) }) })
+	}, func(ok *bridge.OK) { c.mu.Change(func() { f.answered(connection, ok) }) })
 }
 
 // persist repeats what is refused for now until the connection ends.

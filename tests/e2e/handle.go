@@ -16,7 +16,7 @@ func (c *Client) handle(connection *connection, notice any) {
 	case *bridge.Event:
 		c.receive(connection, notice)
 	case *presence:
-		c.locked(func() {
+		c.mu.Change(func() {
 			if f := c.follows[notice.Channel]; f != nil {
 				f.roster.take(notice)
 			}
@@ -30,13 +30,13 @@ func (c *Client) handle(connection *connection, notice any) {
 	case *bridge.Ping:
 		_ = connection.write(context.Background(), bridge.Pong{Op: "pong"})
 	case *bridge.Gap:
-		c.locked(func() { c.gap(notice) })
+		c.mu.Change(func() { c.gap(notice) })
 	case *bridge.Degraded:
-		c.locked(func() { c.tally.Degraded++ })
+		c.mu.Change(func() { c.tally.Degraded++ })
 	case *bridge.Restored:
-		c.locked(func() { c.tally.Restored++ })
+		c.mu.Change(func() { c.tally.Restored++ })
 	case *bridge.Drain:
-		c.locked(func() { c.tally.Drains++; c.returnIn = time.Duration(notice.ReturnIn) * time.Millisecond })
+		c.mu.Change(func() { c.tally.Drains++; c.returnIn = time.Duration(notice.ReturnIn) * time.Millisecond })
 	case *bridge.Unsubscribed:
 		c.fault(fmt.Errorf("unsubscribed from %s: %d %s", notice.Channel, notice.Code, notice.Reason))
 	case *bridge.Welcome:
@@ -68,8 +68,7 @@ func (c *Client) receive(connection *connection, event *bridge.Event) {
 		c.stored[event.Key] = event.Seq
 	}
 	if f != nil && f.awaited(event) {
-		close(c.changed)
-		c.changed = make(chan struct{})
+		c.mu.Wake()
 	}
 	c.mu.Unlock()
 	if c.cfg.OnEvent != nil {

@@ -43,8 +43,8 @@ func (c *Client) Call(ctx context.Context, channel, command string, data any) (s
 // connection that was lost it lets the channel's replay come to its end first,
 // and is done if the replay shows the key.
 func (c *Client) deliver(ctx context.Context, channel, key string, build func(id uint64) any) (uint64, error) {
-	c.locked(func() { c.pending[key] = true })
-	defer c.locked(func() { delete(c.pending, key); delete(c.stored, key) })
+	c.mu.Change(func() { c.pending[key] = true })
+	defer c.mu.Change(func() { delete(c.pending, key); delete(c.stored, key) })
 	for attempt := 0; ; attempt++ {
 		connection, seq, err := c.ready(ctx, channel, key, attempt > 0)
 		if err != nil || seq > 0 {
@@ -81,13 +81,13 @@ func (c *Client) ready(ctx context.Context, channel, key string, again bool) (co
 
 // Track shows the client on a channel, again after each return, until Untrack.
 func (c *Client) Track(ctx context.Context, channel string, meta any) error {
-	c.locked(func() { c.tracked[channel] = meta })
+	c.mu.Change(func() { c.tracked[channel] = meta })
 	return c.insist(ctx, trackRequest(channel, meta))
 }
 
 // Untrack shows the client no longer.
 func (c *Client) Untrack(ctx context.Context, channel string) error {
-	c.locked(func() { delete(c.tracked, channel) })
+	c.mu.Change(func() { delete(c.tracked, channel) })
 	return c.insist(ctx, func(id uint64) any { return bridge.Untrack{ID: id, Op: "untrack", Channel: channel} })
 }
 

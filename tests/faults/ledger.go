@@ -5,10 +5,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/latido/latido/schemas/bridge"
+	"github.com/latido/latido/tests/e2e"
 )
 
 // Seat is one session of a user on one channel.
@@ -38,10 +38,9 @@ type Notice struct {
 // that differs from what the peer knew is a change like any other. The zero value
 // has been told nothing.
 type Ledger struct {
-	mu      sync.Mutex
-	changed chan struct{}
-	lists   map[string]*list // by channel
-	edges   []Edge
+	mu    e2e.Monitor
+	lists map[string]*list // by channel
+	edges []Edge
 }
 
 // list is one channel. While a state comes in pages, before is who was there
@@ -81,10 +80,7 @@ func (l *Ledger) take(n *Notice) {
 	if known.paging && len(known.here) >= n.Count {
 		l.turn(known)
 	}
-	if l.changed != nil {
-		close(l.changed)
-		l.changed = nil
-	}
+	l.mu.Wake()
 }
 
 // turn ends a state: whoever it lacks has gone.
@@ -101,6 +97,10 @@ func (l *Ledger) turn(known *list) {
 func (l *Ledger) Here() []Seat {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.here()
+}
+
+func (l *Ledger) here() []Seat {
 	var seats []Seat
 	for _, known := range l.lists {
 		for seat := range known.here {
@@ -128,30 +128,19 @@ func (l *Ledger) Turn() {
 // Await blocks until exactly the wanted are there, and says when that was.
 func (l *Ledger) Await(ctx context.Context, wanted []Seat) (time.Time, error) {
 	wanted = slices.SortedFunc(slices.Values(wanted), Seat.compare)
-	for {
-		changed, count := l.next()
-		if count == len(wanted) && slices.Equal(l.Here(), wanted) {
-			return time.Now(), nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return time.Time{}, fmt.Errorf("list: %w: %s", context.Cause(ctx), difference(l.Here(), wanted))
-		}
+	err := l.mu.Await(ctx, func() bool { return l.count() == len(wanted) && slices.Equal(l.here(), wanted) })
+	if err != nil {
+		return time.Time{}, fmt.Errorf("list: %w: %s", err, difference(l.Here(), wanted))
 	}
+	return time.Now(), nil
 }
 
-// next returns what is closed at the next change, and how many are there now.
-func (l *Ledger) next() (changed <-chan struct{}, count int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.changed == nil {
-		l.changed = make(chan struct{})
-	}
+// count is how many are there: sooner known than who.
+func (l *Ledger) count() (count int) {
 	for _, known := range l.lists {
 		count += len(known.here)
 	}
-	return l.changed, count
+	return count
 }
 
 // difference says in what two lists differ, with a few examples.

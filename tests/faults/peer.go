@@ -14,6 +14,7 @@ import (
 
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/schemas/bridge"
+	"github.com/latido/latido/tests/e2e"
 )
 
 // PeerConfig is who a peer is and where it connects.
@@ -31,11 +32,10 @@ type Peer struct {
 
 	cfg PeerConfig
 
-	mu      sync.Mutex
-	changed chan struct{} // closed and replaced when anything below changes
-	now     *link         // nil while away
-	settled bool          // on this link everything was asked for again
-	session string        // to resume with
+	mu      e2e.Monitor // of all below
+	now     *link       // nil while away
+	settled bool        // on this link everything was asked for again
+	session string      // to resume with
 	ref     string
 	shown   map[string]struct{} // channels on which it is shown
 	watched map[string]struct{} // channels that it looks at
@@ -47,7 +47,7 @@ type Tally struct{ Connections, Degraded, Restored int }
 
 // NewPeer returns a peer that does nothing until Run.
 func NewPeer(cfg PeerConfig) *Peer {
-	return &Peer{cfg: cfg, changed: make(chan struct{}), shown: map[string]struct{}{}, watched: map[string]struct{}{}}
+	return &Peer{cfg: cfg, shown: map[string]struct{}{}, watched: map[string]struct{}{}}
 }
 
 // Run keeps the peer connected until ctx ends, then says goodbye. It returns
@@ -97,7 +97,7 @@ func (p *Peer) hello() bridge.Hello {
 
 // attend lives through one connection.
 func (p *Peer) attend(ctx context.Context, current *link) error {
-	p.locked(func() {
+	p.mu.Change(func() {
 		p.now, p.session, p.ref = current, current.welcome.Session, current.welcome.Ref
 		p.tally.Connections++
 	})
@@ -110,14 +110,14 @@ func (p *Peer) attend(ctx context.Context, current *link) error {
 		wrong = p.handle(current, op, line)
 		return wrong
 	})
-	p.locked(func() { p.now, p.settled = nil, false })
+	p.mu.Change(func() { p.now, p.settled = nil, false })
 	asking.Wait()
 	return wrong
 }
 
 func (p *Peer) askAgain(ctx context.Context, current *link) {
 	var asking sync.WaitGroup
-	p.locked(func() {
+	p.mu.Change(func() {
 		for channel := range p.watched {
 			asking.Go(func() { _ = p.insist(ctx, current, watchRequest(channel)) })
 		}
@@ -126,7 +126,7 @@ func (p *Peer) askAgain(ctx context.Context, current *link) {
 		}
 	})
 	asking.Wait()
-	p.locked(func() { p.settled = p.now == current })
+	p.mu.Change(func() { p.settled = p.now == current })
 }
 
 func (p *Peer) handle(current *link, op string, line []byte) error {
@@ -152,9 +152,9 @@ func (p *Peer) handle(current *link, op string, line []byte) error {
 	case "ping":
 		_ = current.write(context.Background(), bridge.Pong{Op: "pong"})
 	case "degraded":
-		p.locked(func() { p.tally.Degraded++ })
+		p.mu.Change(func() { p.tally.Degraded++ })
 	case "restored":
-		p.locked(func() { p.tally.Restored++ })
+		p.mu.Change(func() { p.tally.Restored++ })
 	case "event", "drain":
 	default:
 		return fmt.Errorf("told %.80q", line)
@@ -179,7 +179,7 @@ func (p *Peer) Watch(ctx context.Context, channels ...string) error {
 
 func (p *Peer) do(ctx context.Context, channels []string, request func(string) func(uint64) any, remember func(string)) error {
 	for _, channel := range channels {
-		p.locked(func() { remember(channel) })
+		p.mu.Change(func() { remember(channel) })
 		for {
 			var current *link
 			if err := p.await(ctx, func() bool { current = p.now; return p.settled }); err != nil {
@@ -248,30 +248,12 @@ func (p *Peer) seat(channel string) Seat {
 	return Seat{channel, p.cfg.User, p.ref}
 }
 
-// locked changes the peer's state and wakes whoever waits for it.
-func (p *Peer) locked(change func()) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	change()
-	close(p.changed)
-	p.changed = make(chan struct{})
-}
-
 // await blocks until met, which is asked with the state locked, or ctx ends.
 func (p *Peer) await(ctx context.Context, met func() bool) error {
-	for {
-		p.mu.Lock()
-		done, changed := met(), p.changed
-		p.mu.Unlock()
-		if done {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return fmt.Errorf("%s: %w", p.cfg.User, context.Cause(ctx))
-		}
+	if err := p.mu.Await(ctx, met); err != nil {
+		return fmt.Errorf("%s: %w", p.cfg.User, err)
 	}
+	return nil
 }
 
 func watchRequest(channel string) func(id uint64) any {
