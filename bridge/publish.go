@@ -120,8 +120,8 @@ func checkEvent(kind subjects.Kind, r wire.Publish) error {
 func eventMessage(subject string, by sender, name subjects.Channel, r wire.Publish) *nats.Msg {
 	msg := nats.NewMsg(subject)
 	msg.Data = r.Data
-	msg.Header.Set(subjects.HeaderEvent, r.Event)
-	msg.Header.Set(subjects.HeaderFrom, by.User)
+	subjects.SetText(msg.Header, subjects.HeaderEvent, r.Event)
+	subjects.SetText(msg.Header, subjects.HeaderFrom, by.User)
 	if r.Key != "" {
 		msg.Header.Set(nats.MsgIdHdr, subjects.MessageID(name, by.User, r.Key))
 	}
@@ -154,7 +154,7 @@ func (b *Bridge) stored(kind subjects.Kind, msg, reply *nats.Msg, done func(uint
 }
 
 func sameEvent(first history.Fact, msg *nats.Msg) bool {
-	return bytes.Equal(first.Data, msg.Data) && first.Header.Get(subjects.HeaderEvent) == msg.Header.Get(subjects.HeaderEvent)
+	return bytes.Equal(first.Data, msg.Data) && subjects.Text(first.Header, subjects.HeaderEvent) == subjects.Text(msg.Header, subjects.HeaderEvent)
 }
 
 // call commands the owner of a channel.
@@ -192,7 +192,7 @@ func (b *Bridge) command(ctx context.Context, by sender, r wire.Call) (result, e
 	msg := nats.NewMsg(name.Command(r.Command))
 	msg.Data = r.Data
 	msg.Header.Set(nats.MsgIdHdr, subjects.MessageID(name, by.User, r.Key))
-	msg.Header.Set(subjects.HeaderFrom, by.User)
+	subjects.SetText(msg.Header, subjects.HeaderFrom, by.User)
 	setUnlessEmpty(msg.Header, subjects.HeaderName, by.Name)
 	setUnlessEmpty(msg.Header, subjects.HeaderRole, by.Role)
 	setUnlessEmpty(msg.Header, subjects.HeaderSession, by.ref)
@@ -212,7 +212,7 @@ func (b *Bridge) command(ctx context.Context, by sender, r wire.Call) (result, e
 
 func setUnlessEmpty(header nats.Header, key, value string) {
 	if value != "" {
-		header.Set(key, value)
+		subjects.SetText(header, key, value)
 	}
 }
 

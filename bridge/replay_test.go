@@ -29,7 +29,7 @@ func publish(t *testing.T, bus *bustest.Bus, n, size int) []uint64 {
 	acks := make([]jetstream.PubAckFuture, n)
 	for i := range acks {
 		msg := nats.NewMsg(channel.Event())
-		msg.Header.Set(subjects.HeaderEvent, "noted")
+		subjects.SetText(msg.Header, subjects.HeaderEvent, "noted")
 		msg.Data = fmt.Appendf(nil, `{"n":%d,"pad":%q}`, i, strings.Repeat("x", size))
 		if acks[i], err = js.PublishMsgAsync(msg); err != nil {
 			t.Fatal(err)

@@ -68,8 +68,8 @@ func (ch *channel) eventOf(header nats.Header, data []byte) wire.Event {
 
 func eventOf(name subjects.Channel, label string, header nats.Header, data []byte) wire.Event {
 	event := wire.Event{
-		Channel: label, Event: header.Get(subjects.HeaderEvent),
-		From: header.Get(subjects.HeaderFrom), Data: asJSON(data),
+		Channel: label, Event: subjects.Text(header, subjects.HeaderEvent),
+		From: subjects.Text(header, subjects.HeaderFrom), Data: asJSON(data),
 	}
 	if id := header.Get(nats.MsgIdHdr); id != "" {
 		event.Key = name.Key(id)

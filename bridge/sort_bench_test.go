@@ -21,7 +21,7 @@ func BenchmarkFeed(b *testing.B) {
 	msg := nats.NewMsg(name.Feed())
 	msg.Data = []byte(`{"text":"a message of the length that people write to one another","attachments":[]}`)
 	msg.Header = nats.Header{
-		subjects.HeaderEvent: {"new_message"}, subjects.HeaderFrom: {"ana"}, headerTime: {"2024-02-29T12:00:00.123456789Z"},
+		subjects.HeaderEvent: {subjects.Token("new_message")}, subjects.HeaderFrom: {subjects.Token("ana")}, headerTime: {"2024-02-29T12:00:00.123456789Z"},
 		nats.MsgIdHdr: {subjects.MessageID(name, "ana", "01J9ZQ6Y8V4T3K2M1N0P")}, headerPrevious: {"0"},
 	}
 	b.ReportAllocs()

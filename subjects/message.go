@@ -12,6 +12,27 @@ const (
 	HeaderDigest  = "Latido-Digest"  // hash of the command a fact answers, to tell a retry from a reused id
 )
 
+// SetText writes a text header of a message: From, Name, Event, Session or Role.
+// NATS trims what surrounds a header's value and replaces its line breaks, so
+// that "luis " would arrive as luis; as a [Token] every text arrives as it is,
+// the empty one included.
+func SetText(header map[string][]string, name, text string) {
+	header[name] = []string{Token(text)}
+}
+
+// Text reads what [SetText] wrote, and "" where there is no such header. What was
+// stored before texts were written so, and is no token, comes back as it is.
+func Text(header map[string][]string, name string) string {
+	values := header[name]
+	if len(values) == 0 {
+		return ""
+	}
+	if text, err := ParseToken(values[0]); err == nil {
+		return text
+	}
+	return values[0]
+}
+
 // RoleService is the role that services carry when they command one another.
 const RoleService = "service"
 

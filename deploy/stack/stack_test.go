@@ -64,8 +64,8 @@ func open(tb testing.TB, url, room string) *nats.Msg {
 func command(channel subjects.Channel, name, data string) *nats.Msg {
 	message := nats.NewMsg(channel.Command(name))
 	message.Data = []byte(data)
-	message.Header.Set(subjects.HeaderFrom, "ana")
-	message.Header.Set(subjects.HeaderRole, "client")
+	subjects.SetText(message.Header, subjects.HeaderFrom, "ana")
+	subjects.SetText(message.Header, subjects.HeaderRole, "client")
 	message.Header.Set(nats.MsgIdHdr, subjects.MessageID(channel, "ana", name))
 	return message
 }

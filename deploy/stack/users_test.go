@@ -119,7 +119,7 @@ func TestUsersOfTheContainers(t *testing.T) {
 			t.Fatal(err)
 		}
 		own := nats.NewMsg("$KV.presence.room.victim.eve.s1")
-		own.Header.Set(subjects.HeaderEvent, "room_closed")
+		subjects.SetText(own.Header, subjects.HeaderEvent, "room_closed")
 		if _, err := js.PublishMsg(t.Context(), own); err != nil {
 			t.Fatal(err)
 		}
@@ -187,15 +187,15 @@ func TestUsersOfTheContainers(t *testing.T) {
 		order := subjects.Channel{Kind: "ops", ID: "order"}
 		accepted(t, ask(t, bridge, command(order, "request", `{"zona":"centro","precio":5}`)))
 		taking := command(order, "accept", `{}`)
-		taking.Header.Set(subjects.HeaderFrom, "luis")
-		taking.Header.Set(subjects.HeaderRole, "operator")
+		subjects.SetText(taking.Header, subjects.HeaderFrom, "luis")
+		subjects.SetText(taking.Header, subjects.HeaderRole, "operator")
 		accepted(t, ask(t, bridge, taking))
 		for event := ""; event != "assigned"; {
 			fact, err := feed.NextMsg(10 * time.Second)
 			if err != nil {
 				t.Fatal("waiting for the order to be assigned:", err)
 			}
-			event = fact.Header.Get(subjects.HeaderEvent)
+			event = subjects.Text(fact.Header, subjects.HeaderEvent)
 		}
 	})
 	t.Run("the presence service keeps status, groups and cards", func(t *testing.T) {

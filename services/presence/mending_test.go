@@ -160,7 +160,7 @@ func TestCardsAreMendedAlthoughAnObservationIsDropped(t *testing.T) {
 		t.Fatal(err)
 	}
 	fact := &nats.Msg{Subject: ana.Event(), Data: []byte("{}"), Header: nats.Header{
-		subjects.HeaderEvent: {"online"}, "Latido-State": {string(state)},
+		subjects.HeaderEvent: {subjects.Token("online")}, "Latido-State": {string(state)},
 	}}
 	if _, err := b.JS.PublishMsg(t.Context(), fact); err != nil {
 		t.Fatal(err)

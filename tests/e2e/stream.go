@@ -103,7 +103,7 @@ func factOf(message jetstream.Msg) (string, Fact, error) {
 	header := message.Headers()
 	return channel.String(), Fact{
 		Seq: meta.Sequence.Stream, At: meta.Timestamp, Data: message.Data(),
-		Event: header.Get(subjects.HeaderEvent), From: header.Get(subjects.HeaderFrom),
+		Event: subjects.Text(header, subjects.HeaderEvent), From: subjects.Text(header, subjects.HeaderFrom),
 		MessageID: header.Get(jetstream.MsgIDHeader),
 	}, nil
 }

@@ -42,15 +42,10 @@ func (c Call) send(ctx context.Context, nc *nats.Conn) (given answer, err error)
 	if err != nil {
 		return given, fmt.Errorf("call %s: %w", c.Command, err)
 	}
-	reply, err := nc.RequestMsgWithContext(ctx, &nats.Msg{
-		Subject: c.Channel.Command(c.Command),
-		Data:    body,
-		Header: nats.Header{
-			subjects.HeaderFrom:   {c.From},
-			subjects.HeaderRole:   {c.Role},
-			jetstream.MsgIDHeader: {subjects.MessageID(c.Channel, c.From, c.Key)},
-		},
-	})
+	header := nats.Header{jetstream.MsgIDHeader: {subjects.MessageID(c.Channel, c.From, c.Key)}}
+	subjects.SetText(header, subjects.HeaderFrom, c.From)
+	subjects.SetText(header, subjects.HeaderRole, c.Role)
+	reply, err := nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: c.Channel.Command(c.Command), Data: body, Header: header})
 	if err != nil {
 		return given, fmt.Errorf("call %s on %s: %w", c.Command, c.Channel, err)
 	}

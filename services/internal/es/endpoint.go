@@ -80,7 +80,7 @@ func (e *endpoint) read(channel subjects.Channel, message micro.Request, now tim
 	}
 	header := nats.Header(message.Headers())
 	id := header.Get(jetstream.MsgIDHeader)
-	from := header.Get(subjects.HeaderFrom)
+	from := subjects.Text(header, subjects.HeaderFrom)
 	_, _, key, err := subjects.ParseMessageID(id)
 	if err != nil || from == "" {
 		return request{}, schemas.Refuse(schemas.InvalidFrame, "a command carries its sender and a message id")
@@ -88,8 +88,8 @@ func (e *endpoint) read(channel subjects.Channel, message micro.Request, now tim
 	meta := Meta{
 		Channel: channel,
 		From:    from,
-		Role:    header.Get(subjects.HeaderRole),
-		Name:    header.Get(subjects.HeaderName),
+		Role:    subjects.Text(header, subjects.HeaderRole),
+		Name:    subjects.Text(header, subjects.HeaderName),
 		Key:     key,
 		Now:     now,
 	}

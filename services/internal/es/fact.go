@@ -64,11 +64,11 @@ func (r request) messages(events []Event, version uint64) ([]*nats.Msg, error) {
 			return nil, fmt.Errorf("encode %s: %w", event.Name, err)
 		}
 		message := &nats.Msg{Subject: channel.Event(), Data: body, Header: nats.Header{
-			subjects.HeaderEvent:  {event.Name},
-			subjects.HeaderFrom:   {r.From},
 			subjects.HeaderDigest: {r.digest},
 			jetstream.MsgIDHeader: {r.id},
 		}}
+		subjects.SetText(message.Header, subjects.HeaderEvent, event.Name)
+		subjects.SetText(message.Header, subjects.HeaderFrom, r.From)
 		for _, name := range []string{subjects.HeaderName, subjects.HeaderSession, headerTrace} {
 			if value := r.header.Get(name); value != "" {
 				message.Header.Set(name, value)
@@ -87,7 +87,7 @@ func (r request) messages(events []Event, version uint64) ([]*nats.Msg, error) {
 // readFact is the inverse of messages.
 func readFact(channel subjects.Channel, seq uint64, header nats.Header, body []byte, decoders map[string]Decoder) (fact, error) {
 	f := fact{
-		Event:  Event{Channel: channel, Name: header.Get(subjects.HeaderEvent)},
+		Event:  Event{Channel: channel, Name: subjects.Text(header, subjects.HeaderEvent)},
 		seq:    seq,
 		id:     header.Get(jetstream.MsgIDHeader),
 		digest: header.Get(subjects.HeaderDigest),

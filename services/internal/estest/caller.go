@@ -76,7 +76,7 @@ func (c Caller) Store(channel subjects.Channel, event es.Event) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	message := &nats.Msg{Subject: channel.Event(), Data: body, Header: nats.Header{subjects.HeaderEvent: {event.Name}}}
+	message := &nats.Msg{Subject: channel.Event(), Data: body, Header: nats.Header{subjects.HeaderEvent: {subjects.Token(event.Name)}}}
 	if _, err := c.JS.PublishMsg(c.t.Context(), message); err != nil {
 		c.t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func (c Caller) Names(channel subjects.Channel) []string {
 	c.t.Helper()
 	var names []string
 	for _, fact := range c.Facts(channel) {
-		names = append(names, fact.Header.Get(subjects.HeaderEvent))
+		names = append(names, subjects.Text(fact.Header, subjects.HeaderEvent))
 	}
 	return names
 }
@@ -214,7 +214,7 @@ func (f Feed) Await(name string) *nats.Msg {
 	f.t.Helper()
 	for {
 		message := f.Next()
-		if message.Header.Get(subjects.HeaderEvent) == name {
+		if subjects.Text(message.Header, subjects.HeaderEvent) == name {
 			return message
 		}
 	}
