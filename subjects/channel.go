@@ -39,6 +39,13 @@ func (c Channel) tail() string { return c.Kind + "." + Token(c.ID) }
 // Command is the subject on which the channel's owner takes the named command.
 func (c Channel) Command(name string) string { return "cmd." + c.tail() + "." + name }
 
+// ServiceCommand is the subject on which the channel's owner takes the named
+// command from a service. The bus lets that service alone publish there, so the
+// subject says who sends.
+func (c Channel) ServiceCommand(service, name string) string {
+	return "svc." + service + "." + c.tail() + "." + name
+}
+
 // Event is the subject of the channel's facts, which only its owner writes.
 func (c Channel) Event() string { return "evt." + c.tail() }
 
@@ -69,6 +76,10 @@ func (c Channel) Everyone() string { return c.tail() + ".>" }
 // CommandPattern is the subject filter for a command on every channel of a kind.
 func CommandPattern(kind, name string) string { return "cmd." + kind + ".*." + name }
 
+// ServiceCommandPattern is the subject filter for a command from any service on
+// every channel of a kind.
+func ServiceCommandPattern(kind, name string) string { return "svc.*." + kind + ".*." + name }
+
 // ParseCommand splits a subject written by [Channel.Command].
 func ParseCommand(subject string) (c Channel, name string, err error) {
 	parts, err := split(subject, "cmd", 4)
@@ -77,6 +88,19 @@ func ParseCommand(subject string) (c Channel, name string, err error) {
 	}
 	c, err = channelOf(parts[1], parts[2])
 	return c, parts[3], err
+}
+
+// ParseServiceCommand splits a subject written by [Channel.ServiceCommand].
+func ParseServiceCommand(subject string) (service string, c Channel, name string, err error) {
+	parts, err := split(subject, "svc", 5)
+	if err != nil {
+		return "", Channel{}, "", err
+	}
+	if !isKind(parts[1]) {
+		return "", Channel{}, "", ErrSubject
+	}
+	c, err = channelOf(parts[2], parts[3])
+	return parts[1], c, parts[4], err
 }
 
 // ParseEvent reads the channel from a subject written by [Channel.Event].

@@ -28,6 +28,14 @@ func TestSubjectsComeBack(t *testing.T) {
 	if got, name, err := subjects.ParseCommand(c.Command("post")); err != nil || got != c || name != "post" {
 		t.Errorf("command: %v %q %v", got, name, err)
 	}
+	if service, got, name, err := subjects.ParseServiceCommand(c.ServiceCommand("ops", "open")); err != nil || service != "ops" || got != c || name != "open" {
+		t.Errorf("service command: %q %v %q %v", service, got, name, err)
+	}
+	for _, subject := range []string{c.Command("post"), "svc.ops.room.42", "svc.Ops.room.42.open", "svc..room.42.open", "svc.ops.room.42.open.x", "svc.ops.room.a=2e.open"} {
+		if service, _, _, err := subjects.ParseServiceCommand(subject); err == nil {
+			t.Errorf("%s was taken for a command of %q", subject, service)
+		}
+	}
 	roles := map[string]func(string) (subjects.Channel, error){
 		c.Event(): subjects.ParseEvent, c.Feed(): subjects.ParseFeed, c.Live(): subjects.ParseLive,
 	}

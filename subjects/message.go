@@ -10,6 +10,7 @@ const (
 	HeaderRole    = "Latido-Role"    // the caller's role, on commands
 	HeaderSession = "Latido-Session" // the public reference of the sender's session
 	HeaderDigest  = "Latido-Digest"  // hash of the command a fact answers, to tell a retry from a reused id
+	HeaderProof   = "Latido-Proof"   // the user's token, a JWT, on commands from bridges
 )
 
 // SetText writes a text header of a message: From, Name, Event, Session or Role.
