@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"cmp"
-	"errors"
 	"net"
 	"net/url"
 	"slices"
@@ -47,26 +46,6 @@ func (b *Bridge) readiness(c *fiber.Ctx) error {
 		return c.Status(fiber.StatusServiceUnavailable).SendString("the bus is away\n")
 	}
 	return c.SendString("ready\n")
-}
-
-// fault answers an error in the shape of all refusals.
-func (b *Bridge) fault(c *fiber.Ctx, err error) error {
-	if http, ok := errors.AsType[*fiber.Error](err); ok {
-		return c.Status(http.Code).JSON(fiber.Map{"reason": "http", "message": http.Message, "retry": http.Code >= 500})
-	}
-	refusal := schemas.RefusalOf(err)
-	if refusal.Code == schemas.Internal {
-		b.log.Error("request", "path", c.Path(), "error", err)
-	}
-	b.metrics.refuse(refusal.Code)
-	body := fiber.Map{"code": refusal.Code, "reason": refusal.Code.Reason(), "retry": refusal.Code.Retry()}
-	if refusal.Message != "" {
-		body["message"] = refusal.Message
-	}
-	if refusal.Field != "" {
-		body["errors"] = fiber.Map{refusal.Field: []string{refusal.Message}}
-	}
-	return c.Status(refusal.Code.Status()).JSON(body)
 }
 
 // devToken hands out a token to anyone, in dev mode.

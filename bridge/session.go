@@ -125,7 +125,7 @@ func (s *session) refuse(ref string, err error) {
 
 func errorNotice(ref string, refusal schemas.Refusal) wire.Error {
 	return wire.Error{
-		Ref: ref, Code: int(refusal.Code), Reason: refusal.Code.Reason(), Retry: refusal.Code.Retry(), Message: refusal.Message,
+		Ref: ref, Code: int(refusal.Code), Reason: refusal.Code.Reason(), Retry: refusal.Code.Retry(), Message: refusal.Sentence(),
 	}
 }
 

@@ -33,9 +33,9 @@ const everywhere = "typing"
 func Command(kind, name string) (*Schema, error) {
 	folder, ok := folders[kind]
 	if !ok {
-		return nil, Refuse(UnknownKind, "no schemas for channels of kind %q", kind)
+		return nil, Refuse(UnknownKind, "there are no channels of kind %q", kind)
 	}
-	return find(folder+"/commands/"+name, UnknownCommand)
+	return find(folder+"/commands/"+name, Refuse(UnknownCommand, "channels of kind %s know no command %q", kind, name))
 }
 
 // Event finds the schema of an event's body, be the event stored or live. It refuses with [UnknownKind] or [UnknownEvent].
@@ -46,25 +46,30 @@ func Event(kind, name string) (*Schema, error) {
 	}
 	folder, ok := folders[kind]
 	if !ok {
-		return nil, Refuse(UnknownKind, "no schemas for channels of kind %q", kind)
+		return nil, Refuse(UnknownKind, "there are no channels of kind %q", kind)
 	}
 	if name == everywhere {
 		folder = folders["room"]
 	}
-	return find(folder+"/events/"+name, UnknownEvent)
+	return find(folder+"/events/"+name, Refuse(UnknownEvent, "channels of kind %s have no event %q", kind, name))
 }
 
 // Request finds the schema of a frame that clients of the native dialect send. It refuses with [UnknownOp].
-func Request(name string) (*Schema, error) { return find("bridge/requests/"+name, UnknownOp) }
+func Request(name string) (*Schema, error) {
+	return find("bridge/requests/"+name, Refuse(UnknownOp, "no operation %q", name))
+}
 
 // Notice finds the schema of a frame that the native dialect sends to clients. It refuses with [UnknownOp].
-func Notice(name string) (*Schema, error) { return find("bridge/notices/"+name, UnknownOp) }
+func Notice(name string) (*Schema, error) {
+	return find("bridge/notices/"+name, Refuse(UnknownOp, "no notice %q", name))
+}
 
-func find(name string, otherwise Code) (*Schema, error) {
+// find looks a schema up; what a caller is told of one that is missing speaks of their request, not of our files.
+func find(name string, otherwise Refusal) (*Schema, error) {
 	if schema, ok := compiled()[name]; ok {
 		return schema, nil
 	}
-	return nil, Refuse(otherwise, "no schema %q", name)
+	return nil, otherwise
 }
 
 // compiled maps a file's path without ".json" to its schema. A schema that does not compile is a defect of this build,

@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 )
@@ -28,14 +29,15 @@ func (c Code) entry() entry {
 }
 
 type entry struct {
-	reason string
-	status int
+	reason   string
+	status   int
+	sentence string
 }
 
 // Refusal is a no that belongs to the caller: it crosses the bus and the socket, and is never logged.
 type Refusal struct {
 	Code    Code
-	Message string // one sentence for people, or nothing
+	Message string // one sentence for people, or nothing: see Sentence
 	Field   string // the part of the data that is wrong, where one is
 }
 
@@ -53,12 +55,11 @@ func RefusalOf(err error) Refusal {
 	return Refusal{Code: Internal}
 }
 
+// Sentence is what people are told: the message, or what errors.json says of the code.
+func (r Refusal) Sentence() string { return cmp.Or(r.Message, r.Code.entry().sentence) }
+
 func (r Refusal) Error() string {
-	text := fmt.Sprintf("refused: %d %s", int(r.Code), r.Code.Reason())
-	if r.Message != "" {
-		text += ": " + r.Message
-	}
-	return text
+	return fmt.Sprintf("refused: %d %s: %s", int(r.Code), r.Code.Reason(), r.Sentence())
 }
 
 // Is makes errors.Is(err, Refusal{Code: Taken}) ask for the code, whatever the message.

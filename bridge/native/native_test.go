@@ -68,7 +68,7 @@ func TestNoticesFitTheirSchemas(t *testing.T) {
 			Limits: wire.Limits{Frame: 65536, Channels: 500, Publishes: 50},
 		},
 		"ok":              wire.OK{Ref: "1", Position: &position},
-		"error":           wire.Error{Ref: "1", Code: 4030, Reason: "forbidden"},
+		"error":           wire.Error{Ref: "1", Code: 4030, Reason: "forbidden", Message: "not yours"},
 		"event":           wire.Event{Channel: "room:1", Event: "typing", From: "u", Data: json.RawMessage(`{}`)},
 		"presence_state":  wire.State{Channel: "room:1", Members: []wire.Member{member}, Count: 1},
 		"presence_change": wire.Diff{Channel: "room:1", Joins: []wire.Member{member}, Count: 1},

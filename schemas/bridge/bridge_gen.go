@@ -64,12 +64,12 @@ type Drain struct {
 
 // Error: A request was not done; without an id, the connection itself is refused and closes with the same code.
 type Error struct {
-	Op      string `json:"op"`                // Always "error".
-	ID      uint64 `json:"id,omitempty"`      // The request that this answers.
-	Code    int    `json:"code"`              // The number in errors.json.
-	Reason  string `json:"reason"`            // Its name there.
-	Retry   bool   `json:"retry"`             // Whether the same request may succeed later.
-	Message string `json:"message,omitempty"` // One sentence for people.
+	Op      string `json:"op"`           // Always "error".
+	ID      uint64 `json:"id,omitempty"` // The request that this answers.
+	Code    int    `json:"code"`         // The number in errors.json.
+	Reason  string `json:"reason"`       // Its name there.
+	Retry   bool   `json:"retry"`        // Whether the same request may succeed later.
+	Message string `json:"message"`      // One sentence for people.
 }
 
 // Event: Something happened on a channel. The sequence, the key and the time belong to stored events.

@@ -57,7 +57,7 @@ export interface Error {
   /**
    * One sentence for people.
    */
-  message?: string;
+  message: string;
 }
 /**
  * Something happened on a channel. The sequence, the key and the time belong to stored events.

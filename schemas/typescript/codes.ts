@@ -30,6 +30,10 @@ export const codes = {
   revoked: 4031,
   /** Pages of this origin may not connect. */
   origin_refused: 4032,
+  /** Nothing is at this address. */
+  not_found: 4040,
+  /** This address does not take the method. */
+  method_not_allowed: 4050,
   /** The state does not allow it. */
   conflict: 4090,
   /** Someone else was first. */
@@ -56,6 +60,8 @@ export const codes = {
   too_many_channels: 4131,
   /** The presence data is larger than the limit. */
   meta_too_large: 4132,
+  /** This address speaks WebSocket. */
+  upgrade_required: 4260,
   /** The fault is ours; it has been logged. */
   internal: 4500,
   /** Whoever decides this cannot be reached. */

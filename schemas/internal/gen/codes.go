@@ -41,7 +41,7 @@ func goCodes(root string) ([]byte, error) {
 	}
 	out.WriteString(")\n\nvar codes = map[Code]entry{\n")
 	for _, c := range codes {
-		fmt.Fprintf(&out, "\t%s: {reason: %q, status: %d},\n", goName(c.Reason), c.Reason, c.Status)
+		fmt.Fprintf(&out, "\t%s: {reason: %q, status: %d, sentence: %q},\n", goName(c.Reason), c.Reason, c.Status, c.Description)
 	}
 	out.WriteString("}\n")
 	return format.Source(out.Bytes())

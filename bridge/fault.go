@@ -1,0 +1,54 @@
+package bridge
+
+import (
+	"errors"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/latido/latido/schemas"
+)
+
+// fault answers an error in the shape of all refusals: {code, reason, retry,
+// message}, and errors by field where one is wrong.
+func (b *Bridge) fault(c *fiber.Ctx, err error) error {
+	refusal := refusalOfHTTP(err)
+	if refusal.Code == schemas.Internal {
+		b.log.Error("request", "path", c.Path(), "error", err)
+	}
+	b.metrics.refuse(refusal.Code)
+	body := fiber.Map{
+		"code": refusal.Code, "reason": refusal.Code.Reason(), "retry": refusal.Code.Retry(), "message": refusal.Sentence(),
+	}
+	if refusal.Field != "" {
+		body["errors"] = fiber.Map{refusal.Field: []string{refusal.Message}}
+	}
+	return c.Status(refusal.Code.Status()).JSON(body)
+}
+
+// refusedByFiber are the refusals that Fiber and fasthttp make themselves, by
+// their HTTP status.
+var refusedByFiber = map[int]schemas.Code{
+	fiber.StatusNotFound:                    schemas.NotFound,
+	fiber.StatusMethodNotAllowed:            schemas.MethodNotAllowed,
+	fiber.StatusUpgradeRequired:             schemas.UpgradeRequired,
+	fiber.StatusRequestEntityTooLarge:       schemas.FrameTooLarge,
+	fiber.StatusRequestHeaderFieldsTooLarge: schemas.FrameTooLarge,
+	fiber.StatusBadRequest:                  schemas.InvalidFrame,
+	fiber.StatusRequestTimeout:              schemas.Slow,
+}
+
+// refusalOfHTTP is what a caller is told of an error. What only the framework has
+// a name for, and is the caller's doing, is an invalid request; the rest is ours.
+func refusalOfHTTP(err error) schemas.Refusal {
+	refused, ok := errors.AsType[*fiber.Error](err)
+	if !ok {
+		return schemas.RefusalOf(err)
+	}
+	if code, known := refusedByFiber[refused.Code]; known {
+		return schemas.Refusal{Code: code}
+	}
+	if refused.Code < fiber.StatusInternalServerError {
+		return schemas.Refuse(schemas.InvalidFrame, "%s", refused.Message)
+	}
+	return schemas.RefusalOf(err)
+}
