@@ -33,7 +33,8 @@ var (
 // file is a file of the repository, committed or about to be.
 type file struct {
 	name    string // with slashes, from the root
-	content []byte
+	mode    os.FileMode
+	content []byte // of a link to a folder none
 }
 
 func (f file) base() string      { return path.Base(f.name) }
@@ -101,6 +102,16 @@ func TestNothingIsOfOneMachine(t *testing.T) {
 	}
 }
 
+// A link is a folder of one machine, or a surprise on a file system without links.
+func TestNothingIsALink(t *testing.T) {
+	t.Parallel()
+	for _, f := range files(t) {
+		if f.mode&os.ModeSymlink != 0 {
+			t.Errorf("%s: links are not kept here, wherever they lead", f.name)
+		}
+	}
+}
+
 // files reads what git tracks or would add.
 func files(tb testing.TB) []file {
 	tb.Helper()
@@ -112,11 +123,16 @@ func files(tb testing.TB) []file {
 	}
 	var all []file
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(listed), "\x00"), "\x00") {
-		content, err := os.ReadFile(filepath.Join("..", filepath.FromSlash(name)))
+		where := filepath.Join("..", filepath.FromSlash(name))
+		entry, err := os.Lstat(where)
 		if err != nil {
 			continue // deleted, not committed yet
 		}
-		all = append(all, file{name, content})
+		content, err := os.ReadFile(where)
+		if err != nil && entry.Mode().IsRegular() {
+			tb.Fatal(err)
+		}
+		all = append(all, file{name, entry.Mode(), content})
 	}
 	return all
 }
