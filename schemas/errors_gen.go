@@ -4,7 +4,7 @@ package schemas
 
 // The codes of errors.json.
 const (
-	InvalidJSON      Code = 4000 // The body is not JSON.
+	InvalidJSON      Code = 4000 // The body is not JSON that every reader can take.
 	UnknownOp        Code = 4001 // No such operation exists.
 	InvalidFrame     Code = 4002 // The frame lacks a field, or has one that it should not.
 	InvalidData      Code = 4003 // The data does not fit the schema of its command or event.
@@ -33,6 +33,8 @@ const (
 	FrameTooLarge    Code = 4130 // The frame is larger than the limit.
 	TooManyChannels  Code = 4131 // The session has as many subscriptions as it may.
 	MetaTooLarge     Code = 4132 // The presence data is larger than the limit.
+	TooLarge         Code = 4133 // The body, or the event with all that goes with it, is larger than the limit.
+	EncodingRefused  Code = 4134 // A body is sent as it is: no Content-Encoding is taken.
 	UpgradeRequired  Code = 4260 // This address speaks WebSocket.
 	Internal         Code = 4500 // The fault is ours; it has been logged.
 	Unavailable      Code = 4501 // Whoever decides this cannot be reached.
@@ -46,7 +48,7 @@ const (
 )
 
 var codes = map[Code]entry{
-	InvalidJSON:      {reason: "invalid_json", status: 400, sentence: "The body is not JSON."},
+	InvalidJSON:      {reason: "invalid_json", status: 400, sentence: "The body is not JSON that every reader can take."},
 	UnknownOp:        {reason: "unknown_op", status: 400, sentence: "No such operation exists."},
 	InvalidFrame:     {reason: "invalid_frame", status: 400, sentence: "The frame lacks a field, or has one that it should not."},
 	InvalidData:      {reason: "invalid_data", status: 422, sentence: "The data does not fit the schema of its command or event."},
@@ -75,6 +77,8 @@ var codes = map[Code]entry{
 	FrameTooLarge:    {reason: "frame_too_large", status: 413, sentence: "The frame is larger than the limit."},
 	TooManyChannels:  {reason: "too_many_channels", status: 413, sentence: "The session has as many subscriptions as it may."},
 	MetaTooLarge:     {reason: "meta_too_large", status: 413, sentence: "The presence data is larger than the limit."},
+	TooLarge:         {reason: "too_large", status: 413, sentence: "The body, or the event with all that goes with it, is larger than the limit."},
+	EncodingRefused:  {reason: "encoding_refused", status: 415, sentence: "A body is sent as it is: no Content-Encoding is taken."},
 	UpgradeRequired:  {reason: "upgrade_required", status: 426, sentence: "This address speaks WebSocket."},
 	Internal:         {reason: "internal", status: 500, sentence: "The fault is ours; it has been logged."},
 	Unavailable:      {reason: "unavailable", status: 503, sentence: "Whoever decides this cannot be reached."},

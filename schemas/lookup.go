@@ -83,8 +83,7 @@ var compiled = sync.OnceValue(func() map[string]*Schema {
 })
 
 func compile(source fs.FS) (map[string]*Schema, error) {
-	compiler := jsonschema.NewCompiler()
-	compiler.AssertFormat()
+	compiler := newCompiler()
 	ids, err := addAll(compiler, source)
 	if err != nil {
 		return nil, err

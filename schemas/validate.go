@@ -7,17 +7,15 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
-const (
-	maxDepth   = 64  // brackets within brackets, far beyond any body of ours
-	maxMessage = 200 // characters; a refusal quotes the caller's data, which may be long
-)
+// maxMessage bounds a message, in characters: a refusal quotes the caller's data, which may be long.
+const maxMessage = 200
 
 // Schema judges the bodies of one command, event or frame. It is safe for concurrent use.
 type Schema struct {
@@ -31,8 +29,7 @@ func Compile(name string, text []byte) (*Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("schema %s: %w", name, err)
 	}
-	compiler := jsonschema.NewCompiler()
-	compiler.AssertFormat()
+	compiler := newCompiler()
 	compiler.UseLoader(jsonschema.SchemeURLLoader{})
 	if err := compiler.AddResource(base+name, document); err != nil {
 		return nil, fmt.Errorf("schema %s: %w", name, err)
@@ -44,10 +41,44 @@ func Compile(name string, text []byte) (*Schema, error) {
 	return &Schema{Name: name, compiled: compiled}, nil
 }
 
-// Validate refuses data that is no sound JSON with [InvalidJSON], and data that does not fit with [InvalidData] and a
-// sentence that names the field. The cost is linear in the data's size, which the caller bounds.
+func newCompiler() *jsonschema.Compiler {
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	compiler.RegisterFormat(&jsonschema.Format{Name: "date-time", Validate: isTime})
+	return compiler
+}
+
+// isTime takes the times of RFC 3339 that Go decodes, and encodes again in UTC: it knows no leap seconds, no small letters,
+// and no year after 9999.
+func isTime(value any) error {
+	text, ok := value.(string)
+	if !ok {
+		return nil // the schema's type judges it
+	}
+	var t time.Time
+	if err := t.UnmarshalText([]byte(text)); err != nil {
+		return err
+	}
+	_, err := t.UTC().MarshalText()
+	return err
+}
+
+// Unfit explains why a body that fits its schema could not be decoded, where that is the sender's doing: JSON Schema takes
+// 1.0 and 1e2 for integers (2020-12, section 6.1.1), and any number of digits, which Go's integers do not.
+func Unfit(err error) error {
+	misfit, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	if !ok {
+		return err
+	}
+	refusal := Refuse(InvalidData, "%s: a whole number is written in digits, and has at most 53 bits", misfit.Field)
+	refusal.Field = misfit.Field
+	return refusal
+}
+
+// Validate refuses data that [Canonical] refuses, and with [InvalidData] and a sentence that names the field data that does
+// not fit. The cost is linear in the data's size, which the caller bounds.
 func (s *Schema) Validate(data []byte) error {
-	if err := sound(data); err != nil {
+	if _, err := Canonical("", data, 0); err != nil {
 		return err
 	}
 	if s.compiled == nil {
@@ -56,7 +87,7 @@ func (s *Schema) Validate(data []byte) error {
 	// Numbers become float64: arbitrary precision would let "1e1000000" cost what the sender likes.
 	var value any
 	if err := json.Unmarshal(data, &value); err != nil {
-		return Refuse(InvalidJSON, "a number is out of range")
+		return fmt.Errorf("validate %s: %w", s.Name, err)
 	}
 	err := s.compiled.Validate(value)
 	if failure, ok := errors.AsType[*jsonschema.ValidationError](err); ok {
@@ -68,40 +99,6 @@ func (s *Schema) Validate(data []byte) error {
 		return fmt.Errorf("validate %s: %w", s.Name, err)
 	}
 	return nil
-}
-
-// sound refuses what some reader down the line could not take: no JSON, text that a WebSocket may not carry, endless nesting.
-func sound(data []byte) error {
-	switch {
-	case tooDeep(data):
-		return Refuse(InvalidJSON, "nested deeper than %d levels", maxDepth)
-	case !utf8.Valid(data):
-		return Refuse(InvalidJSON, "the text is not UTF-8")
-	case !json.Valid(data):
-		return Refuse(InvalidJSON, "the body is not JSON")
-	}
-	return nil
-}
-
-// tooDeep counts brackets outside of strings; it need not know more, as a text that is no JSON is refused anyway.
-func tooDeep(data []byte) bool {
-	depth, inString := 0, false
-	for i := 0; i < len(data); i++ {
-		switch c := data[i]; {
-		case inString && c == '\\':
-			i++
-		case c == '"':
-			inString = !inString
-		case inString:
-		case c == '{' || c == '[':
-			if depth++; depth > maxDepth {
-				return true
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	return false
 }
 
 // explain puts the first failure, in the order of the text, into one line such as "lat: maximum: got 91, want 90".

@@ -15,11 +15,12 @@ func TestValidateRefuses(t *testing.T) {
 		code                schemas.Code
 		message             string
 	}{
-		{"room", "post", ``, schemas.InvalidJSON, "the body is not JSON"},
-		{"room", "post", `{"text":"a"} {}`, schemas.InvalidJSON, "the body is not JSON"},
-		{"room", "post", "{\"text\":\"\xff\"}", schemas.InvalidJSON, "the text is not UTF-8"},
-		{"room", "post", strings.Repeat("[", 65), schemas.InvalidJSON, "nested deeper than 64 levels"},
-		{"tracking", "report", `{"lat":1e999}`, schemas.InvalidJSON, "a number is out of range"},
+		{"room", "post", ``, schemas.InvalidJSON, "it is not JSON: it ends too early"},
+		{"room", "post", `{"text":"a"} {}`, schemas.InvalidJSON, "something follows the JSON"},
+		{"room", "post", "{\"text\":\"\xff\"}", schemas.InvalidJSON, "text: the text is not UTF-8"},
+		{"room", "post", strings.Repeat("[", 65), schemas.InvalidJSON, "[0][0]"},
+		{"tracking", "report", `{"lat":1e999}`, schemas.InvalidJSON, "lat: no double holds this number"},
+		{"room", "post", `{"text":"\u0000"}`, schemas.InvalidJSON, "text: U+0000 cannot be stored"},
 		{"room", "post", `null`, schemas.InvalidData, "got null, want object"},
 		{"room", "post", `{}`, schemas.InvalidData, "missing property 'text'"},
 		{"room", "post", `{"text":null}`, schemas.InvalidData, "text: got null, want string"},
@@ -52,7 +53,7 @@ func TestValidateAccepts(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ kind, event, data string }{
 		{"room", "new_message", `{"text":"","attachments":[]}`},
-		{"room", "new_message", `{"text":"\u0000\u001b[31m\n","attachments":[]}`},
+		{"room", "new_message", `{"text":"\u0001\u001b[31m\n","attachments":[]}`},
 		{"room", "new_message", `{"text":"` + strings.Repeat("é", 4000) + `","attachments":[]}`},
 		{"room", "new_message", `{"text":"` + strings.Repeat("[", 100) + `\"[","attachments":[]}`},
 		{"room", "typing", ` {} `},

@@ -36,7 +36,7 @@ type Open struct {
 
 // Post: Writes a message to a room.
 type Post struct {
-	Text        string       `json:"text"`                  // What was written. May be empty, and may hold control characters.
+	Text        string       `json:"text"`                  // What was written. May be empty, and may hold control characters other than U+0000.
 	Attachments []Attachment `json:"attachments,omitempty"` // Files that go with it.
 	Priority    string       `json:"priority,omitempty"`    // Urgent reaches also those who do not want to be disturbed.
 }
@@ -54,7 +54,7 @@ type MemberLeft struct {
 
 // NewMessage: A message was written.
 type NewMessage struct {
-	Text        string       `json:"text"`               // What was written. May be empty, and may hold control characters.
+	Text        string       `json:"text"`               // What was written. May be empty, and may hold control characters other than U+0000.
 	Attachments []Attachment `json:"attachments"`        // Files that go with it, or none.
 	Priority    string       `json:"priority,omitempty"` // Urgent reaches also those who do not want to be disturbed.
 	Silent      []string     `json:"silent,omitempty"`   // Who is not to be notified: they do not want to be disturbed, and it is not urgent.

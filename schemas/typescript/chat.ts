@@ -56,7 +56,7 @@ export interface Open {
  */
 export interface Post {
   /**
-   * What was written. May be empty, and may hold control characters.
+   * What was written. May be empty, and may hold control characters other than U+0000.
    */
   text: string;
   /**
@@ -118,7 +118,7 @@ export interface MemberLeft {
  */
 export interface NewMessage {
   /**
-   * What was written. May be empty, and may hold control characters.
+   * What was written. May be empty, and may hold control characters other than U+0000.
    */
   text: string;
   /**

@@ -2,7 +2,7 @@
 
 /** The codes of refusals and of closes, by reason. */
 export const codes = {
-  /** The body is not JSON. */
+  /** The body is not JSON that every reader can take. */
   invalid_json: 4000,
   /** No such operation exists. */
   unknown_op: 4001,
@@ -60,6 +60,10 @@ export const codes = {
   too_many_channels: 4131,
   /** The presence data is larger than the limit. */
   meta_too_large: 4132,
+  /** The body, or the event with all that goes with it, is larger than the limit. */
+  too_large: 4133,
+  /** A body is sent as it is: no Content-Encoding is taken. */
+  encoding_refused: 4134,
   /** This address speaks WebSocket. */
   upgrade_required: 4260,
   /** The fault is ours; it has been logged. */
