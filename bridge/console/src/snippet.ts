@@ -38,19 +38,19 @@ const token = () => fetch("/dev/token", { method: "POST", body: '{"user":"ana"}'
   headers: { "Content-Type": "application/json" } }).then(r => r.json()).then(r => r.token);
 const room = createClient({ token }).channel("room:lobby");
 
+await room.call("join");
 room.on("new_message", ({ from, data }) => console.log(from, data.text));
 await room.subscribe({ last: 10 });
 await room.publish("new_message", { text: "hola" });`;
 }
 
 function curl(): string {
-  return `token=$(curl -s ${location.origin}/dev/token -H 'Content-Type: application/json' \\
-  -d '{"user":"ana"}' | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')
+  return `token=$(curl -s ${location.origin}/dev/token -d '{"user":"ana"}' | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')
 
-curl -H "Authorization: Bearer $token" -H 'Content-Type: application/json' \\
-  ${location.origin}/api/channels/room%3Alobby/events \\
-  -d '{"event":"new_message","data":{"text":"hola"}}'
-curl -H "Authorization: Bearer $token" ${location.origin}/api/channels/room%3Alobby/events`;
+lobby=${location.origin}/api/channels/room%3Alobby
+curl -H "Authorization: Bearer $token" $lobby/commands/join -d '{"data":{}}'
+curl -H "Authorization: Bearer $token" $lobby/events -d '{"event":"new_message","data":{"text":"hola"}}'
+curl -H "Authorization: Bearer $token" $lobby/events`;
 }
 
 function nats(): string {

@@ -2,6 +2,7 @@ import { watchUser } from "./activity.ts";
 import { Backoff, type BackoffOptions } from "./backoff.ts";
 import { Channel, type EventMap, type Parsers } from "./channel.ts";
 import { Connection, type Device, type State, type StateChange } from "./connection.ts";
+import { Deferred } from "./deferred.ts";
 import type { Site } from "./history.ts";
 import { createKey } from "./key.ts";
 import type { Off } from "./listeners.ts";
@@ -48,6 +49,7 @@ export class Client {
   /** How the users are whom we watch. */
   readonly people: People;
   readonly #typing = new Map<string, Typing>();
+  #nameless: Deferred<string>[] = [];
   #leavePage: Off = () => {};
   #leaveUser: Off = () => {};
 
@@ -156,10 +158,18 @@ export class Client {
     this.#connection.close();
   }
 
-  #own(command: string, data: unknown): Promise<Receipt> {
-    const user = this.me?.user;
-    if (user === undefined) return Promise.reject(new Refusal(Local.offline, "offline"));
-    return this.channel(`user:${user}`).call(command, data);
+  async #own(command: string, data: unknown): Promise<Receipt> {
+    return this.channel(`user:${await this.#user()}`).call(command, data);
+  }
+
+  /** Who we are, as soon as a server has said so. */
+  #user(): Promise<string> {
+    const known = this.me?.user;
+    if (known !== undefined) return Promise.resolve(known);
+    if (this.state === "disconnected") return Promise.reject(new Refusal(Local.offline, "offline"));
+    const wish = new Deferred<string>();
+    this.#nameless.push(wish);
+    return wish.promise;
   }
 
   #typingIn(mailbox: Mailbox): Typing {
@@ -198,6 +208,7 @@ export class Client {
 
   /** Subscriptions go first, so that the replay can say which doubtful publishes arrived. */
   #ready(welcome: WelcomeFrame): void {
+    for (const wish of this.#nameless.splice(0)) wish.resolve(welcome.user);
     this.#outbox.restart(welcome.limits);
     for (const mailbox of this.#mailboxes.values()) mailbox.resume();
     this.people.resume();
@@ -227,6 +238,7 @@ export class Client {
     for (const mailbox of this.#mailboxes.values()) mailbox.end(why);
     this.people.end(why);
     this.#outbox.end(why);
+    for (const wish of this.#nameless.splice(0)) wish.reject(why);
   }
 }
 

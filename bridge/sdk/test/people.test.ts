@@ -133,3 +133,18 @@ test("our own typing is told now and then, and its end", async () => {
   assert.equal(await said(), false);
   await settle();
 });
+
+test("a status set before the first welcome waits for it, and is refused when there will be none", async () => {
+  const server = new FakeServer();
+  const client = createClient({ ...server.options, backoff });
+  const set = client.setStatus({ status: "busy" });
+  const line = await server.welcome({ user: "ana" });
+  const request = await line.next("call");
+  assert.equal(request["channel"], "user:ana");
+  line.ok(request);
+  await set;
+  const other = createClient({ ...new FakeServer().options, backoff });
+  const never = other.clearStatus();
+  other.close();
+  await assert.rejects(never, { code: 3900 });
+});

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -21,6 +22,22 @@ const limit = 4 * time.Minute
 
 func TestBrowser(t *testing.T) {
 	t.Parallel()
+	play(t, "scenario.mjs")
+}
+
+// TestSnippets runs what the README and the start page tell people to copy.
+func TestSnippets(t *testing.T) {
+	t.Parallel()
+	readme, err := filepath.Abs("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	play(t, "snippets.mjs", readme)
+}
+
+// play runs a script against a system of its own, whose origin is the first argument.
+func play(t *testing.T, script string, arguments ...string) {
+	t.Helper()
 	chromium, node := needed(t)
 	running, err := stack.Start(t.Context(), stack.Config{
 		HTTP: "127.0.0.1:0", NATSListen: "127.0.0.1:0", Data: t.TempDir(),
@@ -37,7 +54,7 @@ func TestBrowser(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	scenario := exec.CommandContext(ctx, node, "scenario.mjs", "http://"+running.HTTPAddr())
+	scenario := exec.CommandContext(ctx, node, append([]string{script, "http://" + running.HTTPAddr()}, arguments...)...)
 	scenario.Env = append(os.Environ(), "CHROMIUM="+chromium)
 	scenario.Cancel = func() error { return scenario.Process.Signal(syscall.SIGTERM) } // so that it ends Chromium
 	scenario.WaitDelay = 10 * time.Second
@@ -54,7 +71,7 @@ func TestBrowser(t *testing.T) {
 	_ = tell.Close() // never fails
 	<-logged
 	if err != nil {
-		t.Errorf("scenario: %v", errors.Join(err, context.Cause(ctx)))
+		t.Errorf("%s: %v", script, errors.Join(err, context.Cause(ctx)))
 	}
 }
 

@@ -4,14 +4,11 @@
  */
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
+import { flags } from "./flags.mjs";
 import { Line } from "./line.mjs";
 import { Visitor } from "./visitor.mjs";
 
 const origin = process.argv[2];
-const flags = [
-  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-  "--disable-background-networking", "--disable-component-update", "--disable-sync",
-];
 const phone = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 
 const failures = [];
