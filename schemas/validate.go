@@ -44,6 +44,7 @@ func Compile(name string, text []byte) (*Schema, error) {
 func newCompiler() *jsonschema.Compiler {
 	compiler := jsonschema.NewCompiler()
 	compiler.AssertFormat()
+	compiler.RegisterFormat(userFormat)
 	compiler.RegisterFormat(&jsonschema.Format{Name: "date-time", Validate: isTime})
 	return compiler
 }

@@ -27,7 +27,7 @@ func TestValidateRefuses(t *testing.T) {
 		{"room", "post", `{"text":"` + long + `"}`, schemas.InvalidData, "text: maxLength: got 4,001, want 4,000"},
 		{"room", "post", `{"text":"a","TEXT":"b"}`, schemas.InvalidData, "additional properties 'TEXT' not allowed"},
 		{"room", "post", `{"text":"a","attachments":[{"url":"javascript:alert(1)"}]}`, schemas.InvalidData, "attachments.0.url: 'javascript:alert(1)' does not match pattern"},
-		{"room", "open", `{"members":[""]}`, schemas.InvalidData, "members.0: minLength: got 0, want 1"},
+		{"room", "open", `{"members":[""]}`, schemas.InvalidData, "members.0: '' is not valid user: a user's id has 1 to 128 bytes"},
 		{"room", "open", `{"members":[` + strings.Repeat(`"a",`, 1000) + `"a"]}`, schemas.InvalidData, "members: maxItems: got 1,001, want 1,000"},
 		{"room", "join", `{"by":"eva"}`, schemas.InvalidData, "additional properties 'by' not allowed"},
 		{"tracking", "report", `{"lat":90.01,"lng":0,"at":"2026-03-01T10:00:00Z"}`, schemas.InvalidData, "lat: maximum: got 90.01, want 90"},

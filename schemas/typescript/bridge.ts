@@ -558,7 +558,7 @@ export interface Watch {
    *
    * @maxItems 100
    *
-   * Items: Names a person, or a service as `service:<name>`. Never empty: in the bucket `members` the empty user means everyone.
+   * Items: Names a person, or a service as `service:<name>`. Compared byte by byte; 1 to 128 bytes of UTF-8, without control and format characters, and without blanks at its ends. Never empty: in the bucket `members` the empty user means everyone.
    */
   users: string[];
 }

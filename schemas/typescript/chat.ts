@@ -39,7 +39,7 @@ export interface Open {
    *
    * @maxItems 1000
    *
-   * Items: Names a person, or a service as `service:<name>`. Never empty: in the bucket `members` the empty user means everyone.
+   * Items: Names a person, or a service as `service:<name>`. Compared byte by byte; 1 to 128 bytes of UTF-8, without control and format characters, and without blanks at its ends. Never empty: in the bucket `members` the empty user means everyone.
    */
   members: string[];
   /**
@@ -136,7 +136,7 @@ export interface NewMessage {
    *
    * @maxItems 10000
    *
-   * Items: Names a person, or a service as `service:<name>`. Never empty: in the bucket `members` the empty user means everyone.
+   * Items: Names a person, or a service as `service:<name>`. Compared byte by byte; 1 to 128 bytes of UTF-8, without control and format characters, and without blanks at its ends. Never empty: in the bucket `members` the empty user means everyone.
    */
   silent?: string[];
 }
@@ -158,7 +158,7 @@ export interface RoomOpened {
    *
    * @maxItems 1001
    *
-   * Items: Names a person, or a service as `service:<name>`. Never empty: in the bucket `members` the empty user means everyone.
+   * Items: Names a person, or a service as `service:<name>`. Compared byte by byte; 1 to 128 bytes of UTF-8, without control and format characters, and without blanks at its ends. Never empty: in the bucket `members` the empty user means everyone.
    */
   members: string[];
   /**
@@ -182,7 +182,7 @@ export interface RoomOpened {
    *
    * @maxItems 10000
    *
-   * Items: Names a person, or a service as `service:<name>`. Never empty: in the bucket `members` the empty user means everyone.
+   * Items: Names a person, or a service as `service:<name>`. Compared byte by byte; 1 to 128 bytes of UTF-8, without control and format characters, and without blanks at its ends. Never empty: in the bucket `members` the empty user means everyone.
    */
   removed?: string[];
 }

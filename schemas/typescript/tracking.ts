@@ -21,7 +21,7 @@ export interface Open {
    *
    * @maxItems 100
    *
-   * Items: Names a person, or a service as `service:<name>`. Never empty: in the bucket `members` the empty user means everyone.
+   * Items: Names a person, or a service as `service:<name>`. Compared byte by byte; 1 to 128 bytes of UTF-8, without control and format characters, and without blanks at its ends. Never empty: in the bucket `members` the empty user means everyone.
    */
   watchers: string[];
   /**
@@ -104,7 +104,7 @@ export interface TrackingOpened {
    *
    * @maxItems 100
    *
-   * Items: Names a person, or a service as `service:<name>`. Never empty: in the bucket `members` the empty user means everyone.
+   * Items: Names a person, or a service as `service:<name>`. Compared byte by byte; 1 to 128 bytes of UTF-8, without control and format characters, and without blanks at its ends. Never empty: in the bucket `members` the empty user means everyone.
    */
   watchers: string[];
   /**
@@ -120,7 +120,7 @@ export interface TrackingOpened {
    *
    * @maxItems 10000
    *
-   * Items: Names a person, or a service as `service:<name>`. Never empty: in the bucket `members` the empty user means everyone.
+   * Items: Names a person, or a service as `service:<name>`. Compared byte by byte; 1 to 128 bytes of UTF-8, without control and format characters, and without blanks at its ends. Never empty: in the bucket `members` the empty user means everyone.
    */
   removed?: string[];
 }

@@ -1,0 +1,46 @@
+package schemas
+
+import (
+	"errors"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// MaxUser is the longest id of a user, in bytes of UTF-8.
+const MaxUser = 128
+
+// ServicePrefix begins the ids of Latido's services; no user of another role than "service" has such an id.
+const ServicePrefix = "service:"
+
+var (
+	errUserLength = errors.New("a user's id has 1 to 128 bytes")
+	errUserText   = errors.New("a user's id is UTF-8 without characters that cannot be seen, and has no blanks at its ends")
+)
+
+// CheckUser says why a text cannot name a user, or nil. Ids are compared byte by byte, so what nobody could tell from another
+// id by looking is none: control and format characters (Unicode's Cc, Cf, Zl, Zp), blanks at either end, and U+FFFD, which is
+// what decoders make of broken text. The same letters in NFC and in NFD are two users, everywhere.
+func CheckUser(id string) error {
+	if id == "" || len(id) > MaxUser {
+		return errUserLength
+	}
+	unseen := func(r rune) bool {
+		return r == utf8.RuneError || unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+	}
+	if strings.ContainsFunc(id, unseen) || strings.TrimSpace(id) != id {
+		return errUserText
+	}
+	return nil
+}
+
+// userFormat is the format "user" of our schemas.
+var userFormat = &jsonschema.Format{Name: "user", Validate: func(value any) error {
+	id, isText := value.(string)
+	if !isText {
+		return nil
+	}
+	return CheckUser(id)
+}}
