@@ -40,6 +40,7 @@ var rules = []rule{
 	{"subjects/topology/bustest", []string{"subjects", "github.com/nats-io"}, "it runs servers for tests"},
 	{"subjects/topology", []string{"subjects", "github.com/nats-io/nats.go"}, "it declares what subjects names"},
 	{"subjects/history", []string{"subjects", "github.com/nats-io/nats.go"}, "it reads what subjects names"},
+	{"subjects/identity", []string{"subjects", "schemas", "github.com/golang-jwt", "github.com/MicahParks/jwkset"}, "bridges and services read tokens alike, and know nothing else of one another"},
 	{"subjects", nil, "everybody imports it, so it may drag nothing along"},
 	{"schemas/internal", []string{"*"}, "generators run at build time only"},
 	{"schemas", []string{"schemas", "github.com/santhosh-tekuri/jsonschema"}, "what travels knows nothing of who sends it"},

@@ -24,6 +24,8 @@ export const codes = {
   unauthenticated: 4010,
   /** The token has expired: send a newer one. */
   token_expired: 4011,
+  /** The token begins to be valid later, by more than clocks may differ. */
+  token_not_yet_valid: 4012,
   /** Not allowed, or not there: the answer does not tell which. */
   forbidden: 4030,
   /** The permission was taken back. */
