@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"strconv"
@@ -16,29 +15,6 @@ import (
 )
 
 var errDraining = schemas.Refuse(schemas.Draining, "this node stops: connect again")
-
-// posted is the body of a publish or a command.
-type posted struct {
-	Event string          `json:"event"`
-	Key   string          `json:"key"`
-	Data  json.RawMessage `json:"data"`
-}
-
-func (b *Bridge) body(c *fiber.Ctx) (posted, error) {
-	if b.draining.Load() {
-		return posted{}, errDraining
-	}
-	p := posted{Data: json.RawMessage(`{}`)}
-	if body := bytes.Clone(c.Body()); len(body) > 0 {
-		if err := json.Unmarshal(body, &p); err != nil {
-			return p, schemas.Refuse(schemas.InvalidJSON, "the body is one JSON object")
-		}
-	}
-	if len(p.Key) > subjects.MaxKey {
-		return p, schemas.Refuse(schemas.InvalidData, "key: at most %d bytes", subjects.MaxKey)
-	}
-	return p, nil
-}
 
 // postEvent publishes an event.
 func (b *Bridge) postEvent(c *fiber.Ctx) error {
@@ -104,7 +80,14 @@ type storedEvent struct {
 	From     string          `json:"from,omitempty"`
 	Key      string          `json:"key,omitempty"`
 	At       time.Time       `json:"at"`
+	Encoding string          `json:"encoding,omitempty"`
 	Data     json.RawMessage `json:"data"`
+}
+
+// gap are the facts from one sequence to another, which cannot be given.
+type gap struct {
+	From uint64 `json:"from"`
+	To   uint64 `json:"to"`
 }
 
 // getEvents reads stored events: those behind the sequence since, or the last ones.
@@ -146,20 +129,28 @@ func (b *Bridge) getEvents(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	events := []storedEvent{}
+	events, gaps := []storedEvent{}, []gap(nil)
 	_, err = history.Read(ctx, nc, kind.Stream, name.Event(), position.Sequence, last, func(p history.Page) error {
 		for _, fact := range p.Facts {
 			if len(events) == limit {
 				return errEnough
 			}
-			e := factEvent(name, fact)
-			events = append(events, storedEvent{e.Event, e.Sequence, e.From, e.Key, e.At, e.Data})
-			position.Sequence = e.Sequence
+			switch told := b.hub.factEntry(name, channel, fact).notice.(type) {
+			case wire.Event:
+				events = append(events, storedEvent{told.Event, told.Sequence, told.From, told.Key, told.At, told.Encoding, told.Data})
+			case wire.Gap:
+				gaps = append(gaps, gap{told.From, told.To})
+			}
+			position.Sequence = fact.Sequence
 		}
 		return nil
 	})
 	if err != nil && !errors.Is(err, errEnough) {
 		return err
 	}
-	return c.JSON(fiber.Map{"position": position, "events": events})
+	return c.JSON(struct {
+		Position wire.Position `json:"position"`
+		Events   []storedEvent `json:"events"`
+		Gaps     []gap         `json:"gaps,omitempty"`
+	}{position, events, gaps})
 }

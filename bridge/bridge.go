@@ -76,6 +76,7 @@ func New(config Config) (*Bridge, error) {
 		kinds[kind.Name] = kind
 	}
 	b.hub = newHub(connections, kinds, runtime.GOMAXPROCS(0), b.log, b.metrics)
+	b.hub.frameLimit = b.limits.Frame
 	b.hub.onMember, b.hub.onPresence = b.memberChanged, b.presenceChanged
 	b.metrics.count("presence_members", "Members of all channels watched here.", b.hub.members)
 	b.asker = newAsker(connections.Publish)

@@ -134,9 +134,18 @@ func (ch *channel) broadcast(e *entry) {
 }
 
 func (ch *channel) append(e *entry) {
+	ch.date(e)
 	ch.ring.append(e)
 	ch.chunks = ch.chunks[:0]
 	ch.dirty()
+}
+
+// date sets the epoch of a gap that stands in a fact's place. The lock is held.
+func (ch *channel) date(e *entry) {
+	if gap, ok := e.notice.(wire.Gap); ok {
+		gap.Position.Epoch = ch.epoch
+		e.notice = gap
+	}
 }
 
 func (ch *channel) hold(fact heldFact) {
@@ -177,7 +186,7 @@ func (ch *channel) readMissing(ctx context.Context) {
 			defer ch.mu.Unlock()
 			for _, fact := range p.Facts {
 				if fact.Sequence > ch.ring.last {
-					ch.append(eventEntry(factEvent(ch.name, fact)))
+					ch.append(ch.hub.factEntry(ch.name, ch.label, fact))
 				}
 			}
 			return nil

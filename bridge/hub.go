@@ -48,6 +48,8 @@ type hub struct {
 	checker  *checker
 	degraded atomic.Bool
 
+	frameLimit int // of what browsers send; set before run
+
 	ctx   context.Context // set before run: ends what start began
 	tasks sync.WaitGroup
 

@@ -18,7 +18,7 @@ type metrics struct {
 	bytesIn, bytesOut, writes         prometheus.Counter
 	heals, gaps, skipped, stalls      prometheus.Counter
 	joins, leaves, leasesLost         prometheus.Counter
-	expiries                          prometheus.Counter
+	expiries, unreadable              prometheus.Counter
 	replay                            prometheus.Histogram
 	refusals                          *prometheus.CounterVec
 }
@@ -50,6 +50,7 @@ func newMetrics() *metrics {
 	m.joins = counter("presence_joins_total", "Members told to have joined, per channel.")
 	m.leaves = counter("presence_leaves_total", "Members told to have left, per channel.")
 	m.expiries = counter("presence_expiries_total", "Members whose time to come back was over, per watched channel.")
+	m.unreadable = counter("unreadable_total", "Events on the bus that nobody can be told: dropped where they are live, a gap where they are stored.")
 	m.leasesLost = counter("leases_lost_total", "Nodes believed gone.")
 	m.replay = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Namespace: "latido", Subsystem: "bridge", Name: "replay_seconds", Help: "Time to read one page of history.",

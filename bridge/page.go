@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/latido/latido/bridge/wire"
-	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/history"
 )
 
@@ -81,6 +79,9 @@ func (ch *channel) fetch(ctx context.Context, after, upTo uint64, done chan stru
 	delete(ch.pages.loading, after)
 	close(done)
 	if err == nil {
+		for _, e := range fresh.entries {
+			ch.date(e)
+		}
 		ch.pages.add(fresh)
 	}
 	ch.dirty()
@@ -108,7 +109,7 @@ func (h *hub) readPage(ctx context.Context, ch *channel, after, upTo uint64) (*p
 	reached, err := history.Read(ctx, h.bus.Replay, ch.kind.Stream, ch.name.Event(), after, upTo, func(p history.Page) error {
 		for _, fact := range p.Facts {
 			if fact.Sequence <= upTo {
-				fresh.entries = append(fresh.entries, eventEntry(factEvent(ch.name, fact)))
+				fresh.entries = append(fresh.entries, h.factEntry(ch.name, ch.label, fact))
 				fresh.upTo = fact.Sequence
 			}
 		}
@@ -138,11 +139,4 @@ func (ch *channel) continuous(ctx context.Context, after uint64) (bool, error) {
 		return true, nil
 	}
 	return history.Exists(ctx, ch.hub.bus.Replay, ch.kind.Stream, ch.name.Event(), after)
-}
-
-// factEvent is the event that a stored fact tells.
-func factEvent(name subjects.Channel, fact history.Fact) wire.Event {
-	event := eventOf(name, name.String(), fact.Header, fact.Data)
-	event.Sequence, event.At = fact.Sequence, fact.Time
-	return event
 }

@@ -21,9 +21,10 @@ import (
 func (b *Bridge) routes() *fiber.App {
 	app := fiber.New(fiber.Config{
 		AppName: "latido", DisableStartupMessage: true, ReduceMemoryUsage: true, ReadBufferSize: 16 << 10,
-		BodyLimit: b.limits.Frame, ReadTimeout: 10 * time.Second, ErrorHandler: b.fault,
+		BodyLimit: b.limits.Frame, DisablePreParseMultipartForm: true, ReadTimeout: 10 * time.Second, ErrorHandler: b.fault,
 	})
 	app.Server().KeepHijackedConns = true
+	app.Use(plain)
 	app.Get("/ws", b.upgrade(nativeDialect, nativeDeflated))
 	app.Get("/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
 	app.Get("/readyz", b.readiness)

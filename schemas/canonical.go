@@ -9,6 +9,13 @@ import (
 
 const maxDepth = 64 // brackets within brackets, far beyond any body of ours
 
+// MaxFrame is the largest frame of an event, in bytes, that its readers can be sent whatever the settings are. Of it
+// MaxEnvelope is left for what goes with the data: channel, event, sender, key, sequence and time, even if all are escaped.
+const (
+	MaxFrame    = 64 << 10
+	MaxEnvelope = 4 << 10
+)
+
 // Canonical returns data as all readers can take it: JSON in UTF-8 without blanks between its tokens, at most most bytes
 // long (0 is no bound). Keys stay in their order and numbers as they are spelled, so that integers above 2^53 pass; of
 // strings only escapes that stand for printable ASCII are written plainly, since decoders of times do not know them. It is

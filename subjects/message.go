@@ -4,14 +4,19 @@ import "strings"
 
 // Headers of Latido's messages, beside NATS' own and "traceparent".
 const (
-	HeaderEvent   = "Latido-Event"   // the event's name, on facts and live events
-	HeaderFrom    = "Latido-From"    // the user, or "service:<name>"
-	HeaderName    = "Latido-Name"    // the user's display name
-	HeaderRole    = "Latido-Role"    // the caller's role, on commands
-	HeaderSession = "Latido-Session" // the public reference of the sender's session
-	HeaderDigest  = "Latido-Digest"  // hash of the command a fact answers, to tell a retry from a reused id
-	HeaderProof   = "Latido-Proof"   // the user's token, a JWT, on commands from bridges
+	HeaderEvent    = "Latido-Event"    // the event's name, on facts and live events
+	HeaderFrom     = "Latido-From"     // the user, or "service:<name>"
+	HeaderName     = "Latido-Name"     // the user's display name
+	HeaderRole     = "Latido-Role"     // the caller's role, on commands
+	HeaderSession  = "Latido-Session"  // the public reference of the sender's session
+	HeaderDigest   = "Latido-Digest"   // hash of the command a fact answers, to tell a retry from a reused id
+	HeaderEncoding = "Latido-Encoding" // [EncodingBinary] where an event's body is no JSON
+	HeaderProof    = "Latido-Proof"    // the user's token, a JWT, on commands from bridges
 )
+
+// EncodingBinary marks an event whose body is bytes. Browsers get them in base64. A
+// body that is not marked is JSON, and no browser is told one that is not.
+const EncodingBinary = "binary"
 
 // SetText writes a text header of a message: From, Name, Event, Session or Role.
 // NATS trims what surrounds a header's value and replaces its line breaks, so

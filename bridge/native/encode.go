@@ -114,6 +114,9 @@ func appendEvent(dst []byte, e wire.Event) []byte {
 	if !e.At.IsZero() {
 		dst = append(e.At.UTC().AppendFormat(append(dst, `,"at":"`...), time.RFC3339Nano), '"')
 	}
+	if e.Encoding != "" {
+		dst = appendString(append(dst, `,"encoding":`...), e.Encoding)
+	}
 	dst = append(append(dst, `,"data":`...), e.Data...)
 	return append(dst, '}')
 }

@@ -28,6 +28,10 @@ type Place struct {
 	Accuracy string  `json:"accuracy"`
 }
 
+// Base64 is the encoding of an event whose data are bytes: a string of RFC 4648,
+// section 4.
+const Base64 = "base64"
+
 // Limits are told to the client so that it can stay within them.
 type Limits struct {
 	Frame     int `json:"frame"`     // bytes of one frame
@@ -66,7 +70,8 @@ type (
 		Sequence       uint64
 		From, Key      string
 		At             time.Time
-		Data           json.RawMessage
+		Encoding       string          // [Base64], or "" for plain JSON
+		Data           json.RawMessage // canonical
 	}
 	// State is who is on a channel; it comes before any Diff.
 	State struct {

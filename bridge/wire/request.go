@@ -38,8 +38,8 @@ type (
 	// Publish sends an event to a channel.
 	Publish struct {
 		Ref, Channel, Event string
-		Key                 string // idempotency key, or ""
-		Data                json.RawMessage
+		Key                 string          // idempotency key, or ""
+		Data                json.RawMessage // canonical, as [schemas.Canonical] makes it
 	}
 	// Call commands the channel's owner.
 	Call struct {

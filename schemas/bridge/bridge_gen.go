@@ -74,14 +74,15 @@ type Error struct {
 
 // Event: Something happened on a channel. The sequence, the key and the time belong to stored events.
 type Event struct {
-	Op      string          `json:"op"`             // Always "event".
-	Channel string          `json:"channel"`        // Where.
-	Event   string          `json:"event"`          // The event's name.
-	Seq     uint64          `json:"seq,omitempty"`  // Its place in the channel.
-	From    string          `json:"from,omitempty"` // Whose doing it was.
-	Key     string          `json:"key,omitempty"`  // The publisher's own key.
-	At      time.Time       `json:"at,omitzero"`    // When it was stored.
-	Data    json.RawMessage `json:"data"`           // The event's body; its schema is the event's.
+	Op       string          `json:"op"`                 // Always "event".
+	Channel  string          `json:"channel"`            // Where.
+	Event    string          `json:"event"`              // The event's name.
+	Seq      uint64          `json:"seq,omitempty"`      // Its place in the channel.
+	From     string          `json:"from,omitempty"`     // Whose doing it was.
+	Key      string          `json:"key,omitempty"`      // The publisher's own key.
+	At       time.Time       `json:"at,omitzero"`        // When it was stored.
+	Encoding string          `json:"encoding,omitempty"` // Always "base64".
+	Data     json.RawMessage `json:"data"`               // The event's body; its schema is the event's.
 }
 
 // Gap: Facts that cannot be given any more: reload the channel's state, go on from the position.

@@ -89,6 +89,10 @@ export interface Event {
    */
   at?: string;
   /**
+   * That the data are bytes, in a string of RFC 4648, section 4; without it they are JSON.
+   */
+  encoding?: "base64";
+  /**
    * The event's body; its schema is the event's.
    */
   data: unknown;

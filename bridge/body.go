@@ -1,0 +1,67 @@
+package bridge
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/subjects"
+)
+
+// plain refuses, before anything reads the request, what would not be what it
+// seems: a body under a Content-Encoding, which Fiber and fasthttp inflate without
+// a bound, layer by layer (RFC 9110, section 8.4, allows 415), and an address that
+// is no UTF-8.
+func plain(c *fiber.Ctx) error {
+	for _, encoding := range c.Request().Header.PeekAll(fiber.HeaderContentEncoding) {
+		if name := strings.TrimSpace(string(encoding)); name != "" && !strings.EqualFold(name, "identity") {
+			return schemas.Refuse(schemas.EncodingRefused, "the body is sent without a Content-Encoding")
+		}
+	}
+	uri := c.Request().URI()
+	for _, part := range []string{string(uri.PathOriginal()), strings.ReplaceAll(string(uri.QueryString()), "+", " ")} {
+		if text, err := url.PathUnescape(part); err != nil || !utf8.ValidString(text) {
+			return schemas.Refuse(schemas.InvalidFrame, "the address is percent-encoded UTF-8")
+		}
+	}
+	return c.Next()
+}
+
+// posted is the body of a publish or a command.
+type posted struct {
+	Event string          `json:"event"`
+	Key   string          `json:"key"`
+	Data  json.RawMessage `json:"data"`
+}
+
+func (b *Bridge) body(c *fiber.Ctx) (posted, error) {
+	if b.draining.Load() {
+		return posted{}, errDraining
+	}
+	p := posted{Data: json.RawMessage(`{}`)}
+	if len(c.Body()) > 0 {
+		if err := readObject(c, &p); err != nil {
+			return p, err
+		}
+	}
+	if len(p.Key) > subjects.MaxKey {
+		return p, schemas.Refuse(schemas.InvalidData, "key: at most %d bytes", subjects.MaxKey)
+	}
+	return p, nil
+}
+
+// readObject reads a body that is one JSON object. What it keeps of it is a copy.
+func readObject(c *fiber.Ctx, into any) error {
+	body, err := schemas.CanonicalBody(c.Body())
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, into); err != nil || body[0] != '{' {
+		return schemas.Refuse(schemas.InvalidJSON, "the body is one JSON object")
+	}
+	return nil
+}
