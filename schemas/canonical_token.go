@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -14,6 +15,9 @@ func (r *reading) text() (escaped bool, err error) {
 	r.at++
 	for {
 		at := r.at // a local, for speed
+		for len(r.data)-at >= 8 && areAllPlain(binary.LittleEndian.Uint64(r.data[at:])) {
+			at += 8
+		}
 		for at < len(r.data) && plain[r.data[at]] {
 			at++
 		}
@@ -30,13 +34,22 @@ func (r *reading) text() (escaped bool, err error) {
 		case c < utf8.RuneSelf: // a control character, or the end
 			return escaped, r.broken()
 		default:
-			_, size := utf8.DecodeRune(r.data[r.at:])
-			if size == 1 {
+			from := r.at
+			for r.next() >= utf8.RuneSelf {
+				r.at++
+			}
+			if !utf8.Valid(r.data[from:r.at]) {
 				return escaped, r.refuse("the text is not UTF-8")
 			}
-			r.at += size
 		}
 	}
+}
+
+// areAllPlain says of eight bytes at once what plain says of each.
+func areAllPlain(eight uint64) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	quote, backslash := eight^ones*'"', eight^ones*'\\'
+	return (eight|(eight-ones*' ')|(quote-ones)|(backslash-ones))&tops == 0
 }
 
 // escape reads what a backslash begins.
