@@ -1,9 +1,9 @@
 package bridge
 
 import (
-	"bytes"
 	"encoding/json"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -74,19 +74,21 @@ func (b *Bridge) sendingUser(c *fiber.Ctx, sent form) (sender, error) {
 	return sender{identity: id}, err
 }
 
+// readForm reads the body's fields. A form is parsed by us, when it is asked for:
+// its size is bounded by then, and that it is not encoded is known.
 func readForm(c *fiber.Ctx) (form, error) {
 	sent := make(form)
 	kind := string(c.Request().Header.ContentType())
 	if !strings.HasPrefix(kind, fiber.MIMEApplicationForm) && !strings.HasPrefix(kind, fiber.MIMEMultipartForm) {
-		if err := json.Unmarshal(bytes.Clone(c.Body()), &sent); err != nil {
-			return nil, schemas.Refuse(schemas.InvalidJSON, "the body is a form or one JSON object")
-		}
-		return sent, nil
+		return sent, readObject(c, &sent)
 	}
 	for _, field := range append([]string{"token"}, fields...) {
 		value := c.FormValue(field)
 		if value == "" {
 			continue
+		}
+		if !utf8.ValidString(value) {
+			return nil, schemas.Refusal{Code: schemas.InvalidData, Message: field + ": the text is not UTF-8", Field: field}
 		}
 		quoted, err := json.Marshal(value)
 		if err != nil {
