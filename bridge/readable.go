@@ -3,6 +3,7 @@ package bridge
 import (
 	"encoding/base64"
 	"encoding/json"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -24,7 +25,9 @@ func (h *hub) eventOf(name subjects.Channel, label string, header nats.Header, d
 		Channel: label, Event: subjects.Text(header, subjects.HeaderEvent), From: subjects.Text(header, subjects.HeaderFrom),
 	}
 	if id := header.Get(nats.MsgIdHdr); id != "" {
-		event.Key = name.Key(id)
+		if key := name.Key(id); isLine(key, maxKeyTold) { // otherwise nobody here chose it
+			event.Key = key
+		}
 	}
 	var err error
 	switch encoding := header.Get(subjects.HeaderEncoding); {
@@ -54,12 +57,10 @@ func inBase64(data []byte) json.RawMessage {
 // more than most bytes.
 func tellable(event wire.Event, most int) error {
 	switch {
-	case !isEventName(event.Event):
+	case event.Event == "" || !isLine(event.Event, maxEvent):
 		return schemas.Refuse(schemas.InvalidFrame, "an event's name has 1 to %d bytes of UTF-8 and no control characters", maxEvent)
-	case !utf8.ValidString(event.Key) || len(event.Key) > subjects.MaxKey:
-		return schemas.Refuse(schemas.InvalidFrame, "a key has at most %d bytes of UTF-8", subjects.MaxKey)
-	case !utf8.ValidString(event.From) || len(event.From) > maxUser:
-		return schemas.Refuse(schemas.InvalidFrame, "a user's name has at most %d bytes of UTF-8", maxUser)
+	case !isLine(event.From, schemas.MaxUser):
+		return schemas.Refuse(schemas.InvalidFrame, "a user's id has at most %d bytes of UTF-8 and no control characters", schemas.MaxUser)
 	case len(event.Data)+schemas.MaxEnvelope <= most:
 		return nil // whatever the texts are
 	}
@@ -71,19 +72,13 @@ func tellable(event wire.Event, most int) error {
 	return nil
 }
 
-// maxEvent is the longest name of an event, in bytes.
-const maxEvent = 100
+const (
+	maxEvent   = 100 // bytes of an event's name
+	maxKeyTold = 200 // bytes of a key, which services may choose longer than browsers
+)
 
-func isEventName(name string) bool {
-	if name == "" || len(name) > maxEvent || !utf8.ValidString(name) {
-		return false
-	}
-	for _, r := range name {
-		if unicode.IsControl(r) {
-			return false
-		}
-	}
-	return true
+func isLine(text string, most int) bool {
+	return len(text) <= most && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
 // live takes a live event. One that nobody could read is dropped and counted.

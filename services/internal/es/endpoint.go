@@ -70,7 +70,10 @@ func (e *endpoint) Handle(message micro.Request) {
 }
 
 func (e *endpoint) read(channel subjects.Channel, message micro.Request, now time.Time) (request, error) {
-	body := message.Data()
+	body, err := schemas.Canonical("data", message.Data(), schemas.MaxFrame)
+	if err != nil {
+		return request{}, err
+	}
 	schema, err := schemas.Command(channel.Kind, e.command)
 	if err != nil {
 		return request{}, err

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
 )
 
@@ -38,14 +39,10 @@ type fact struct {
 	state  string // as JSON, when it is carried
 }
 
-// digest tells a retry of a command from another command under the same key.
-// White space in the body does not matter.
+// digest tells a retry of a command from another command under the same key. The
+// body is canonical: white space does not matter.
 func digest(command string, body []byte) string {
-	var compact bytes.Buffer
-	if json.Compact(&compact, body) != nil {
-		compact.Write(body)
-	}
-	sum := sha256.Sum256(append([]byte(command+"\n"), compact.Bytes()...))
+	sum := sha256.Sum256(append([]byte(command+"\n"), body...))
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
@@ -59,9 +56,9 @@ func (r request) messages(events []Event, version uint64) ([]*nats.Msg, error) {
 		if channel == (subjects.Channel{}) {
 			channel = r.Channel
 		}
-		body, err := json.Marshal(event.Data)
+		body, err := encode(event)
 		if err != nil {
-			return nil, fmt.Errorf("encode %s: %w", event.Name, err)
+			return nil, err
 		}
 		message := &nats.Msg{Subject: channel.Event(), Data: body, Header: nats.Header{
 			subjects.HeaderDigest: {r.digest},
@@ -82,6 +79,19 @@ func (r request) messages(events []Event, version uint64) ([]*nats.Msg, error) {
 		messages[i] = message
 	}
 	return messages, nil
+}
+
+// encode makes the body of a fact, which must not grow: what a browser may send, as
+// "<" in all its letters, every reader must be able to be told of. It refuses with
+// [schemas.TooLarge].
+func encode(event Event) ([]byte, error) {
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(event.Data); err != nil {
+		return nil, fmt.Errorf("encode %s: %w", event.Name, err)
+	}
+	return schemas.Canonical(event.Name, body.Bytes(), schemas.MaxFrame-schemas.MaxEnvelope)
 }
 
 // readFact is the inverse of messages.
