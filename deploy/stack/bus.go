@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/latido/latido/subjects/topology"
 )
 
 // bus is the NATS that the parts talk over, theirs alone or shared.
@@ -99,7 +101,7 @@ func passing(err error) bool {
 	if _, ok := errors.AsType[*net.OpError](err); ok {
 		return true
 	}
-	for _, temporary := range []error{nats.ErrNoServers, nats.ErrTimeout, nats.ErrNoResponders, context.DeadlineExceeded, errNotDeclared} {
+	for _, temporary := range []error{nats.ErrNoServers, nats.ErrTimeout, nats.ErrNoResponders, context.DeadlineExceeded, topology.ErrMissing} {
 		if errors.Is(err, temporary) {
 			return true
 		}

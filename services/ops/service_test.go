@@ -116,7 +116,7 @@ func TestQuietIsHeededFromTheStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := bucket.Put(t.Context(), subjects.Token("olga"), []byte("{}")); err != nil {
+	if _, err := bucket.Put(t.Context(), subjects.Token("olga"), []byte(`{"role":"dnd"}`)); err != nil {
 		t.Fatal(err)
 	}
 	estest.Replica(t, bus, Run)

@@ -184,7 +184,7 @@ func (l *life) look(users ...string) {
 
 // follow brings the facts of users until ctx ends; when it fails it ends the life.
 func (l *life) follow(ctx context.Context, end context.CancelCauseFunc) (followed <-chan struct{}, err error) {
-	follower, err := es.Follow(ctx, l.js, user)
+	follower, err := es.Follow(l.nc, user)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/latido/latido/schemas/presence"
 	"github.com/latido/latido/services/internal/estest"
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/history"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
 
@@ -90,6 +91,21 @@ func (b bridge) forget(bucket, keys string) {
 	})
 }
 
+// outlive ends the time of an entry that says of something that it is over.
+func (b bridge) outlive(subject string) {
+	b.t.Helper()
+	over := nats.NewMsg(subject)
+	over.Header.Set(jetstream.MsgTTLHeader, "1s")
+	over.Header.Set("KV-Operation", "DEL")
+	b.Insist(func() error { _, err := b.JS.PublishMsg(b.t.Context(), over); return err })
+	for found := true; found; {
+		b.Insist(func() (err error) {
+			_, found, err = history.LastMessage(b.t.Context(), b.Conn, "KV_"+subjects.BucketMembers, subject)
+			return err
+		})
+	}
+}
+
 // A card may be made from a marker that is gone since: who begins after that knows
 // as much.
 func TestCardsAreMendedAfterMarkersAreGone(t *testing.T) {
@@ -107,7 +123,7 @@ func TestCardsAreMendedAfterMarkersAreGone(t *testing.T) {
 	b.Do(b.command("ana", "set_status", "3", ana, presence.SetStatus{Status: "busy"}))
 	b.awaitCard(card, "ana", func(c presence.Card) bool { return c.Status == "busy" })
 	stop()
-	b.forget(subjects.BucketMembers, team.Member("ana"))
+	b.outlive("$KV." + subjects.BucketMembers + "." + team.Member("ana"))
 	b.unplugAna("phone")
 	estest.Replica(t, bus, Run)
 	b.awaitCard(card, "ana", gone)

@@ -46,6 +46,7 @@ type Fact struct {
 type Page struct {
 	Facts   []Fact
 	Pending uint64 // facts of the subject after the last one of the page, as the answering replica knows
+	upTo    uint64 // the last sequence that the answering replica has; 0 when it found nothing
 }
 
 // Stream is the identity and the extent of a stream, as its leader knows it.

@@ -105,6 +105,7 @@ func batch(ctx context.Context, nc *nats.Conn, subject string, request []byte) (
 			page.Facts = append(page.Facts, fact)
 		case "204":
 			page.Pending, _ = strconv.ParseUint(msg.Header.Get("Nats-Num-Pending"), 10, 64)
+			page.upTo, _ = strconv.ParseUint(msg.Header.Get("Nats-UpTo-Sequence"), 10, 64)
 			return page, nil
 		case "404":
 			return page, nil

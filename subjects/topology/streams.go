@@ -11,6 +11,8 @@ import (
 
 const (
 	metadataVersion = "latido-layout"
+	// bucketPrefix begins the name of the stream behind a bucket.
+	bucketPrefix = "KV_"
 	// duplicates is how long a repeated idempotency key is answered as the first
 	// time. Beyond it clients reconcile by replay.
 	duplicates = 2 * time.Minute
@@ -36,7 +38,7 @@ func Streams(cfg Config) []jetstream.StreamConfig {
 
 	tracking := stream(cfg, subjects.StreamTracking, "Tracks: the trail of fixes that counted, one subject per order", "tracking")
 	tracking.MaxAge, tracking.MaxMsgsPerSubject = cfg.TrailAge, cfg.TrailLen
-	if cfg.RelaxTrail && cfg.Replicas == 1 {
+	if cfg.RelaxTrail && cfg.Replicas <= 1 {
 		tracking.PersistMode, tracking.AllowAtomicPublish = jetstream.AsyncPersistMode, false
 	}
 
@@ -74,39 +76,50 @@ func stream(cfg Config, name, description, kind string) jetstream.StreamConfig {
 		RePublish: &jetstream.RePublish{
 			Source: "evt." + kind + ".*", Destination: "feed." + kind + ".{{wildcard(1)}}",
 		},
-		Storage: jetstream.FileStorage, Replicas: cfg.Replicas,
+		Storage: jetstream.FileStorage, Replicas: max(cfg.Replicas, 1),
 		Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
 		AllowDirect: true, AllowAtomicPublish: true, AllowMsgTTL: true,
 		Duplicates: duplicates,
 	}
 }
 
-// Buckets lists the configurations of all buckets. Their history is 1: with
-// more, an older value comes back to life when a newer one expires, and no
-// marker is sent. They are kept in files: a single server that restarts forgets
-// a bucket in memory altogether, not only its keys.
-func Buckets(cfg Config) []jetstream.KeyValueConfig {
+// Buckets lists the streams behind all buckets. Their history is 1: with more, an
+// older value comes back to life when a newer one expires. They are kept in files:
+// a single server that restarts forgets a bucket in memory altogether, not only its
+// keys. They are declared as streams because [jetstream.KeyValueConfig] always
+// allows rollups, with which whoever may write one key can empty the bucket.
+func Buckets(cfg Config) []jetstream.StreamConfig {
 	cfg = cfg.withDefaults()
 	presence := bucket(cfg, subjects.BucketPresence, "Who is on which channel: <kind>.<id>.<user>.<session>", subjects.FeedPresence)
-	presence.TTL, presence.LimitMarkerTTL = PresenceAge, MarkerTTL
+	presence.MaxAge = PresenceAge
+	marked(&presence, MarkerTTL)
 
 	nodes := bucket(cfg, subjects.BucketNodes, "Leases of the bridges: a node that stops refreshing takes its sessions with it", subjects.FeedNodes)
-	nodes.TTL, nodes.LimitMarkerTTL = LeaseTTL, MarkerTTL
+	nodes.MaxAge, nodes.Duplicates = LeaseTTL, LeaseTTL
+	marked(&nodes, MarkerTTL)
 
 	members := bucket(cfg, subjects.BucketMembers, "Who belongs to which room, order, track or group: <kind>.<id>.<user>", subjects.FeedMembers)
-	members.LimitMarkerTTL = time.Hour
-
 	quiet := bucket(cfg, subjects.BucketQuiet, "Who does not want to be disturbed: <user>", subjects.FeedQuiet)
-	quiet.LimitMarkerTTL = MarkerTTL
-	return []jetstream.KeyValueConfig{presence, nodes, members, quiet}
+	return []jetstream.StreamConfig{presence, nodes, members, quiet}
 }
 
-func bucket(cfg Config, name, description, feed string) jetstream.KeyValueConfig {
-	return jetstream.KeyValueConfig{
-		Bucket: name, Description: description, Metadata: metadata(),
-		History: 1, Storage: jetstream.FileStorage, Replicas: cfg.Replicas,
+// bucket is what all buckets share. A key is removed by a value that says so and
+// has a time to live: nobody can purge, and no rollup removes what others wrote.
+func bucket(cfg Config, name, description, feed string) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: bucketPrefix + name, Description: description, Metadata: metadata(),
+		Subjects:  []string{"$KV." + name + ".>"},
 		RePublish: &jetstream.RePublish{Source: "$KV." + name + ".>", Destination: feed + ">"},
+		Storage:   jetstream.FileStorage, Replicas: max(cfg.Replicas, 1),
+		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew,
+		AllowDirect: true, AllowMsgTTL: true, DenyDelete: true, DenyPurge: true,
+		Duplicates: duplicates,
 	}
+}
+
+// marked has the end of a key's life told by a marker, which brings rollups along.
+func marked(bucket *jetstream.StreamConfig, life time.Duration) {
+	bucket.SubjectDeleteMarkerTTL, bucket.AllowRollup, bucket.DenyPurge = life, true, false
 }
 
 func metadata() map[string]string {

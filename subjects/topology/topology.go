@@ -1,16 +1,17 @@
-// Package topology declares every stream and bucket of the bus, once: it
-// answers "kept where, for how long, on how many nodes?".
+// Package topology declares every stream, bucket and durable consumer of the bus,
+// once: it answers "kept where, for how long, on how many nodes?".
 //
 // [Ensure] makes the bus match the declaration. It is safe to run from every
 // process at every start, in any order and at once: what exists is left alone,
 // a changed setting is updated, and a change that JetStream cannot make in place
-// is a clear error. The package imports subjects and nats.go.
+// is a clear error. [Check] only looks. The package imports subjects and nats.go.
 package topology
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -20,7 +21,7 @@ import (
 
 // Version of the layout. It is written to the metadata of every stream and
 // bucket; Ensure refuses a bus whose layout is newer than it knows.
-const Version = 1
+const Version = 2
 
 // ErrIncompatible is wrapped when a stream or bucket exists with a setting that
 // cannot be changed in place.
@@ -29,21 +30,28 @@ var ErrIncompatible = errors.New("cannot be changed in place")
 // ErrNewer is wrapped when the bus was laid out by a newer version.
 var ErrNewer = errors.New("was laid out by a newer version of Latido")
 
+// ErrMissing is wrapped by Check when something is not declared yet.
+var ErrMissing = errors.New("not declared yet")
+
 // Config says how the streams are kept. The zero value fits one node.
 type Config struct {
-	Replicas int             // copies of every stream and bucket: 1 (default), 3 or 5
+	// Replicas is the copies of every stream and bucket: 1, 3 or 5. 0 leaves those
+	// that exist as they are, and makes new ones with 1.
+	Replicas int
 	RoomAge  time.Duration   // oldest kept fact of a room; 0 keeps all
 	TrailAge time.Duration   // oldest kept fix; default 7 days
 	TrailLen int64           // most fixes kept per track; default 5,000
 	AppAge   time.Duration   // oldest kept event of a durable app kind; default 24 hours
 	Kinds    []subjects.Kind // kinds the app adds; the durable ones are kept in stream APP
-	// RelaxTrail lets the trail leave the server's fsync on every append. Only
-	// where the server has that setting and Replicas is 1.
+	// Joins says that another process may know of more kinds, which are kept.
+	Joins bool
+	// RelaxTrail lets a new trail leave the server's fsync on every append. Only
+	// where the server has that setting and there is 1 replica. A trail that exists
+	// keeps its way: JetStream cannot change it in place.
 	RelaxTrail bool
 }
 
 func (c Config) withDefaults() Config {
-	c.Replicas = max(c.Replicas, 1)
 	if c.TrailAge == 0 {
 		c.TrailAge = 7 * 24 * time.Hour
 	}
@@ -56,107 +64,99 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Ensure creates and updates the streams and buckets. While a cluster has no
-// leader yet it tries again until ctx ends.
+// Ensure creates and updates the streams, buckets and consumers. While a cluster
+// has no leader yet it tries again until ctx ends.
 func Ensure(ctx context.Context, js jetstream.JetStream, cfg Config) error {
-	cfg = cfg.withDefaults()
-	for _, stream := range Streams(cfg) {
-		err := persist(ctx, func() error { return ensureStream(ctx, js, stream) })
+	for _, want := range slices.Concat(Streams(cfg), Buckets(cfg)) {
+		err := persist(ctx, func(ctx context.Context) error { return ensureStream(ctx, js, cfg, want) })
 		if err != nil {
-			return fmt.Errorf("stream %s: %w", stream.Name, err)
+			return fmt.Errorf("stream %s: %w", want.Name, err)
 		}
 	}
-	for _, bucket := range Buckets(cfg) {
-		err := persist(ctx, func() error { return ensureBucket(ctx, js, bucket) })
+	for _, want := range Consumers() {
+		err := persist(ctx, func(ctx context.Context) error {
+			_, err := js.CreateOrUpdateConsumer(ctx, want.Stream, want.Config)
+			return err
+		})
 		if err != nil {
-			return fmt.Errorf("bucket %s: %w", bucket.Bucket, err)
+			return fmt.Errorf("consumer %s: %w", want.Config.Durable, err)
 		}
 	}
 	return nil
 }
 
-func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) error {
-	if err := checkVersion(ctx, js, want.Name); err != nil {
-		return err
+// Check looks once whether everything is declared, and fails with ErrMissing for
+// the first that is not, or with ErrNewer.
+func Check(ctx context.Context, js jetstream.JetStream, cfg Config) error {
+	for _, want := range slices.Concat(Streams(cfg), Buckets(cfg)) {
+		version, _, err := declared(ctx, js, want.Name)
+		if err == nil && version < Version {
+			err = ErrMissing
+		}
+		if err != nil {
+			return fmt.Errorf("stream %s: %w", want.Name, err)
+		}
 	}
-	_, err := js.CreateOrUpdateStream(ctx, want)
-	return err
+	return nil
 }
 
-func ensureBucket(ctx context.Context, js jetstream.JetStream, want jetstream.KeyValueConfig) error {
-	if err := checkVersion(ctx, js, "KV_"+want.Bucket); err != nil {
+func ensureStream(ctx context.Context, js jetstream.JetStream, cfg Config, want jetstream.StreamConfig) error {
+	version, existing, err := declared(ctx, js, want.Name)
+	if errors.Is(err, ErrMissing) {
+		_, err = js.CreateStream(ctx, want)
 		return err
-	}
-	_, err := js.CreateOrUpdateKeyValue(ctx, want)
-	return err
-}
-
-func checkVersion(ctx context.Context, js jetstream.JetStream, stream string) error {
-	existing, err := js.Stream(ctx, stream)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil
 	}
 	if err != nil {
 		return err
 	}
-	var version int
-	if _, err := fmt.Sscan(existing.CachedInfo().Config.Metadata[metadataVersion], &version); err == nil && version > Version {
-		return fmt.Errorf("layout %d, this program knows %d: %w", version, Version, ErrNewer)
+	if version < Version {
+		if err := migrate(ctx, existing); err != nil {
+			return err
+		}
+	}
+	_, err = js.UpdateStream(ctx, adapt(want, existing.CachedInfo().Config, cfg))
+	return err
+}
+
+// adapt leaves what cannot be changed, and what was not asked for, as it is.
+func adapt(want, existing jetstream.StreamConfig, cfg Config) jetstream.StreamConfig {
+	if want.PersistMode != existing.PersistMode {
+		want.PersistMode, want.AllowAtomicPublish = existing.PersistMode, existing.AllowAtomicPublish
+	}
+	if cfg.Replicas == 0 {
+		want.Replicas = existing.Replicas
+	}
+	if cfg.Joins {
+		for _, subject := range existing.Subjects {
+			if !slices.Contains(want.Subjects, subject) {
+				want.Subjects = append(want.Subjects, subject)
+			}
+		}
+	}
+	return want
+}
+
+// migrate prepares what an older version laid out. Its keys of presence and leases
+// have no node in front; the sessions that wrote them are over.
+func migrate(ctx context.Context, existing jetstream.Stream) error {
+	switch existing.CachedInfo().Config.Name {
+	case bucketPrefix + subjects.BucketPresence, bucketPrefix + subjects.BucketNodes:
+		return existing.Purge(ctx)
 	}
 	return nil
 }
 
-// JetStream error codes that pass: the cluster has no leader, or not enough
-// peers yet; another process created the stream between our look and our call.
-const (
-	codeNotAvailable  = 10008
-	codeNoPeers       = 10005
-	codeInsufficient  = 10023
-	codeNameInUse     = 10058
-	codeMetaNoLeader  = 10009
-	codeClusterNoResp = 10076
-)
-
-// JetStream error codes that say the existing stream does not take the change.
-const (
-	codeInvalidUpdate = 10052
-	codeSubjectsClash = 10065
-)
-
-// persist runs step again while it fails for a reason that passes.
-func persist(ctx context.Context, step func() error) error {
-	for {
-		err := step()
-		if !passes(err) {
-			return classify(err)
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(context.Cause(ctx), err)
-		case <-time.After(100 * time.Millisecond):
-		}
+// declared returns the version that laid a stream out.
+func declared(ctx context.Context, js jetstream.JetStream, name string) (version int, existing jetstream.Stream, err error) {
+	existing, err = js.Stream(ctx, name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return 0, nil, ErrMissing
 	}
-}
-
-func passes(err error) bool {
-	var api jetstream.JetStreamError
-	if errors.As(err, &api) && api.APIError() != nil {
-		switch api.APIError().ErrorCode {
-		case codeNotAvailable, codeNoPeers, codeInsufficient, codeNameInUse, codeMetaNoLeader, codeClusterNoResp:
-			return true
-		}
-		return false
+	if err != nil {
+		return 0, nil, err
 	}
-	return errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, context.DeadlineExceeded)
-}
-
-func classify(err error) error {
-	var api jetstream.JetStreamError
-	if errors.As(err, &api) && api.APIError() != nil {
-		switch api.APIError().ErrorCode {
-		case codeInvalidUpdate, codeSubjectsClash:
-			return fmt.Errorf("%w: %s", ErrIncompatible, api.APIError().Description)
-		}
+	if _, err := fmt.Sscan(existing.CachedInfo().Config.Metadata[metadataVersion], &version); err == nil && version > Version {
+		return 0, nil, fmt.Errorf("layout %d, this program knows %d: %w", version, Version, ErrNewer)
 	}
-	return err
+	return version, existing, nil
 }

@@ -3,6 +3,8 @@ package topology_test
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -114,5 +116,107 @@ func TestFactsComeBackOnTheFeed(t *testing.T) {
 		if msg.Subject != channel.Feed() || msg.Header.Get(jetstream.SequenceHeader) == "" {
 			t.Errorf("%s: republished as %s %v after %+v", name, msg.Subject, msg.Header, ack)
 		}
+	}
+}
+
+// Who may write one key of a bucket must not be able to empty it.
+func TestMembersAndQuietCannotBeRolledUpOrPurged(t *testing.T) {
+	t.Parallel()
+	nc, js := connect(t, bustest.Start(t))
+	for _, name := range []string{subjects.BucketMembers, subjects.BucketQuiet} {
+		stream, err := js.Stream(t.Context(), "KV_"+name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cfg := stream.CachedInfo().Config; cfg.AllowRollup || !cfg.DenyPurge || !cfg.DenyDelete || !cfg.AllowMsgTTL || cfg.SubjectDeleteMarkerTTL != 0 {
+			t.Errorf("%s: %+v", name, cfg)
+		}
+		if _, err := js.Publish(t.Context(), "$KV."+name+".a.b.kept", []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+		rollup := nats.NewMsg("$KV." + name + ".a.b.c")
+		rollup.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupAll)
+		if answer, err := nc.RequestMsg(rollup, 5*time.Second); err != nil || !strings.Contains(string(answer.Data), `"error"`) {
+			t.Errorf("%s: a rollup is answered with %v %v", name, answer, err)
+		}
+		if err := stream.Purge(t.Context()); err == nil {
+			t.Errorf("%s: purged", name)
+		}
+	}
+}
+
+// The layout before this one had markers in its buckets and no node in their keys.
+func TestEnsureMigratesAnOlderLayout(t *testing.T) {
+	t.Parallel()
+	_, js := connect(t, bustest.Start(t))
+	for _, want := range topology.Buckets(topology.Config{}) {
+		if err := js.DeleteStream(t.Context(), want.Name); err != nil {
+			t.Fatal(err)
+		}
+		old := want
+		old.Metadata = map[string]string{"latido-layout": "1"}
+		old.AllowRollup, old.DenyPurge, old.SubjectDeleteMarkerTTL = true, false, time.Minute
+		if _, err := js.CreateStream(t.Context(), old); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := js.Publish(t.Context(), strings.TrimSuffix(want.Subjects[0], ">")+"room.1.ana", []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := topology.Ensure(t.Context(), js, topology.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range topology.Buckets(topology.Config{}) {
+		stream, err := js.Stream(t.Context(), want.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := uint64(1)
+		if want.Name == "KV_presence" || want.Name == "KV_nodes" {
+			kept = 0
+		}
+		if got := stream.CachedInfo(); got.State.Msgs != kept || got.Config.DenyPurge != want.DenyPurge || got.Config.AllowRollup != want.AllowRollup {
+			t.Errorf("%s: %d messages of %d, %+v", want.Name, got.State.Msgs, kept, got.Config)
+		}
+	}
+}
+
+// A process that joins may know less than those that laid out the bus.
+func TestEnsureLeavesWhatItWasNotToldAbout(t *testing.T) {
+	t.Parallel()
+	orders := subjects.Kind{Name: "orders", Durability: subjects.Durable, Stream: subjects.StreamApp}
+	_, js := connect(t, bustest.StartWith(t, topology.Config{Kinds: []subjects.Kind{orders}, RelaxTrail: true}))
+	config := func(name string) jetstream.StreamConfig {
+		stream, err := js.Stream(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stream.CachedInfo().Config
+	}
+	if err := topology.Ensure(t.Context(), js, topology.Config{Joins: true}); err != nil {
+		t.Fatal(err)
+	}
+	if app, trail := config(subjects.StreamApp), config(subjects.StreamTracking); !slices.Contains(app.Subjects, "evt.orders.*") || trail.PersistMode != jetstream.AsyncPersistMode {
+		t.Errorf("app %v, trail %v", app.Subjects, trail.PersistMode)
+	}
+	if err := topology.Ensure(t.Context(), js, topology.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	if app := config(subjects.StreamApp); slices.Contains(app.Subjects, "evt.orders.*") {
+		t.Errorf("a kind that is no more is still in %v", app.Subjects)
+	}
+}
+
+func TestCheckSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	_, js := connect(t, bustest.Start(t))
+	if err := topology.Check(t.Context(), js, topology.Config{}); err != nil {
+		t.Error(err)
+	}
+	if err := js.DeleteStream(t.Context(), "KV_quiet"); err != nil {
+		t.Fatal(err)
+	}
+	if err := topology.Check(t.Context(), js, topology.Config{}); !errors.Is(err, topology.ErrMissing) {
+		t.Errorf("got %v, want ErrMissing", err)
 	}
 }

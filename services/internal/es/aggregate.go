@@ -36,7 +36,7 @@ type aggregates[S any] struct {
 }
 
 // open is how a [Decider] becomes a [Kind] of a service.
-func (d Decider[S]) open(ctx context.Context, b *bus) (opened, error) {
+func (d Decider[S]) open(b *bus) opened {
 	a := &aggregates[S]{bus: b, decider: d, stream: subjects.Catalog[d.Kind].Stream, memories: newMemories(d.evolve)}
 	commands := slices.Sorted(maps.Keys(d.Commands))
 	commands = slices.AppendSeq(commands, maps.Keys(d.Queries))
@@ -48,13 +48,10 @@ func (d Decider[S]) open(ctx context.Context, b *bus) (opened, error) {
 		kind.reactions = append(kind.reactions, a.firing())
 	}
 	if d.Members != nil {
-		var err error
-		if a.members, err = openMembership(ctx, b, *d.Members); err != nil {
-			return opened{}, err
-		}
+		a.members = newMembership(b, *d.Members)
 		kind.reactions = append(kind.reactions, a.reacting(d.Kind+"-members", a.heal))
 	}
-	return kind, nil
+	return kind
 }
 
 // evolve prefers the state that a fact carries: facts before it may be gone.

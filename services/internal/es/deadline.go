@@ -65,7 +65,7 @@ func (a *aggregates[S]) firing() reaction {
 	kind := a.decider.Kind
 	return reaction{
 		name: kind + "-due", kind: kind, parse: subjects.ParseFired,
-		filter: pattern("fired", kind) + ".*", react: a.fire,
+		react: a.fire,
 	}
 }
 

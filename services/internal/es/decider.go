@@ -113,7 +113,8 @@ type Members[S any] struct {
 // Reactor does something because of facts, once they are stored: what must
 // happen even when the process that stored the fact has died since.
 type Reactor[S any] struct {
-	// Name is that of the durable consumer, which all replicas share.
+	// Name is that of the durable consumer, which topology declares and all replicas
+	// share.
 	Name string
 	// On lists the events that React wants.
 	On []string

@@ -3,6 +3,7 @@ package es
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -10,6 +11,15 @@ import (
 
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/history"
+)
+
+const (
+	// followInbox bounds the facts from the feed that wait to be told. When it is
+	// full the client drops what comes; the next check finds it.
+	followInbox = 4096
+	// followCheck is how often the stream is asked for facts that the feed did not
+	// bring.
+	followCheck = 15 * time.Second
 )
 
 // Snapshot is the state of a channel after one of its facts.
@@ -20,57 +30,122 @@ type Snapshot[S any] struct {
 }
 
 // Follower tells the newest state of every channel of a kind: of all that are
-// stored, and then of each that changes. The kind must carry its state.
+// stored, and then of each that changes. The kind must carry its state. It has no
+// consumer: it listens to the feed first and reads what was stored before.
 type Follower[S any] struct {
-	messages jetstream.MessagesContext
-	decider  Decider[S]
-	pending  uint64
+	nc      *nats.Conn
+	decider Decider[S]
+	stream  string
+	inbox   chan *nats.Msg
+	feed    *nats.Subscription
+	seen    map[subjects.Channel]uint64 // the newest sequence told
+	whole   uint64                      // all facts up to here are told, or older than one that is
 }
 
 // Follow begins to follow. It is for a projection in memory; what must not be
 // missed while no process is there belongs into a [Reactor].
-func Follow[S any](ctx context.Context, js jetstream.JetStream, d Decider[S]) (*Follower[S], error) {
-	consumer, err := js.OrderedConsumer(ctx, subjects.Catalog[d.Kind].Stream, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{pattern("evt", d.Kind)}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
-		InactiveThreshold: time.Minute,
-	})
-	if err != nil {
+func Follow[S any](nc *nats.Conn, d Decider[S]) (*Follower[S], error) {
+	f := &Follower[S]{
+		nc: nc, decider: d, stream: subjects.Catalog[d.Kind].Stream,
+		inbox: make(chan *nats.Msg, followInbox), seen: make(map[subjects.Channel]uint64),
+	}
+	var err error
+	if f.feed, err = nc.ChanSubscribe(pattern("feed", d.Kind), f.inbox); err != nil {
 		return nil, fmt.Errorf("follow %s: %w", d.Kind, err)
 	}
-	pending := consumer.CachedInfo().NumPending
-	messages, err := consumer.Messages(jetstream.PullHeartbeat(reactionLull))
-	if err != nil {
-		return nil, fmt.Errorf("follow %s: %w", d.Kind, err)
-	}
-	return &Follower[S]{messages: messages, decider: d, pending: pending}, nil
+	return f, nil
 }
 
 // Run calls whole once, when every state that was stored at the beginning has been
 // told, and told for each state, until ctx ends or the bus fails.
 func (f *Follower[S]) Run(ctx context.Context, told func(Snapshot[S]), whole func()) error {
-	defer f.messages.Stop()
-	for left := f.pending; ; left-- {
-		if left == 0 {
-			whole()
+	defer func() { _ = f.feed.Unsubscribe() }() // gone already with a closed connection
+	if err := f.begin(ctx, told); err != nil {
+		return fmt.Errorf("follow %s: %w", f.decider.Kind, err)
+	}
+	whole()
+	check := time.NewTicker(followCheck)
+	defer check.Stop()
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case message := <-f.inbox:
+			err = f.hear(message, told)
+		case <-check.C:
+			err = f.check(ctx, told)
 		}
-		message, err := f.messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
 			return fmt.Errorf("follow %s: %w", f.decider.Kind, err)
 		}
-		meta, err := message.Metadata()
-		if err != nil {
-			return err
-		}
-		channel, err := subjects.ParseEvent(message.Subject())
-		if err != nil {
-			continue // not a channel of ours
-		}
-		state, err := f.decider.after(channel, meta.Sequence.Stream, message.Headers(), message.Data())
-		if err != nil {
-			return err
-		}
-		told(Snapshot[S]{Channel: channel, State: state, Seq: meta.Sequence.Stream})
 	}
+}
+
+// begin tells what is stored. The server knows of the subscription before, so that
+// nothing falls between.
+func (f *Follower[S]) begin(ctx context.Context, told func(Snapshot[S])) (err error) {
+	flushing, cancel := context.WithTimeout(ctx, attempt)
+	defer cancel()
+	if err := f.nc.FlushWithContext(flushing); err != nil {
+		return err
+	}
+	f.whole, err = history.Latest(ctx, f.nc, f.stream, pattern("evt", f.decider.Kind), f.page(told))
+	return err
+}
+
+// check reads what was stored since the last check; most of it the feed has told.
+func (f *Follower[S]) check(ctx context.Context, told func(Snapshot[S])) error {
+	reading, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	facts := pattern("evt", f.decider.Kind)
+	last, err := history.Last(reading, f.nc, f.stream, facts)
+	if err != nil {
+		return err
+	}
+	if last < f.whole {
+		return fmt.Errorf("%w: %s ends at %d, %d is known", errBehind, f.stream, last, f.whole)
+	}
+	f.whole, err = history.Read(reading, f.nc, f.stream, facts, f.whole, last, f.page(told))
+	return err
+}
+
+func (f *Follower[S]) page(told func(Snapshot[S])) func(history.Page) error {
+	return func(page history.Page) error {
+		for _, stored := range page.Facts {
+			channel, err := subjects.ParseEvent(stored.Subject)
+			if err != nil {
+				continue // not a channel of ours
+			}
+			if err := f.tell(channel, stored.Sequence, stored.Header, stored.Data, told); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func (f *Follower[S]) hear(message *nats.Msg, told func(Snapshot[S])) error {
+	channel, err := subjects.ParseFeed(message.Subject)
+	seq, err2 := strconv.ParseUint(message.Header.Get(jetstream.SequenceHeader), 10, 64)
+	if err != nil || err2 != nil {
+		return nil // the check reads what the feed cannot say
+	}
+	return f.tell(channel, seq, message.Header, message.Data, told)
+}
+
+// tell tells a fact's state, unless a newer one of its channel was told.
+func (f *Follower[S]) tell(channel subjects.Channel, seq uint64, header nats.Header, body []byte, told func(Snapshot[S])) error {
+	if seq <= f.seen[channel] {
+		return nil
+	}
+	state, err := f.decider.after(channel, seq, header, body)
+	if err != nil {
+		return err
+	}
+	f.seen[channel] = seq
+	told(Snapshot[S]{Channel: channel, State: state, Seq: seq})
+	return nil
 }
 
 // StateAfter is the state that a stored fact carries.

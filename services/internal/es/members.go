@@ -13,10 +13,11 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/history"
 )
 
-// tombstone is how long a revoked membership leaves a marker behind: longer
-// than anyone may hold on to an older state.
+// tombstone is how long a revoked membership stays as an entry without a role:
+// longer than anyone may hold on to an older state.
 const tombstone = time.Minute
 
 // membership is a projection: a bucket as one kind's facts have it.
@@ -27,7 +28,6 @@ type membership struct {
 	*bus
 	bucket string
 	key    func(channel subjects.Channel, user string) string
-	stream jetstream.Stream // of the bucket
 }
 
 // member is the value of an entry.
@@ -36,16 +36,12 @@ type member struct {
 	Seq  uint64 `json:"seq"`
 }
 
-func openMembership[S any](ctx context.Context, b *bus, declared Members[S]) (*membership, error) {
+func newMembership[S any](b *bus, declared Members[S]) *membership {
 	m := &membership{bus: b, bucket: cmp.Or(declared.Bucket, subjects.BucketMembers), key: declared.Key}
 	if m.key == nil {
 		m.key = subjects.Channel.Member
 	}
-	err := persist(ctx, func(ctx context.Context) (err error) {
-		m.stream, err = b.js.Stream(ctx, "KV_"+m.bucket)
-		return err
-	})
-	return m, err
+	return m
 }
 
 // set makes the user's role in the channel what a state at seq says, unless the
@@ -69,9 +65,8 @@ func (m *membership) set(ctx context.Context, channel subjects.Channel, user, ro
 			message := &nats.Msg{Subject: subject, Data: value, Header: nats.Header{
 				jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(revision, 10)},
 			}}
-			if role == "" { // what KeyValue.Purge writes, but for the body
-				message.Header.Set("KV-Operation", "PURGE")
-				message.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
+			if role == "" { // what KeyValue.Delete writes, but for the body and its end
+				message.Header.Set("KV-Operation", "DEL")
 				message.Header.Set(jetstream.MsgTTLHeader, tombstone.String())
 			}
 			if _, err := m.publish(ctx, []*nats.Msg{message}); !errors.Is(err, errConflict) {
@@ -84,16 +79,14 @@ func (m *membership) set(ctx context.Context, channel subjects.Channel, user, ro
 	})
 }
 
-// current returns the user's entry, or the marker that the last one left.
+// current returns the user's entry, or what the last one left, as the bucket's
+// leader has it.
 func (m *membership) current(ctx context.Context, subject string) (entry member, revision uint64, err error) {
-	message, err := m.stream.GetLastMsgForSubject(ctx, subject)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return member{}, 0, nil
-	}
+	message, _, err := history.LastMessage(ctx, m.nc, "KV_"+m.bucket, subject)
 	if err != nil {
 		return member{}, 0, fmt.Errorf("read member: %w", err)
 	}
-	if len(message.Data) > 0 { // the server's own markers have no body
+	if len(message.Data) > 0 { // markers of an older layout have no body
 		err = json.Unmarshal(message.Data, &entry)
 	}
 	return entry, message.Sequence, err

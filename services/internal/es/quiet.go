@@ -2,9 +2,11 @@ package es
 
 import (
 	"context"
-	"fmt"
+	"encoding/json"
 	"log/slog"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -12,102 +14,138 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/history"
 )
 
-// quietLife is how long the bucket is watched before it is read anew, so that a
-// watch which fell silent does no harm for long.
-const quietLife = time.Minute
+const (
+	quietStream = "KV_" + subjects.BucketQuiet
+	quietKeys   = "$KV." + subjects.BucketQuiet + "."
+	// quietCheck is how often the bucket is read anew, so that a change which the
+	// feed did not bring does no harm for long.
+	quietCheck = time.Minute
+)
 
 // Quiet knows who does not want to be disturbed, as the presence service has it.
 // It is a courtesy: a change takes a moment to arrive.
 type Quiet struct {
-	mu    sync.RWMutex
-	users map[string]struct{}
-	known chan struct{} // closed when the users are known for the first time
+	mu      sync.RWMutex
+	users   map[string]struct{}
+	whole   uint64            // the users hold all changes up to here
+	changed map[string]change // what the feed brought since the last reading began
+}
+
+// change is what the feed last said of a user.
+type change struct {
+	seq   uint64
+	quiet bool
 }
 
 // start follows the bucket "quiet" until ctx ends, and returns when it is known
 // who is quiet, or after a while: what is a courtesy holds nothing up.
-func (q *Quiet) start(ctx context.Context, running *sync.WaitGroup, nc *nats.Conn, log *slog.Logger) {
-	q.known = make(chan struct{})
-	running.Go(func() { q.run(ctx, nc, log) })
-	select {
-	case <-q.known:
-	case <-ctx.Done():
-	case <-time.After(attempt):
-	}
-}
-
-func (q *Quiet) run(ctx context.Context, nc *nats.Conn, log *slog.Logger) {
-	for ctx.Err() == nil {
-		if err := q.follow(ctx, nc); err != nil && ctx.Err() == nil {
-			log.Warn("follow who is quiet", "cause", err)
-			_ = pause(ctx, time.Second)
-		}
-	}
-}
-
-func (q *Quiet) follow(ctx context.Context, nc *nats.Conn) error {
-	ctx, cancel := context.WithTimeout(ctx, quietLife)
-	defer cancel()
-	js, err := jetstream.New(nc)
+func (q *Quiet) start(ctx context.Context, running *sync.WaitGroup, nc *nats.Conn, log *slog.Logger) error {
+	q.changed = make(map[string]change)
+	feed, err := nc.Subscribe(subjects.FeedQuiet+"*", q.tell)
 	if err != nil {
 		return err
 	}
-	bucket, err := js.KeyValue(ctx, subjects.BucketQuiet)
-	if err != nil {
-		return fmt.Errorf("bucket %s: %w", subjects.BucketQuiet, err)
+	known := make(chan struct{})
+	running.Go(func() {
+		q.keep(ctx, nc, log, sync.OnceFunc(func() { close(known) }))
+		_ = feed.Unsubscribe() // gone already with the connection
+	})
+	select {
+	case <-known:
+	case <-ctx.Done():
+	case <-time.After(attempt):
 	}
-	watch, err := bucket.WatchAll(ctx)
-	if err != nil {
-		return fmt.Errorf("watch %s: %w", subjects.BucketQuiet, err)
-	}
-	defer func() {
-		_ = watch.Stop()            // gone already with a lost connection
-		for range watch.Updates() { // nats.go may wait to hand over an entry
+	return nil
+}
+
+// keep reads the bucket now and then until ctx ends; the feed tells what changes
+// between.
+func (q *Quiet) keep(ctx context.Context, nc *nats.Conn, log *slog.Logger, known func()) {
+	for ctx.Err() == nil {
+		next := quietCheck
+		if err := q.read(ctx, nc); err == nil {
+			known()
+		} else if ctx.Err() == nil {
+			log.Warn("read who is quiet", "cause", err)
+			next = time.Second
 		}
-	}()
-	users := make(map[string]struct{})
-	for {
 		select {
 		case <-ctx.Done():
-			return nil
-		case entry, open := <-watch.Updates():
-			switch {
-			case !open:
-				return nil
-			case entry == nil:
-				q.set(users)
-			default:
-				q.change(users, entry)
-			}
+		case <-time.After(next):
 		}
 	}
 }
 
-// change takes a change in; the users may be those that are known already.
-func (q *Quiet) change(users map[string]struct{}, entry jetstream.KeyValueEntry) {
-	user, err := subjects.ParseToken(entry.Key())
+// read makes the users those of the bucket, and of what the feed told since.
+func (q *Quiet) read(ctx context.Context, nc *nats.Conn) error {
+	q.mu.Lock()
+	clear(q.changed)
+	q.mu.Unlock()
+	reading, cancel := context.WithTimeout(ctx, quietCheck)
+	defer cancel()
+	last, err := history.Last(reading, nc, quietStream, quietKeys+"*")
 	if err != nil {
-		return
+		return err
+	}
+	users := make(map[string]struct{})
+	_, err = history.Read(reading, nc, quietStream, quietKeys+"*", 0, last, func(page history.Page) error {
+		for _, entry := range page.Facts {
+			user, err := subjects.ParseToken(strings.TrimPrefix(entry.Subject, quietKeys))
+			if err == nil && isQuiet(entry.Data) {
+				users[user] = struct{}{}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if entry.Operation() == jetstream.KeyValuePut {
+	for user, told := range q.changed {
+		if told.seq > last {
+			set(users, user, told.quiet)
+		}
+	}
+	q.users, q.whole = users, last
+	return nil
+}
+
+// tell takes a change in that the feed brought.
+func (q *Quiet) tell(message *nats.Msg) {
+	user, err := subjects.ParseToken(strings.TrimPrefix(message.Subject, subjects.FeedQuiet))
+	seq, err2 := strconv.ParseUint(message.Header.Get(jetstream.SequenceHeader), 10, 64)
+	if err != nil || err2 != nil {
+		return // not of the bucket
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	told := change{seq, isQuiet(message.Data)}
+	if seq <= q.whole || seq < q.changed[user].seq {
+		return
+	}
+	q.changed[user] = told
+	if q.users != nil {
+		set(q.users, user, told.quiet)
+	}
+}
+
+// isQuiet reads an entry: who is not quiet any more has one without a role for a
+// while.
+func isQuiet(value []byte) bool {
+	var entry member
+	return json.Unmarshal(value, &entry) == nil && entry.Role != ""
+}
+
+func set(users map[string]struct{}, user string, quiet bool) {
+	if quiet {
 		users[user] = struct{}{}
 	} else {
 		delete(users, user)
 	}
-}
-
-// set makes the users those that are known, once they are whole.
-func (q *Quiet) set(users map[string]struct{}) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.users == nil {
-		close(q.known)
-	}
-	q.users = users
 }
 
 // Among lists those of some users who do not want to be disturbed.

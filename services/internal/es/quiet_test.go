@@ -15,7 +15,7 @@ import (
 	"github.com/latido/latido/subjects/topology/bustest"
 )
 
-// More are quiet than a watch holds at once; then one is not any more, and another is.
+// More are quiet than a page holds; then one is not any more, and another is.
 func TestQuietFollowsTheBucket(t *testing.T) {
 	t.Parallel()
 	nc := bustest.Start(t).Connect(t)
@@ -29,12 +29,11 @@ func TestQuietFollowsTheBucket(t *testing.T) {
 	}
 	change := func(user string, quiet bool) {
 		t.Helper()
-		var err error
+		role := ""
 		if quiet {
-			_, err = bucket.Put(t.Context(), subjects.Token(user), []byte("{}"))
-		} else {
-			err = bucket.Purge(t.Context(), subjects.Token(user))
+			role = "dnd"
 		}
+		_, err := bucket.Put(t.Context(), subjects.Token(user), fmt.Appendf(nil, `{"role":%q}`, role))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,7 +45,9 @@ func TestQuietFollowsTheBucket(t *testing.T) {
 	defer cancel()
 	var quiet Quiet
 	var running sync.WaitGroup
-	quiet.start(ctx, &running, nc, slog.New(slog.DiscardHandler))
+	if err := quiet.start(ctx, &running, nc, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
 	await := func(want ...string) {
 		t.Helper()
 		for !slices.Equal(quiet.Among([]string{"0", "299", "ana"}), want) {

@@ -12,22 +12,21 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/topology"
 )
 
 const (
-	reactionTime = 30 * time.Second // after which a silent replica's fact goes to another
-	reactionLull = 5 * time.Second  // heartbeats tell a quiet consumer from a lost one
+	reactionLull = 5 * time.Second // heartbeats tell a quiet consumer from a lost one
 	retryMost    = 30 * time.Second
 )
 
 // reaction is a [Reactor], the type of its state forgotten.
 type reaction struct {
-	name   string
-	kind   string
-	filter string // what it reacts to
-	parse  func(subject string) (subjects.Channel, error)
-	facts  map[string]Decoder
-	react  func(context.Context, fact) error
+	name  string // of its durable consumer
+	kind  string
+	parse func(subject string) (subjects.Channel, error)
+	facts map[string]Decoder
+	react func(context.Context, fact) error
 }
 
 // reaction gives the reactor the state that it asks for.
@@ -47,8 +46,7 @@ func (a *aggregates[S]) reaction(r Reactor[S]) reaction {
 func (a *aggregates[S]) reacting(name string, react func(context.Context, fact) error) reaction {
 	kind := a.decider.Kind
 	return reaction{
-		name: name, kind: kind, filter: pattern("evt", kind), parse: subjects.ParseEvent,
-		facts: a.decider.Facts, react: react,
+		name: name, kind: kind, parse: subjects.ParseEvent, facts: a.decider.Facts, react: react,
 	}
 }
 
@@ -69,8 +67,8 @@ func (a *aggregates[S]) including(ctx context.Context, f fact) (memory[S], error
 // be in it.
 var errBehind = errors.New("read short")
 
-// follow runs a reaction until ctx ends. When the consumer or its stream is
-// gone it is declared again and starts over: reactions are idempotent.
+// follow runs a reaction until ctx ends. While its consumer or stream is gone it
+// waits for whoever declares them, and then starts over: reactions are idempotent.
 func (b *bus) follow(ctx context.Context, r reaction) {
 	log := b.log.With("reactor", r.name)
 	for ctx.Err() == nil {
@@ -81,20 +79,14 @@ func (b *bus) follow(ctx context.Context, r reaction) {
 	}
 }
 
-// consume reacts to facts until the consumer ends or ctx does.
+// consume reacts to facts until the consumer ends or ctx does. It only binds to
+// the consumer, which topology declares.
 func (b *bus) consume(ctx context.Context, r reaction, log *slog.Logger) error {
-	declaring, cancel := context.WithTimeout(ctx, attempt)
+	binding, cancel := context.WithTimeout(ctx, attempt)
 	defer cancel()
-	consumer, err := b.js.CreateOrUpdateConsumer(declaring, subjects.Catalog[r.kind].Stream, jetstream.ConsumerConfig{
-		Durable:       r.name,
-		Description:   "facts of kind " + r.kind + " for the reactor " + r.name,
-		FilterSubject: r.filter,
-		AckPolicy:     jetstream.AckExplicitPolicy,
-		AckWait:       reactionTime,
-		MaxAckPending: 256,
-	})
+	consumer, err := b.js.Consumer(binding, subjects.Catalog[r.kind].Stream, r.name)
 	if err != nil {
-		return fmt.Errorf("declare consumer: %w", err)
+		return fmt.Errorf("bind to consumer: %w", err)
 	}
 	messages, err := consumer.Messages(jetstream.PullMaxMessages(64), jetstream.PullHeartbeat(reactionLull))
 	if err != nil {
@@ -131,7 +123,7 @@ func handBack(messages jetstream.MessagesContext) {
 
 // react handles one message and settles it: done, or to come again later.
 func (b *bus) react(ctx context.Context, r reaction, message jetstream.Msg) error {
-	working, cancel := context.WithTimeout(context.WithoutCancel(ctx), reactionTime/2)
+	working, cancel := context.WithTimeout(context.WithoutCancel(ctx), topology.ReactionTime/2)
 	defer cancel()
 	meta, err := message.Metadata()
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -37,7 +38,7 @@ type Service struct {
 
 // Kind is a [Decider], whatever its state.
 type Kind interface {
-	open(ctx context.Context, b *bus) (opened, error)
+	open(b *bus) opened
 }
 
 // opened is a kind at work, the type of its state forgotten.
@@ -86,9 +87,7 @@ func (p *process) start(ctx context.Context, s Service) (err error) {
 	var reactions []reaction
 	kinds := make([]opened, len(s.Kinds))
 	for i, kind := range s.Kinds {
-		if kinds[i], err = kind.open(ctx, p.bus); err != nil {
-			return err
-		}
+		kinds[i] = kind.open(p.bus)
 		feed, err := p.nc.Subscribe(pattern("feed", kinds[i].kind), kinds[i].remember)
 		if err != nil {
 			return err
@@ -97,14 +96,14 @@ func (p *process) start(ctx context.Context, s Service) (err error) {
 		reactions = append(reactions, kinds[i].reactions...)
 	}
 	if s.Quiet != nil {
-		s.Quiet.start(ctx, &p.following, p.nc, p.log)
+		if err := s.Quiet.start(ctx, &p.following, p.nc, p.log); err != nil {
+			return err
+		}
 	}
 	if err := p.answerCommands(s, kinds); err != nil {
 		return err
 	}
-	flushing, cancel := context.WithTimeout(ctx, attempt)
-	defer cancel()
-	if err := p.nc.FlushWithContext(flushing); err != nil {
+	if err := p.listening(ctx); err != nil {
 		return err
 	}
 	for _, r := range reactions {
@@ -112,6 +111,23 @@ func (p *process) start(ctx context.Context, s Service) (err error) {
 	}
 	p.log.Info(Serving)
 	return nil
+}
+
+// listening returns when the server knows what is subscribed to, however long it
+// is away.
+func (p *process) listening(ctx context.Context) error {
+	for {
+		flushing, cancel := context.WithTimeout(ctx, attempt)
+		err := p.nc.FlushWithContext(flushing)
+		cancel()
+		if err == nil || ctx.Err() != nil || p.nc.IsClosed() {
+			return err
+		}
+		p.log.Warn("the bus is away, waiting for it", "cause", err)
+		if err := pause(ctx, time.Second); err != nil {
+			return err
+		}
+	}
 }
 
 func (p *process) answerCommands(s Service, kinds []opened) (err error) {
