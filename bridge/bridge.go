@@ -209,7 +209,7 @@ func (b *Bridge) degrade() {
 func (b *Bridge) restore(ctx context.Context) {
 	b.hub.leases.unsettle()
 	for {
-		err := b.hub.checker.settle(ctx)
+		err := b.hub.checker.settle(ctx, true)
 		if err == nil || ctx.Err() != nil {
 			break
 		}

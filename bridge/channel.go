@@ -30,11 +30,14 @@ type channel struct {
 
 	mu      sync.Mutex
 	epoch   string
-	proven  uint64 // at the time of opening no fact below it was above ring.last
+	told    bool          // it began anew under the same epoch
+	life    int           // grows when the channel begins anew, and all that was read before is moot
+	anew    chan struct{} // while it begins anew: closed when it has begun
 	ring    ring
 	chunks  []chunk
 	pages   pages
 	healing bool       // facts are held back: until open has ended, and while some are missing
+	suspect bool       // a fact came that may be of another past
 	held    []heldFact // facts that wait for the healing to reach them
 	target  uint64     // newest fact known to exist
 	cursors [][]*cursor
@@ -62,65 +65,79 @@ func (ch *channel) open(ctx context.Context) error {
 		return nil
 	}
 	// On the connection of the subscription, so that the server has seen it first.
-	epoch, err := ch.hub.epoch(ctx, ch.kind.Stream)
+	described, err := history.Describe(ctx, ch.hub.bus.Live, ch.kind.Stream)
 	if err != nil {
 		return err
 	}
-	watermark, proven, err := ch.watermark(ctx)
+	watermark, fact, err := ch.watermark(ctx)
 	if err != nil {
 		return err
 	}
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	ch.epoch, ch.proven = epoch, proven
-	ch.ring.reset(watermark)
-	if !ch.release() {
-		ch.heal()
-	}
+	ch.epoch = described.Epoch
+	ch.settle(watermark, fact)
 	return nil
 }
 
+// settle makes the tail begin at a watermark. The lock is held.
+func (ch *channel) settle(watermark history.Position, fact bool) {
+	ch.ring.reset(watermark, fact)
+	if !ch.release() {
+		ch.heal()
+	}
+}
+
 // watermark asks the leader for the channel's newest fact. For a channel without
-// facts, proven is the stream's end at a moment when there was none below it.
-func (ch *channel) watermark(ctx context.Context) (watermark, proven uint64, err error) {
+// facts it is the stream's end at a moment when there was none up to it.
+func (ch *channel) watermark(ctx context.Context) (watermark history.Position, fact bool, err error) {
 	nc, stream, subject := ch.hub.bus.Live, ch.kind.Stream, ch.name.Event()
-	if watermark, err = history.Last(ctx, nc, stream, subject); err != nil || watermark > 0 {
-		return watermark, watermark, err
+	if watermark, err = history.Newest(ctx, nc, stream, subject); err != nil || watermark.Sequence > 0 {
+		return watermark, true, err
 	}
 	described, err := history.Describe(ctx, nc, stream)
 	if err != nil {
-		return 0, 0, err
+		return watermark, false, err
 	}
-	if watermark, err = history.Last(ctx, nc, stream, subject); err != nil || watermark > 0 {
-		return watermark, watermark, err
+	if watermark, err = history.Newest(ctx, nc, stream, subject); err != nil || watermark.Sequence > 0 {
+		return watermark, true, err
 	}
-	return 0, described.Last, nil
+	return described.End(), false, nil
 }
 
-// position is where a reader that has everything stands.
-func (ch *channel) position() wire.Position {
-	return wire.Position{Epoch: ch.epoch, Sequence: max(ch.ring.last, ch.proven)}
+// place is where a reader that has everything stands. The lock is held.
+func (ch *channel) place() history.Position {
+	return history.Position{Epoch: ch.epoch, Sequence: ch.ring.last, At: ch.ring.lastAt}
 }
 
-func (ch *channel) gap(from, to uint64) wire.Gap {
+// gap tells of facts that are gone; the reader goes on behind after.
+func (ch *channel) gap(missing history.Range, after uint64) wire.Gap {
 	ch.hub.metrics.gaps.Inc()
-	return wire.Gap{Channel: ch.name.String(), From: from, To: to, Position: wire.Position{Epoch: ch.epoch, Sequence: to}}
+	return wire.Gap{
+		Channel: ch.label, From: missing.From, To: missing.To,
+		Position: wire.Position{Epoch: ch.epoch, Sequence: after},
+	}
 }
 
 // ingest takes a fact from the feed. previous is the sequence of the channel's
-// fact before it, 0 when there is none: above the newest one here it says that
-// something is missing, which is then read before this fact is let through.
+// fact before it, 0 when there is none. If that is not the newest one here, some
+// are missing, and are read before this fact is let through; or the stream has
+// another past than the one seen here, which the reading finds out. So it does
+// when a fact comes later than one with a higher number.
 func (ch *channel) ingest(e *entry, previous uint64) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	if !ch.healing && e.sequence > ch.ring.last && previous <= ch.ring.last {
+	switch {
+	case e.sequence > ch.ring.last && !ch.healing && previous == ch.ring.fact:
 		ch.append(e)
 		return
-	}
-	if e.sequence <= ch.ring.last {
+	case e.sequence > ch.ring.last:
+		ch.hold(heldFact{e, previous})
+	case e.stored.After(ch.ring.lastAt):
+		ch.suspect = true
+	default:
 		return
 	}
-	ch.hold(heldFact{e, previous})
 	if !ch.healing {
 		ch.heal()
 	}
@@ -157,58 +174,37 @@ func (ch *channel) hold(fact heldFact) {
 	ch.held = append(ch.held, fact)
 }
 
-// behind says that the stream's leader knows a fact that did not come.
-func (ch *channel) behind(last uint64) {
+// compare takes the newest fact that the stream's leader knew, and the stream's
+// end when that was asked before, or nothing. A fact that did not come is read. It
+// says whether the channel may have seen a past that is gone.
+func (ch *channel) compare(newest, end history.Position) (doubtful bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	if last > ch.ring.last && last > ch.proven {
-		ch.target = max(ch.target, last)
+	ring := &ch.ring
+	switch {
+	case newest.Sequence > ring.last:
+		ch.target = max(ch.target, newest.Sequence)
 		if !ch.healing {
 			ch.heal()
 		}
+		return false
+	case newest.Sequence > ring.fact:
+		return true
+	case newest.Sequence == ring.last && ring.last > 0 && !newest.At.Equal(ring.lastAt):
+		return !ring.lastAt.IsZero()
 	}
+	if !ch.healing {
+		ring.reach(end)
+	}
+	return false
 }
 
 // heal reads what is missing up to target, in the background. The lock is held.
 func (ch *channel) heal() {
 	ch.healing = true
 	ch.hub.metrics.heals.Inc()
-	ch.hub.start(ch.readMissing)
-}
-
-func (ch *channel) readMissing(ctx context.Context) {
-	for {
-		ch.mu.Lock()
-		after, target := ch.ring.last, ch.target
-		ch.mu.Unlock()
-		reached, err := history.Read(ctx, ch.hub.bus.Replay, ch.kind.Stream, ch.name.Event(), after, target, func(p history.Page) error {
-			ch.mu.Lock()
-			defer ch.mu.Unlock()
-			for _, fact := range p.Facts {
-				if fact.Sequence > ch.ring.last {
-					ch.append(ch.hub.factEntry(ch.name, ch.label, fact))
-				}
-			}
-			return nil
-		})
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil {
-			ch.hub.log.Error("heal", "channel", ch.name.String(), "after", after, "error", err)
-			if !pause(ctx, retryPause) {
-				return
-			}
-			continue
-		}
-		ch.mu.Lock()
-		ch.ring.last = max(ch.ring.last, reached)
-		whole := ch.release()
-		ch.mu.Unlock()
-		if whole {
-			return
-		}
-	}
+	life := ch.life
+	ch.hub.start(func(ctx context.Context) { ch.readMissing(ctx, life) })
 }
 
 // release lets the held facts through and says whether the channel is whole.
@@ -220,44 +216,15 @@ func (ch *channel) release() bool {
 		if fact.entry.sequence <= ch.ring.last {
 			continue
 		}
-		if fact.previous > ch.ring.last {
+		if fact.previous != ch.ring.fact {
 			ch.held = held[i:]
 			ch.healing = true
 			return false
 		}
 		ch.append(fact.entry)
 	}
-	ch.healing = ch.target > ch.ring.last
+	ch.healing = ch.target > ch.ring.last || ch.suspect
 	return !ch.healing
-}
-
-// renew starts the channel over on a stream that was created anew: every cursor
-// is told, and goes on with the oldest fact of the new stream.
-func (ch *channel) renew(ctx context.Context, epoch string) error {
-	watermark, proven, err := ch.watermark(ctx)
-	if err != nil {
-		return err
-	}
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	if ch.epoch == epoch {
-		return nil
-	}
-	ch.epoch, ch.proven, ch.target = epoch, proven, watermark
-	ch.ring.reset(watermark)
-	ch.pages.kept, ch.chunks = nil, nil
-	for _, cursors := range ch.cursors {
-		for _, c := range cursors {
-			gap := ch.gap(c.sequence+1, c.sequence+1)
-			gap.Position.Sequence = 0
-			c.gap, c.sequence, c.behind, c.ahead, c.from = &gap, 0, true, false, ch.ring.head()
-		}
-	}
-	if healing := ch.healing; !ch.release() && !healing {
-		ch.heal()
-	}
-	ch.dirty()
-	return nil
 }
 
 // attach lets a cursor take part. It must not be touched by its session again.

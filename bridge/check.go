@@ -70,16 +70,16 @@ func (c *checker) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case ch := <-c.opened:
-			if err := c.check(ctx, append(c.drain(ctx), ch)); err != nil && ctx.Err() == nil {
+			if err := c.check(ctx, append(c.drain(ctx), ch), nil); err != nil && ctx.Err() == nil {
 				c.hub.log.Warn("check of new channels", "error", err)
 			}
 		case <-c.all:
-			c.sweep(ctx)
+			c.sweep(ctx, true)
 			if pause(ctx, recheckPause) {
-				c.sweep(ctx)
+				c.sweep(ctx, false)
 			}
 		case <-ticker.C:
-			c.sweep(ctx)
+			c.sweep(ctx, false)
 		}
 	}
 }
@@ -98,61 +98,104 @@ func (c *checker) drain(ctx context.Context) []*channel {
 	}
 }
 
-func (c *checker) sweep(ctx context.Context) {
-	if err := c.settle(ctx); err != nil && ctx.Err() == nil {
+func (c *checker) sweep(ctx context.Context, thorough bool) {
+	if err := c.settle(ctx, thorough); err != nil && ctx.Err() == nil {
 		c.hub.log.Warn("check of channels", "error", err)
 	}
 }
 
 // settle makes every watched channel whole: it returns when each has been
-// compared with its stream's leader.
-func (c *checker) settle(ctx context.Context) error {
+// compared with its stream's leader. After what may have cost a stream its tail,
+// thorough, channels whose stream cannot prove its past are looked at one by one.
+func (c *checker) settle(ctx context.Context, thorough bool) error {
 	channels := c.hub.watched()
-	epochs := make(map[string]string)
+	streams, err := c.streams(ctx, channels, thorough)
+	if err != nil {
+		return err
+	}
+	group, all := errgroup.WithContext(ctx)
+	group.SetLimit(checksAtOnce)
 	for _, ch := range channels {
-		if _, known := epochs[ch.kind.Stream]; known || !ch.durable() {
+		found, known := streams[ch.kind.Stream]
+		if !known || !ch.durable() {
 			continue
 		}
-		epoch, err := c.hub.epoch(ctx, ch.kind.Stream)
-		if err != nil {
-			return err
-		}
-		epochs[ch.kind.Stream] = epoch
-	}
-	for _, ch := range channels {
-		if epoch := epochs[ch.kind.Stream]; ch.durable() {
-			if err := ch.renew(ctx, epoch); err != nil {
-				return err
+		group.Go(func() error {
+			if found.doubtful {
+				if err := ch.doubt(all); err != nil {
+					return err
+				}
 			}
-		}
+			return ch.adopt(all, found.end.Epoch)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
 	}
 	if err := c.hub.leases.refreshAll(ctx); err != nil {
 		return err
 	}
-	return c.check(ctx, channels)
+	return c.check(ctx, channels, streams)
 }
 
-func (c *checker) check(ctx context.Context, channels []*channel) error {
+// seen is what a look at a stream found.
+type seen struct {
+	end      history.Position
+	doubtful bool // its past may not be the one that was seen here
+}
+
+// streams looks at the streams of some channels, and whether they still hold what
+// was the newest message seen of them.
+func (c *checker) streams(ctx context.Context, channels []*channel, thorough bool) (map[string]seen, error) {
+	newest := make(map[string]history.Position)
+	for _, ch := range channels {
+		if ch.durable() {
+			ch.mu.Lock()
+			place := ch.place()
+			ch.mu.Unlock()
+			if known, ok := newest[ch.kind.Stream]; !ok || place.Sequence > known.Sequence {
+				newest[ch.kind.Stream] = place
+			}
+		}
+	}
+	found := make(map[string]seen, len(newest))
+	for stream, place := range newest {
+		described, err := history.Describe(ctx, c.hub.bus.Live, stream)
+		if err != nil {
+			return nil, fmt.Errorf("stream %s: %w", stream, err)
+		}
+		look := seen{end: described.End(), doubtful: described.Last < place.Sequence}
+		if !look.doubtful && place.Sequence > 0 {
+			message, there, err := history.Message(ctx, c.hub.bus.Live, stream, place.Sequence)
+			if err != nil {
+				return nil, err
+			}
+			look.doubtful = thorough && !there || there && !place.At.IsZero() && !message.Time.Equal(place.At)
+		}
+		found[stream] = look
+	}
+	return found, nil
+}
+
+// check compares channels with their streams' leaders, which were looked at
+// before, or not.
+func (c *checker) check(ctx context.Context, channels []*channel, streams map[string]seen) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(checksAtOnce)
 	for _, ch := range channels {
 		if ch.durable() {
 			group.Go(func() error {
-				last, err := history.Last(ctx, c.hub.bus.Replay, ch.kind.Stream, ch.name.Event())
+				newest, err := history.Newest(ctx, c.hub.bus.Replay, ch.kind.Stream, ch.name.Event())
 				if err != nil {
 					return fmt.Errorf("check %s: %w", ch.name, err)
 				}
-				ch.behind(last)
+				if ch.compare(newest, streams[ch.kind.Stream].end) {
+					return ch.doubt(ctx)
+				}
 				return nil
 			})
 		}
 		group.Go(func() error { return ch.reload(ctx) })
 	}
 	return group.Wait()
-}
-
-// epoch asks the stream's leader for its identity.
-func (h *hub) epoch(ctx context.Context, stream string) (string, error) {
-	described, err := history.Describe(ctx, h.bus.Live, stream)
-	return described.Epoch, err
 }

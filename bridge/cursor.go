@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/subjects/history"
 )
 
 // cursor is one session's subscription: where it stands in one channel. After
@@ -51,6 +52,9 @@ func (c *cursor) gather(out *output) {
 	if c.gap != nil {
 		out.add(c.session.dialect.encode(*c.gap))
 		c.gap = nil
+	}
+	if c.channel.anew != nil {
+		return
 	}
 	ring := &c.channel.ring
 	if !c.behind && c.position < ring.base {
@@ -126,7 +130,8 @@ func (c *cursor) rejoin() {
 func (c *cursor) takePage(page *page, out *output) bool {
 	if page.lost && page.after >= c.sequence {
 		if to := page.oldest(); to > c.sequence+1 {
-			out.add(c.session.dialect.encode(c.channel.gap(c.sequence+1, to-1)))
+			missing := history.Range{From: c.sequence + 1, To: to - 1}
+			out.add(c.session.dialect.encode(c.channel.gap(missing, missing.To)))
 		}
 	}
 	entries := page.entries

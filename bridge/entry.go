@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/latido/latido/bridge/native"
 	"github.com/latido/latido/bridge/websocket"
@@ -49,10 +50,12 @@ func (d dialect) encode(notice wire.Notice) []byte {
 // presence.
 type entry struct {
 	notice   wire.Notice
-	sequence uint64 // of a fact; 0 otherwise
-	at       uint64 // sequence of the newest fact at or before the entry, set by the ring
-	size     int    // bytes held, roughly
-	presence bool   // for subscriptions with presence only
+	sequence uint64    // of a fact, or the last one a hole misses; 0 otherwise
+	stored   time.Time // of a fact: when the stream took it
+	at       uint64    // sequence of the newest fact at or before the entry, set by the ring
+	size     int       // bytes held, roughly
+	presence bool      // for subscriptions with presence only
+	hole     bool      // stands for facts that are gone
 
 	frames [len(dialects)]atomic.Pointer[[]byte]
 }
@@ -61,7 +64,11 @@ type entry struct {
 const overhead = 200
 
 func eventEntry(event wire.Event) *entry {
-	return &entry{notice: event, sequence: event.Sequence, size: overhead + 2*len(event.Data)}
+	return &entry{notice: event, sequence: event.Sequence, stored: event.At, size: overhead + 2*len(event.Data)}
+}
+
+func gapEntry(gap wire.Gap) *entry {
+	return &entry{notice: gap, sequence: gap.To, hole: true, size: overhead}
 }
 
 // frame is the entry's frame in a dialect, encoded by the first who needs it and

@@ -63,22 +63,28 @@ func (ch *channel) load(after uint64) <-chan struct{} {
 	}
 	done := make(chan struct{})
 	ch.pages.loading[after] = done
-	upTo := ch.ring.floor
-	ch.hub.start(func(ctx context.Context) { ch.fetch(ctx, after, upTo, done) })
+	upTo, life := ch.ring.floor, ch.life
+	ch.hub.start(func(ctx context.Context) { ch.fetch(ctx, life, after, upTo, done) })
 	return done
 }
 
-func (ch *channel) fetch(ctx context.Context, after, upTo uint64, done chan struct{}) {
-	fresh, err := ch.hub.readPage(ctx, ch, after, upTo)
+func (ch *channel) fetch(ctx context.Context, life int, after, upTo uint64, done chan struct{}) {
+	fresh, err := ch.hub.readPage(ctx, ch, life, after, upTo)
+	if errors.Is(err, errAnew) {
+		err = nil
+	}
 	if err != nil && ctx.Err() == nil {
 		ch.hub.log.Error("replay", "channel", ch.name.String(), "after", after, "error", err)
 		pause(ctx, time.Second) // before whoever still waits asks again
 	}
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	delete(ch.pages.loading, after)
 	close(done)
-	if err == nil {
+	if ch.life != life {
+		return // of a past that is gone
+	}
+	delete(ch.pages.loading, after)
+	if fresh != nil {
 		for _, e := range fresh.entries {
 			ch.date(e)
 		}
@@ -91,8 +97,9 @@ func (ch *channel) fetch(ctx context.Context, after, upTo uint64, done chan stru
 var errEnough = errors.New("one page is enough")
 
 // readPage reads the facts after a sequence, at most one page of them and none
-// above upTo. A few reads are admitted at a time.
-func (h *hub) readPage(ctx context.Context, ch *channel, after, upTo uint64) (*page, error) {
+// above upTo. A few reads are admitted at a time. Whether something is lost is
+// judged when they have been read: retention does not wait.
+func (h *hub) readPage(ctx context.Context, ch *channel, life int, after, upTo uint64) (*page, error) {
 	select {
 	case h.replays <- struct{}{}:
 		defer func() { <-h.replays }()
@@ -101,11 +108,7 @@ func (h *hub) readPage(ctx context.Context, ch *channel, after, upTo uint64) (*p
 	}
 	began := time.Now()
 	defer func() { h.metrics.replay.Observe(time.Since(began).Seconds()) }()
-	whole, err := ch.continuous(ctx, after)
-	if err != nil {
-		return nil, err
-	}
-	fresh := &page{after: after, upTo: upTo, lost: !whole}
+	fresh := &page{after: after, upTo: upTo}
 	reached, err := history.Read(ctx, h.bus.Replay, ch.kind.Stream, ch.name.Event(), after, upTo, func(p history.Page) error {
 		for _, fact := range p.Facts {
 			if fact.Sequence <= upTo {
@@ -122,21 +125,16 @@ func (h *hub) readPage(ctx context.Context, ch *channel, after, upTo uint64) (*p
 	if len(fresh.entries) == 0 {
 		fresh.upTo = max(reached, upTo)
 	}
-	return fresh, nil
-}
-
-// continuous says whether every fact of the channel after a sequence is still
-// kept, as far as that can be proven.
-func (ch *channel) continuous(ctx context.Context, after uint64) (bool, error) {
 	if after == 0 {
-		return true, nil // from the oldest kept: nothing was promised
+		return fresh, nil // from the oldest kept: nothing was promised
 	}
-	stream, err := history.Describe(ctx, ch.hub.bus.Replay, ch.kind.Stream)
+	standing, err := history.Judge(ctx, h.bus.Replay, ch.kind.Stream, ch.name.Event(), history.Position{Sequence: after})
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	if after+1 >= stream.First && !stream.PerSubject {
-		return true, nil
+	if standing.Anew {
+		return nil, ch.beginElsewhere(ctx, life)
 	}
-	return history.Exists(ctx, ch.hub.bus.Replay, ch.kind.Stream, ch.name.Event(), after)
+	fresh.lost = standing.Missing != nil
+	return fresh, nil
 }

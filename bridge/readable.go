@@ -98,8 +98,8 @@ func (h *hub) factEntry(name subjects.Channel, label string, fact history.Fact) 
 	event, err := h.eventOf(name, label, fact.Header, fact.Data)
 	if err != nil {
 		h.metrics.unreadable.Inc()
-		return &entry{sequence: fact.Sequence, size: overhead, notice: wire.Gap{
-			Channel: label, From: fact.Sequence, To: fact.Sequence, Position: wire.Position{Sequence: fact.Sequence},
+		return &entry{sequence: fact.Sequence, stored: fact.Time, size: overhead, notice: wire.Gap{
+			Channel: label, From: fact.Sequence, To: fact.Sequence, Position: wire.Position{Sequence: fact.Sequence, At: fact.Time},
 		}}
 	}
 	event.Sequence, event.At = fact.Sequence, fact.Time

@@ -80,6 +80,7 @@ func TestReturnMissesNothing(t *testing.T) {
 			published = publish(t, bus, missed, 10)
 			other, _ := runBridge(t, bus, Config{})
 			for _, node := range []*Bridge{b, other} {
+				heard(t, node, published[len(published)-1])
 				again := dial(t, node, "ana")
 				answer := again.must(`"op":"subscribe","channel":%q,"since":{"epoch":%q,"seq":%d}`, room, epoch, published[0]-1)
 				if answer["replaying"] != float64(missed) {
@@ -89,6 +90,24 @@ func TestReturnMissesNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// heard waits until a node that watches the room has a fact of it.
+func heard(t *testing.T, b *Bridge, sequence uint64) {
+	t.Helper()
+	name, err := subjects.ParseChannel(room)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ch := b.hub.find(tail(name))
+	wait(t, "the room's newest fact", func() bool {
+		if ch == nil {
+			return true
+		}
+		ch.mu.Lock()
+		defer ch.mu.Unlock()
+		return ch.ring.last >= sequence
+	})
 }
 
 // The feed loses messages without a disconnect: the next one reveals the gap.

@@ -1,6 +1,11 @@
 package bridge
 
-import "sort"
+import (
+	"sort"
+	"time"
+
+	"github.com/latido/latido/subjects/history"
+)
 
 // Bounds of one channel's ring. When it is full the oldest entries go: who still
 // needs them reads them from the stream, or, on a live channel, has lost them.
@@ -14,25 +19,60 @@ const (
 // and up to last is in it.
 type ring struct {
 	entries []*entry
-	base    uint64 // position of entries[0]
-	floor   uint64 // sequence above which every fact is here
-	last    uint64 // newest fact here, or floor
+	base    uint64    // position of entries[0]
+	floor   uint64    // sequence above which every fact is here
+	last    uint64    // sequence up to which there is none that is not here, or below floor
+	fact    uint64    // newest fact, here or at floor; 0 when there is none
+	floorAt time.Time // when the stream's message at floor was stored, or zero
+	lastAt  time.Time // and the one at last
 	bytes   int
 }
 
 // head is the position of the next entry.
 func (r *ring) head() uint64 { return r.base + uint64(len(r.entries)) }
 
-// reset empties the ring: it now holds every fact above the watermark.
-func (r *ring) reset(watermark uint64) {
-	r.base, r.entries, r.bytes = r.head(), nil, 0
-	r.floor, r.last = watermark, watermark
+// reset empties the ring: it now holds every fact above the watermark, which is
+// the newest fact, or the stream's end while there is none.
+func (r *ring) reset(watermark history.Position, fact bool) {
+	r.base, r.entries, r.bytes, r.fact = r.head(), nil, 0, 0
+	r.floor, r.last = watermark.Sequence, watermark.Sequence
+	r.floorAt, r.lastAt = watermark.At, watermark.At
+	if fact {
+		r.fact = watermark.Sequence
+	}
+}
+
+// reach says that there are no facts up to a position but those that are here.
+func (r *ring) reach(p history.Position) {
+	if p.Sequence > r.last {
+		r.last, r.lastAt = p.Sequence, p.At
+	}
+}
+
+// timeOf is when the message at a sequence that is not below floor was stored;
+// here is false when the ring has no fact there.
+func (r *ring) timeOf(sequence uint64) (at time.Time, here bool) {
+	switch sequence {
+	case r.last:
+		return r.lastAt, true
+	case r.floor:
+		return r.floorAt, true
+	}
+	before := r.after(sequence)
+	if before == r.base {
+		return time.Time{}, false
+	}
+	e := r.get(before - 1)
+	return e.stored, e.sequence == sequence
 }
 
 // append adds an entry; a fact must be newer than last.
 func (r *ring) append(e *entry) {
 	if e.sequence > 0 {
-		r.last = e.sequence
+		r.last, r.lastAt = e.sequence, e.stored
+	}
+	if e.sequence > 0 && !e.hole {
+		r.fact = e.sequence
 	}
 	e.at = r.last
 	r.entries = append(r.entries, e)
@@ -48,7 +88,7 @@ func (r *ring) append(e *entry) {
 func (r *ring) forget(e *entry) {
 	r.bytes -= e.size
 	if e.sequence > 0 {
-		r.floor = e.sequence
+		r.floor, r.floorAt = e.sequence, e.stored
 	}
 }
 
@@ -75,7 +115,7 @@ func (r *ring) after(sequence uint64) uint64 {
 func (r *ring) facts(sequence uint64) uint64 {
 	var n uint64
 	for position := r.after(sequence); position < r.head(); position++ {
-		if r.get(position).sequence > sequence {
+		if e := r.get(position); e.sequence > sequence && !e.hole {
 			n++
 		}
 	}

@@ -111,9 +111,7 @@ func appendEvent(dst []byte, e wire.Event) []byte {
 	if e.Key != "" {
 		dst = appendString(append(dst, `,"key":`...), e.Key)
 	}
-	if !e.At.IsZero() {
-		dst = append(e.At.UTC().AppendFormat(append(dst, `,"at":"`...), time.RFC3339Nano), '"')
-	}
+	dst = appendAt(dst, e.At)
 	if e.Encoding != "" {
 		dst = appendString(append(dst, `,"encoding":`...), e.Encoding)
 	}
@@ -121,12 +119,20 @@ func appendEvent(dst []byte, e wire.Event) []byte {
 	return append(dst, '}')
 }
 
+func appendAt(dst []byte, at time.Time) []byte {
+	if at.IsZero() {
+		return dst
+	}
+	return append(at.UTC().AppendFormat(append(dst, `,"at":"`...), time.RFC3339Nano), '"')
+}
+
 func appendOK(dst []byte, ok wire.OK) []byte {
 	dst = append(append(dst, `{"id":`...), ok.Ref...)
 	dst = append(dst, `,"op":"ok"`...)
 	if ok.Position != nil {
 		dst = appendString(append(dst, `,"position":{"epoch":`...), ok.Position.Epoch)
-		dst = append(strconv.AppendUint(append(dst, `,"seq":`...), ok.Position.Sequence, 10), '}')
+		dst = strconv.AppendUint(append(dst, `,"seq":`...), ok.Position.Sequence, 10)
+		dst = append(appendAt(dst, ok.Position.At), '}')
 	}
 	if ok.Replaying != nil {
 		dst = strconv.AppendUint(append(dst, `,"replaying":`...), *ok.Replaying, 10)

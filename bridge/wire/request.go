@@ -10,10 +10,13 @@ import (
 type Request interface{ request() }
 
 // Position is where a reader stands in a channel: the stream's identity, so that
-// a re-created stream is never taken for continuity, and a sequence in it.
+// a re-created stream is never taken for continuity, and a sequence in it. At is
+// when the stream's message of that sequence was stored: who tells it can be
+// proven to have read this very past. It is zero when it is not known.
 type Position struct {
-	Epoch    string `json:"epoch"`
-	Sequence uint64 `json:"seq"`
+	Epoch    string    `json:"epoch"`
+	Sequence uint64    `json:"seq"`
+	At       time.Time `json:"at,omitzero"`
 }
 
 type (

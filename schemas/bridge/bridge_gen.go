@@ -47,8 +47,9 @@ type Place struct {
 
 // Position: Where a reader stands in a channel. Another epoch means another stream: numbers of two epochs do not compare.
 type Position struct {
-	Epoch string `json:"epoch"` // The stream's identity.
-	Seq   uint64 `json:"seq"`   // The last fact known; 0 before the first.
+	Epoch string    `json:"epoch"`       // The stream's identity.
+	Seq   uint64    `json:"seq"`         // The last fact known; 0 before the first.
+	At    time.Time `json:"at,omitzero"` // When the message of this number was stored, as its event tells: it proves that the reader has read this very past. Without it a stream that lost its tail may be taken for the same.
 }
 
 // Degraded: The bus is away: events are late, none is lost.

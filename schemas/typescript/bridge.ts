@@ -128,6 +128,10 @@ export interface Position {
    * The last fact known; 0 before the first.
    */
   seq: number;
+  /**
+   * When the message of this number was stored, as its event tells: it proves that the reader has read this very past. Without it a stream that lost its tail may be taken for the same.
+   */
+  at?: string;
 }
 /**
  * A request was done.

@@ -7,6 +7,23 @@
 // watermark is repeated: what is returned as complete is complete. Nothing is
 // left behind on the server when a reader goes away.
 //
+// It also judges whether a reader may go on from where it stood. A position names
+// an epoch, a sequence and the time of the message there. The epoch changes when
+// the stream is created, and when whoever declares it learns that it lost messages
+// which had been told. But a stream can lose its tail with nobody there to learn
+// it, and grow beyond the reader again. Then the time is the proof: at the
+// reader's sequence there is a message of another moment, or none yet. It costs one
+// request and no bookkeeping, and holds for whatever befell the stream. A
+// position without a time is believed when a fact of the subject is there.
+//
+// That nothing behind the position was removed is proven by the reader's own
+// message, because limits and purges take the oldest of a subject first; or else
+// by the oldest fact kept, which is older, or names its predecessor (the version
+// that it was appended with); or else by the stream, which still begins where the
+// reader stands. What none of these proves is told as a gap. Not noticed are a
+// single message deleted by hand from the middle, and a lost tail whose readers'
+// own messages were removed since.
+//
 // The bridge and the services both read through this package. It imports
 // nats.go only.
 package history
@@ -51,22 +68,28 @@ type Page struct {
 
 // Stream is the identity and the extent of a stream, as its leader knows it.
 type Stream struct {
-	Epoch      string // changes when the stream is created anew
-	First      uint64 // oldest kept sequence
-	Last       uint64 // newest sequence
-	PerSubject bool   // old facts of a subject may go while older ones of others stay
+	Epoch   string    // changes when the stream is created anew, or renewed
+	First   uint64    // oldest kept sequence
+	Last    uint64    // newest sequence
+	LastAt  time.Time // when the newest was stored
+	Deleted uint64    // messages removed between First and Last
 }
+
+// End is where a reader of the whole stream stands.
+func (s Stream) End() Position { return Position{Epoch: s.Epoch, Sequence: s.Last, At: s.LastAt} }
 
 // Describe asks the leader for the stream's identity and extent.
 func Describe(ctx context.Context, nc *nats.Conn, stream string) (Stream, error) {
 	var info struct {
 		Created time.Time `json:"created"`
 		Config  struct {
-			PerSubject int64 `json:"max_msgs_per_subject"`
+			Metadata map[string]string `json:"metadata"`
 		} `json:"config"`
 		State struct {
-			First uint64 `json:"first_seq"`
-			Last  uint64 `json:"last_seq"`
+			First   uint64    `json:"first_seq"`
+			Last    uint64    `json:"last_seq"`
+			LastAt  time.Time `json:"last_ts"`
+			Deleted uint64    `json:"num_deleted"`
 		} `json:"state"`
 		Error *apiError `json:"error"`
 	}
@@ -77,32 +100,51 @@ func Describe(ctx context.Context, nc *nats.Conn, stream string) (Stream, error)
 		return Stream{}, info.Error.wrap()
 	}
 	return Stream{
-		Epoch: strconv.FormatInt(info.Created.UnixNano(), 36),
-		First: info.State.First, Last: info.State.Last,
-		PerSubject: info.Config.PerSubject > 0,
+		Epoch: epoch(info.Created, info.Config.Metadata),
+		First: info.State.First, Last: info.State.Last, LastAt: info.State.LastAt, Deleted: info.State.Deleted,
 	}, nil
+}
+
+// MetadataRenewal is the key of a stream's metadata that tells how often, or when,
+// its continuity was broken since it was created. Whoever declares the stream
+// changes it when it finds that facts were lost which readers may have seen.
+const MetadataRenewal = "latido-renewal"
+
+func epoch(created time.Time, metadata map[string]string) string {
+	epoch := strconv.FormatInt(created.UnixNano(), 36)
+	if renewal := metadata[MetadataRenewal]; renewal != "" {
+		epoch += "-" + renewal
+	}
+	return epoch
 }
 
 // Last asks the leader for the newest sequence of a subject, which may hold
 // wildcards. It is 0 when the stream keeps no message of it.
 func Last(ctx context.Context, nc *nats.Conn, stream, subject string) (uint64, error) {
+	newest, err := Newest(ctx, nc, stream, subject)
+	return newest.Sequence, err
+}
+
+// Newest is Last together with the time of the message. The epoch is left out.
+func Newest(ctx context.Context, nc *nats.Conn, stream, subject string) (Position, error) {
 	var reply struct {
 		Message struct {
-			Sequence uint64 `json:"seq"`
+			Sequence uint64    `json:"seq"`
+			Time     time.Time `json:"time"`
 		} `json:"message"`
 		Error *apiError `json:"error"`
 	}
 	request := map[string]any{"last_by_subj": subject, "no_hdr": true}
 	if err := ask(ctx, nc, "$JS.API.STREAM.MSG.GET."+stream, request, &reply); err != nil {
-		return 0, fmt.Errorf("last of %s: %w", subject, err)
+		return Position{}, fmt.Errorf("last of %s: %w", subject, err)
 	}
 	if reply.Error != nil && reply.Error.ErrCode == codeNoMessage {
-		return 0, nil
+		return Position{}, nil
 	}
 	if reply.Error != nil {
-		return 0, reply.Error.wrap()
+		return Position{}, reply.Error.wrap()
 	}
-	return reply.Message.Sequence, nil
+	return Position{Sequence: reply.Message.Sequence, At: reply.Message.Time}, nil
 }
 
 const (

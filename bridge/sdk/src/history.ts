@@ -35,6 +35,7 @@ export async function* history(site: Site, channel: string, options: HistoryOpti
 function read(site: Site, channel: string, since: Position | undefined, limit: number): Promise<Page> {
   const query = new URLSearchParams({ since: String(since?.seq ?? 0), limit: String(limit) });
   if (since) query.set("epoch", since.epoch);
+  if (since?.at !== undefined) query.set("at", since.at);
   return get<Page>(site, `/api/channels/${encodeURIComponent(channel)}/events?${query}`);
 }
 

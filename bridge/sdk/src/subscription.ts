@@ -136,7 +136,7 @@ export class Subscription {
     if (this.#state !== "subscribed") return { fresh: false, replayed: false };
     if (event.seq === undefined) return { fresh: true, replayed: false };
     if (event.seq <= this.#seen) return { fresh: false, replayed: false };
-    this.#position = { epoch: this.#epoch, seq: event.seq };
+    this.#position = { epoch: this.#epoch, seq: event.seq, ...(event.at !== undefined && { at: event.at }) };
     const replayed = this.#missing !== undefined && event.seq <= this.#missing.until;
     return { fresh: true, replayed };
   }

@@ -4,6 +4,7 @@ package bustest
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -87,6 +88,27 @@ func (b *Bus) Kill(i int) {
 func (b *Bus) Restart(tb testing.TB, i int) {
 	tb.Helper()
 	b.Servers[i] = run(tb, b.options[i])
+}
+
+// Save copies the store of server i, which must not run, for [Bus.Restore].
+func (b *Bus) Save(tb testing.TB, i int) (folder string) {
+	tb.Helper()
+	folder = tb.TempDir()
+	if err := os.CopyFS(folder, os.DirFS(b.options[i].StoreDir)); err != nil {
+		tb.Fatal(err)
+	}
+	return folder
+}
+
+// Restore gives server i, which must not run, the store that it once had.
+func (b *Bus) Restore(tb testing.TB, i int, folder string) {
+	tb.Helper()
+	if err := os.RemoveAll(b.options[i].StoreDir); err != nil {
+		tb.Fatal(err)
+	}
+	if err := os.CopyFS(b.options[i].StoreDir, os.DirFS(folder)); err != nil {
+		tb.Fatal(err)
+	}
 }
 
 // Leader is the index of the server that leads the stream, or -1.

@@ -1,0 +1,165 @@
+package bridge
+
+import (
+	"context"
+
+	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/subjects/history"
+)
+
+// beginning is where a request wants to begin.
+type beginning struct {
+	history.Standing
+	replay bool // otherwise it wants new events only
+	life   int  // of the channel when it was found
+}
+
+// place puts the cursor where the request wants to begin, and answers how much
+// is to follow. Live events and changes of presence begin now.
+func (c *cursor) place(ctx context.Context, r wire.Subscribe) (wire.OK, error) {
+	ch := c.channel
+	ok := wire.OK{Ref: r.Ref}
+	start, err := c.lockAtBeginning(ctx, r)
+	if err != nil {
+		return ok, err
+	}
+	defer ch.mu.Unlock()
+	c.position, c.sequence = ch.ring.head(), ch.ring.last
+	c.from, c.presenceFrom = c.position, c.position
+	c.askState()
+	if !ch.durable() {
+		return ok, nil
+	}
+	ok.Position = (*wire.Position)(new(ch.place()))
+	if !start.replay {
+		return ok, nil
+	}
+	if start.Missing != nil {
+		gap := ch.gap(*start.Missing, start.After)
+		c.gap = &gap
+	}
+	missed := c.rewind(start.After)
+	ok.Replaying = &missed
+	return ok, nil
+}
+
+// lockAtBeginning takes the channel's lock at a moment when what the request
+// wants first is at hand, in the ring or in a page.
+func (c *cursor) lockAtBeginning(ctx context.Context, r wire.Subscribe) (beginning, error) {
+	ch := c.channel
+	for {
+		start, err := c.beginning(ctx, r)
+		if err != nil {
+			return start, err
+		}
+		ch.mu.Lock()
+		for ch.life == start.life && ch.anew == nil {
+			if !start.replay || start.After >= ch.ring.floor || ch.pages.covering(start.After) != nil {
+				return start, nil
+			}
+			loading := ch.load(start.After)
+			ch.mu.Unlock()
+			if err := await(ctx, loading); err != nil {
+				return start, err
+			}
+			ch.mu.Lock()
+		}
+		anew := ch.anew // whatever was found is moot
+		ch.mu.Unlock()
+		if anew != nil {
+			if err := await(ctx, anew); err != nil {
+				return start, err
+			}
+		}
+	}
+}
+
+func await(ctx context.Context, done <-chan struct{}) error {
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// rewind sets the cursor behind the fact with a sequence and returns how many
+// facts follow it. The channel's lock is held, and what follows is at hand.
+func (c *cursor) rewind(since uint64) uint64 {
+	ring, place := &c.channel.ring, c.channel.place()
+	c.sequence = since
+	switch {
+	case since > place.Sequence:
+		c.ahead = true // another node was faster
+		return 0
+	case since >= ring.floor:
+		c.position = ring.after(since)
+		return ring.facts(since)
+	}
+	c.behind = true
+	page := c.channel.pages.covering(since)
+	missed := page.pending
+	for _, e := range page.entries {
+		if e.sequence > since {
+			missed++
+		}
+	}
+	return missed
+}
+
+// beginning finds the sequence behind which the request wants to begin.
+func (c *cursor) beginning(ctx context.Context, r wire.Subscribe) (start beginning, err error) {
+	ch := c.channel
+	if !ch.durable() {
+		return start, nil
+	}
+	nc, stream, subject := ch.hub.bus.Replay, ch.kind.Stream, ch.name.Event()
+	ch.mu.Lock()
+	start.life = ch.life
+	ch.mu.Unlock()
+	switch {
+	case r.Since != nil:
+		start.replay = true
+		start.Standing, err = ch.judge(ctx, history.Position(*r.Since))
+	case r.Age > 0:
+		start.replay = true
+		start.After, err = history.Before(ctx, nc, stream, subject, now().Add(-r.Age))
+	case r.Count > 0:
+		start.replay = true
+		start.After, err = history.Tail(ctx, nc, stream, subject, uint64(r.Count))
+	}
+	return start, err
+}
+
+// judge says how a reader that returns to a position goes on: by what is here, if
+// that proves it, or else by the stream.
+func (ch *channel) judge(ctx context.Context, p history.Position) (history.Standing, error) {
+	ch.mu.Lock()
+	epoch, place, proven := ch.epoch, ch.place(), ch.proves(p)
+	ch.mu.Unlock()
+	if proven {
+		return history.Standing{After: p.Sequence}, nil
+	}
+	nc, stream, subject := ch.hub.bus.Replay, ch.kind.Stream, ch.name.Event()
+	standing, err := history.Resume(ctx, nc, stream, subject, epoch, p)
+	if err != nil || standing.Anew || p.Sequence <= place.Sequence {
+		return standing, err
+	}
+	// The reader has seen more than this node: so there may be more.
+	newest, err := history.Newest(ctx, nc, stream, subject)
+	if err == nil {
+		ch.compare(newest, history.Position{})
+	}
+	return standing, err
+}
+
+// proves says whether the ring alone proves that a reader at a position has read
+// this very past, and that all that follows is here. The lock is held.
+func (ch *channel) proves(p history.Position) bool {
+	place := ch.place()
+	if ch.anew != nil || p.Epoch != ch.epoch || p.Sequence == 0 || p.Sequence < ch.ring.floor || p.Sequence > place.Sequence {
+		return false
+	}
+	at, here := ch.ring.timeOf(p.Sequence)
+	return p.At.IsZero() || here && history.SameTime(at, p.At)
+}

@@ -1,0 +1,214 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+
+	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/subjects/history"
+)
+
+// errAnew ends a read of a past that is gone.
+var errAnew = errors.New("the channel begins anew")
+
+// readMissing reads what is missing until the channel is whole, begins anew, or
+// ctx ends.
+func (ch *channel) readMissing(ctx context.Context, life int) {
+	for {
+		switch whole, err := ch.readUp(ctx, life); {
+		case ctx.Err() != nil || whole || errors.Is(err, errAnew):
+			return
+		case err != nil:
+			ch.hub.log.Error("heal", "channel", ch.label, "error", err)
+			if !pause(ctx, retryPause) {
+				return
+			}
+		}
+	}
+}
+
+// readUp reads from the newest fact here up to the newest one known to exist.
+// Each page is told once it is known that nothing before it is gone, or a gap.
+func (ch *channel) readUp(ctx context.Context, life int) (whole bool, err error) {
+	ch.mu.Lock()
+	from, target, suspect := ch.place(), ch.target, ch.suspect
+	ch.suspect = false
+	ch.mu.Unlock()
+	if suspect {
+		if err := ch.extend(ctx, life, from, nil); err != nil {
+			return false, err
+		}
+	}
+	reached, err := history.Read(ctx, ch.hub.bus.Replay, ch.kind.Stream, ch.name.Event(), from.Sequence, target, func(p history.Page) error {
+		entries := make([]*entry, len(p.Facts))
+		for i, fact := range p.Facts {
+			entries[i] = ch.hub.factEntry(ch.name, ch.label, fact)
+		}
+		if err := ch.extend(ctx, life, from, entries); err != nil {
+			return err
+		}
+		newest := p.Facts[len(p.Facts)-1]
+		from = history.Position{Sequence: newest.Sequence, At: newest.Time}
+		return nil
+	})
+	if err == nil && reached > from.Sequence { // its facts were removed meanwhile
+		err = ch.extend(ctx, life, from, nil)
+	}
+	if err != nil {
+		return false, err
+	}
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if ch.life != life {
+		return false, errAnew
+	}
+	ch.ring.reach(history.Position{Sequence: reached})
+	return ch.release(), nil
+}
+
+// extend appends facts that were read after a place to the tail, behind a gap
+// when some before them are gone.
+func (ch *channel) extend(ctx context.Context, life int, from history.Position, entries []*entry) error {
+	standing, err := history.Judge(ctx, ch.hub.bus.Replay, ch.kind.Stream, ch.name.Event(), from)
+	if err != nil {
+		return err
+	}
+	if standing.Anew {
+		return ch.beginElsewhere(ctx, life)
+	}
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if ch.life != life {
+		return errAnew
+	}
+	if missing := standing.Missing; missing != nil {
+		if len(entries) > 0 {
+			missing.To = min(missing.To, entries[0].sequence-1)
+		}
+		if missing.To > ch.ring.last && missing.From <= missing.To {
+			ch.append(gapEntry(ch.gap(*missing, missing.To)))
+		}
+	}
+	for _, e := range entries {
+		if e.sequence > ch.ring.last {
+			ch.append(e)
+		}
+	}
+	return nil
+}
+
+// adopt takes a new epoch of the channel's stream. When the stream is the same
+// and the newest message known is still there, readers miss at most what nobody
+// can give them; otherwise they begin anew.
+func (ch *channel) adopt(ctx context.Context, epoch string) error {
+	ch.mu.Lock()
+	old, place, life := ch.epoch, ch.place(), ch.life
+	ch.mu.Unlock()
+	if old == epoch {
+		return nil
+	}
+	standing, err := history.Resume(ctx, ch.hub.bus.Replay, ch.kind.Stream, ch.name.Event(), epoch, place)
+	if err != nil {
+		return err
+	}
+	if standing.Anew {
+		ch.begin(epoch, life)
+		return nil
+	}
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if ch.life != life || ch.epoch == epoch {
+		return nil
+	}
+	ch.epoch = epoch
+	if ch.told { // of the break that the epoch stands for
+		ch.told = false
+		return nil
+	}
+	gap := gapEntry(ch.gap(*standing.Missing, ch.ring.last))
+	gap.sequence = 0 // it has no place among the facts
+	ch.append(gap)
+	return nil
+}
+
+// doubt has the channel begin anew if the stream's past is not the one seen here.
+func (ch *channel) doubt(ctx context.Context) error {
+	ch.mu.Lock()
+	place, life := ch.place(), ch.life
+	ch.mu.Unlock()
+	standing, err := history.Judge(ctx, ch.hub.bus.Replay, ch.kind.Stream, ch.name.Event(), place)
+	if err != nil || !standing.Anew {
+		return err
+	}
+	if err := ch.beginElsewhere(ctx, life); !errors.Is(err, errAnew) {
+		return err
+	}
+	return nil
+}
+
+// beginElsewhere begins anew, under the epoch that the stream has now.
+func (ch *channel) beginElsewhere(ctx context.Context, life int) error {
+	described, err := history.Describe(ctx, ch.hub.bus.Replay, ch.kind.Stream)
+	if err != nil {
+		return err
+	}
+	ch.begin(described.Epoch, life)
+	return errAnew
+}
+
+// begin starts the channel over on a stream whose past is another, whether its
+// epoch says so or not: every cursor is told, and goes on with the oldest fact kept.
+// Until the new watermark is known nothing is told and nobody is placed.
+func (ch *channel) begin(epoch string, life int) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if ch.life != life {
+		return // it has begun anew meanwhile
+	}
+	ch.life++
+	ch.told = epoch == ch.epoch
+	ch.epoch = epoch
+	if ch.anew == nil {
+		ch.anew = make(chan struct{})
+	}
+	ch.target, ch.suspect, ch.healing, ch.held = 0, false, true, nil
+	ch.ring.reset(history.Position{}, false)
+	ch.pages, ch.chunks = pages{}, nil
+	for _, cursors := range ch.cursors {
+		for _, c := range cursors {
+			gap := ch.gap(history.Range{From: c.sequence + 1, To: c.sequence + 1}, 0)
+			if c.gap != nil {
+				gap = *c.gap // not told yet, and of the same
+				gap.Position = wire.Position{Epoch: ch.epoch}
+			}
+			c.gap, c.sequence, c.behind, c.ahead, c.from, c.position = &gap, 0, true, false, ch.ring.head(), ch.ring.head()
+		}
+	}
+	next := ch.life
+	ch.hub.start(func(ctx context.Context) { ch.beginAgain(ctx, next) })
+}
+
+// beginAgain finds the new watermark.
+func (ch *channel) beginAgain(ctx context.Context, life int) {
+	for {
+		watermark, fact, err := ch.watermark(ctx)
+		if err == nil {
+			ch.mu.Lock()
+			defer ch.mu.Unlock()
+			if ch.life == life {
+				close(ch.anew)
+				ch.anew = nil
+				ch.settle(watermark, fact)
+				ch.dirty()
+			}
+			return
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		ch.hub.log.Warn("begin anew", "channel", ch.label, "error", err)
+		if !pause(ctx, retryPause) {
+			return
+		}
+	}
+}

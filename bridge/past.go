@@ -1,0 +1,172 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/history"
+)
+
+// storedEvent is one event of history.
+type storedEvent struct {
+	Event    string          `json:"event"`
+	Sequence uint64          `json:"seq"`
+	From     string          `json:"from,omitempty"`
+	Key      string          `json:"key,omitempty"`
+	At       time.Time       `json:"at"`
+	Encoding string          `json:"encoding,omitempty"`
+	Data     json.RawMessage `json:"data"`
+}
+
+// pastPage is the answer to a question for stored events.
+type pastPage struct {
+	Position wire.Position `json:"position"` // where a reader of it stands
+	Gap      *pastGap      `json:"gap,omitempty"`
+	Events   []storedEvent `json:"events"`
+	Gaps     []pastGap     `json:"gaps,omitempty"` // facts among the events that nobody can read
+}
+
+// pastGap says that events are missing before the first of a page.
+type pastGap struct {
+	From uint64 `json:"from"`
+	To   uint64 `json:"to"`
+}
+
+// getEvents reads stored events: those behind a position, or the last ones.
+func (b *Bridge) getEvents(c *fiber.Ctx) error {
+	by, channel, err := caller(c)
+	if err != nil {
+		return err
+	}
+	if err := knows(c, "since", "epoch", "at", "limit"); err != nil {
+		return err
+	}
+	name, kind, err := b.resolve(channel)
+	if err != nil {
+		return err
+	}
+	limit, err := limitOf(c, historyDefault)
+	if err != nil {
+		return err
+	}
+	since, err := positionOf(c)
+	if err != nil {
+		return err
+	}
+	ctx := c.UserContext()
+	if err := b.mayRead(ctx, by.identity, name, kind); err != nil {
+		return err
+	}
+	if kind.Durability != subjects.Durable {
+		return schemas.Refuse(schemas.UnknownEvent, "events of this channel are not stored")
+	}
+	page, err := b.hub.past(ctx, name, kind.Stream, since, limit)
+	if err != nil {
+		return err
+	}
+	return c.JSON(page)
+}
+
+// knows refuses query parameters that would be passed over in silence.
+func knows(c *fiber.Ctx, names ...string) (err error) {
+	for key := range c.Queries() {
+		if !slices.Contains(names, key) {
+			err = schemas.Refuse(schemas.InvalidFrame, "no query parameter %q here", key)
+		}
+	}
+	return err
+}
+
+// positionOf reads the position that a question is about; nil when there is none.
+func positionOf(c *fiber.Ctx) (*history.Position, error) {
+	since := c.Query("since")
+	if since == "" {
+		return nil, nil
+	}
+	sequence, err := strconv.ParseUint(since, 10, 64)
+	if err != nil {
+		return nil, schemas.Refuse(schemas.InvalidData, "since: a sequence")
+	}
+	p := &history.Position{Sequence: sequence, Epoch: string([]byte(c.Query("epoch")))}
+	if at := c.Query("at"); at != "" {
+		if p.At, err = time.Parse(time.RFC3339Nano, at); err != nil {
+			return nil, schemas.Refuse(schemas.InvalidData, "at: a time of RFC 3339")
+		}
+	}
+	return p, nil
+}
+
+// past reads what follows a position, or the last events. What a reader of the
+// page misses is judged when it has been read, and by what judges sockets.
+func (h *hub) past(ctx context.Context, name subjects.Channel, stream string, since *history.Position, limit int) (pastPage, error) {
+	nc, subject := h.bus.Replay, name.Event()
+	described, err := history.Describe(ctx, nc, stream)
+	if err != nil {
+		return pastPage{}, err
+	}
+	if since == nil {
+		after, err := history.Tail(ctx, nc, stream, subject, uint64(limit))
+		if err != nil {
+			return pastPage{}, err
+		}
+		return h.pageAfter(ctx, name, stream, history.Position{Epoch: described.Epoch, Sequence: after}, limit)
+	}
+	if since.Epoch == "" {
+		since.Epoch = described.Epoch
+	}
+	from := *since
+	from.Epoch = described.Epoch
+	page, err := h.pageAfter(ctx, name, stream, from, limit)
+	if err != nil {
+		return pastPage{}, err
+	}
+	standing, err := history.Resume(ctx, nc, stream, subject, described.Epoch, *since)
+	if err != nil || standing.Missing == nil {
+		return page, err
+	}
+	h.metrics.gaps.Inc()
+	if standing.Anew {
+		page, err = h.pageAfter(ctx, name, stream, history.Position{Epoch: described.Epoch}, limit)
+	} else if len(page.Events) == 0 && standing.After > page.Position.Sequence {
+		page.Position = wire.Position{Epoch: described.Epoch, Sequence: standing.After}
+	}
+	page.Gap = (*pastGap)(standing.Missing)
+	return page, err
+}
+
+// pageAfter reads a page of what follows a position.
+func (h *hub) pageAfter(ctx context.Context, name subjects.Channel, stream string, after history.Position, limit int) (pastPage, error) {
+	page := pastPage{Position: wire.Position(after), Events: []storedEvent{}}
+	last, err := history.Last(ctx, h.bus.Replay, stream, name.Event())
+	if err != nil {
+		return page, err
+	}
+	_, err = history.Read(ctx, h.bus.Replay, stream, name.Event(), after.Sequence, last, func(p history.Page) error {
+		for _, fact := range p.Facts {
+			if len(page.Events) == limit {
+				return errEnough
+			}
+			switch told := h.factEntry(name, name.String(), fact).notice.(type) {
+			case wire.Event:
+				page.Events = append(page.Events, storedEvent{told.Event, told.Sequence, told.From, told.Key, told.At, told.Encoding, told.Data})
+			case wire.Gap:
+				page.Gaps = append(page.Gaps, pastGap{told.From, told.To})
+			}
+			page.Position.Sequence, page.Position.At = fact.Sequence, fact.Time
+		}
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return page, err
+}

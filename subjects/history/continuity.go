@@ -1,0 +1,114 @@
+package history
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Position is where a reader stands: it has, or has been told that it lacks,
+// every fact of its subject up to Sequence.
+type Position struct {
+	Epoch    string
+	Sequence uint64
+	// At is when the stream's message at Sequence was stored, whatever its
+	// subject; the zero time when that is not known.
+	At time.Time
+}
+
+// Range is a run of sequences, both ends included.
+type Range struct {
+	From uint64
+	To   uint64
+}
+
+// Standing is how a reader goes on.
+type Standing struct {
+	After   uint64 // what follows this sequence can be given without a hole
+	Missing *Range // what cannot be given, or may have been there; nil when nothing is missing
+	Anew    bool   // the stream's past is another than the reader's: what it holds may never have been
+}
+
+// Resume judges a position against the stream whose epoch is given. A position
+// of another epoch misses something in any case: but when its message is there,
+// the reader need not begin anew.
+func Resume(ctx context.Context, nc *nats.Conn, stream, subject, epoch string, p Position) (Standing, error) {
+	if p.Epoch == epoch {
+		return Judge(ctx, nc, stream, subject, p)
+	}
+	missing := &Range{p.Sequence + 1, p.Sequence + 1}
+	if p.Sequence > 0 && !p.At.IsZero() {
+		message, found, err := Message(ctx, nc, stream, p.Sequence)
+		if err != nil {
+			return Standing{}, err
+		}
+		if found && SameTime(message.Time, p.At) {
+			return Standing{After: p.Sequence, Missing: missing}, nil
+		}
+	}
+	return Standing{Missing: missing, Anew: true}, nil
+}
+
+// Judge says how a reader goes on that stands at a position of the stream's
+// present epoch. Most often it is one request to the leader, at most three.
+func Judge(ctx context.Context, nc *nats.Conn, stream, subject string, p Position) (Standing, error) {
+	whole := Standing{After: p.Sequence}
+	var there bool
+	if p.Sequence > 0 {
+		message, found, err := Message(ctx, nc, stream, p.Sequence)
+		switch {
+		case err != nil:
+			return Standing{}, err
+		case found && !p.At.IsZero() && !SameTime(message.Time, p.At):
+			return anew(p), nil
+		case found && message.Subject == subject:
+			return whole, nil
+		}
+		there = found
+	}
+	described, err := Describe(ctx, nc, stream)
+	if err != nil {
+		return Standing{}, err
+	}
+	if !there && p.Sequence > described.Last {
+		return anew(p), nil
+	}
+	oldest, found, err := message(ctx, nc, stream, map[string]any{"seq": 1, "next_by_subj": subject})
+	if err != nil {
+		return Standing{}, err
+	}
+	if found && oldest.Sequence <= p.Sequence || keepsAll(described, oldest, p.Sequence) {
+		return whole, nil
+	}
+	to := described.Last
+	if found {
+		to = oldest.Sequence - 1
+	}
+	if to <= p.Sequence {
+		return whole, nil
+	}
+	return Standing{After: to, Missing: &Range{p.Sequence + 1, to}}, nil
+}
+
+func anew(p Position) Standing {
+	return Standing{Missing: &Range{p.Sequence + 1, p.Sequence + 1}, Anew: true}
+}
+
+// keepsAll says whether no fact was removed between a sequence and the oldest one
+// kept, which follows it: that one names its predecessor, or nothing was removed
+// from the stream there.
+func keepsAll(stream Stream, oldest Fact, after uint64) bool {
+	if previous, err := strconv.ParseUint(oldest.Header.Get(nats.ExpectedLastSubjSeqHdr), 10, 64); err == nil {
+		return previous <= after
+	}
+	if after == 0 {
+		return stream.First <= 1 // whoever begins at the beginning was promised nothing yet
+	}
+	return stream.First <= after+1 && stream.Deleted == 0
+}
+
+// sameTime compares the times of a message. Who keeps times in milliseconds, as
+// JavaScript does, must be understood, too.
+func SameTime(a, b time.Time) bool { return a.Sub(b).Abs() < time.Millisecond }

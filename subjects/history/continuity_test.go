@@ -1,0 +1,121 @@
+package history_test
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/subjects/history"
+	"github.com/latido/latido/subjects/topology/bustest"
+)
+
+// A stream of two subjects, a and b: every row appends, takes something away, and
+// judges a reader of a.
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	nc := bus.Connect(t)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const none = 0
+	type row struct {
+		name    string
+		write   string // subjects in turn; in upper case with the check that names their predecessor
+		limit   int64  // of messages per subject
+		remove  func(jetstream.Stream) error
+		at      uint64 // the reader's sequence
+		proof   time.Duration
+		missing history.Range
+		anew    bool
+	}
+	purge := func(options ...jetstream.StreamPurgeOpt) func(jetstream.Stream) error {
+		return func(s jetstream.Stream) error { return s.Purge(t.Context(), options...) }
+	}
+	const forged = time.Hour // a proof of another message at this sequence
+	for i, r := range []row{
+		{name: "nothing gone", write: "aba", at: 1},
+		{name: "at the end", write: "aba", at: 3},
+		{name: "between the subject's facts", write: "aba", at: 2},
+		{name: "before all", write: "aba", at: 0},
+		{name: "the reader's fact gone, all that follow kept", write: "aaa", remove: purge(jetstream.WithPurgeSequence(2)), at: 1},
+		{name: "one more gone", write: "aaa", remove: purge(jetstream.WithPurgeSequence(3)), at: 1, missing: history.Range{From: 2, To: 2}},
+		{name: "all gone", write: "aaa", remove: purge(), at: 1, missing: history.Range{From: 2, To: 3}},
+		{name: "all gone for who has all", write: "aaa", remove: purge(), at: 3},
+		{name: "all gone for who begins", write: "aaa", remove: purge(), at: 0, missing: history.Range{From: 1, To: 3}},
+		{name: "the subject gone", write: "abab", remove: purge(jetstream.WithPurgeSubject("S9.a")), at: 1, missing: history.Range{From: 2, To: 4}},
+		{name: "a position between, and gone", write: "baba", remove: purge(jetstream.WithPurgeSequence(3)), at: 1, missing: history.Range{From: 2, To: 3}},
+		{name: "the oldest names a predecessor that was read", write: "AbbbA", remove: purge(jetstream.WithPurgeSequence(5)), at: 1},
+		{name: "the oldest names a predecessor that was not read", write: "AbAbA", remove: purge(jetstream.WithPurgeSequence(5)), at: 1, missing: history.Range{From: 2, To: 4}},
+		{name: "a limit per subject took others' facts", write: "AbbbbA", limit: 2, at: 1},
+		{name: "a limit per subject took the reader's own fact only", write: "AbAA", limit: 2, at: 1},
+		{name: "a limit per subject took more", write: "AbAAA", limit: 2, at: 1, missing: history.Range{From: 2, To: 3}},
+		{name: "ahead of the stream", write: "aba", at: 9, anew: true},
+		{name: "another message is there", write: "aba", at: 1, proof: forged, anew: true},
+		{name: "another message is there, between", write: "aba", at: 2, proof: forged, anew: true},
+	} {
+		name := "S" + strconv.Itoa(i)
+		stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
+			Name: name, Subjects: []string{name + ".*"}, AllowDirect: true, MaxMsgsPerSubject: max(r.limit, -1),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := map[rune]uint64{}
+		var at time.Time
+		for n, letter := range r.write {
+			subject := letter | 0x20
+			msg := nats.NewMsg(name + "." + string(subject))
+			if letter != subject {
+				msg.Header.Set(nats.ExpectedLastSubjSeqHdr, strconv.FormatUint(last[subject], 10))
+			}
+			ack, err := js.PublishMsg(t.Context(), msg)
+			if err != nil {
+				t.Fatalf("%s: %v", r.name, err)
+			}
+			last[subject] = ack.Sequence
+			if uint64(n+1) == r.at {
+				stored, err := stream.GetMsg(t.Context(), ack.Sequence)
+				if err != nil {
+					t.Fatal(err)
+				}
+				at = stored.Time.Add(r.proof)
+			}
+		}
+		if r.remove != nil {
+			if err := r.remove(stream); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for proof, p := range map[string]history.Position{
+			"with a proof": {Sequence: r.at, At: at}, "with one in milliseconds": {Sequence: r.at, At: at.Truncate(time.Millisecond)}, "without": {Sequence: r.at},
+		} {
+			if r.proof != 0 && p.At.IsZero() {
+				continue
+			}
+			got, err := history.Judge(t.Context(), nc, name, name+".a", p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var missing history.Range
+			if got.Missing != nil {
+				missing = *got.Missing
+			}
+			want := r.missing
+			if r.anew {
+				want = history.Range{From: r.at + 1, To: r.at + 1}
+			}
+			after := max(r.at, r.missing.To)
+			if r.anew {
+				after = none
+			}
+			if missing != want || got.Anew != r.anew || got.After != after {
+				t.Errorf("%s, %s: %+v missing %+v, want missing %+v, anew %v", r.name, proof, got, missing, want, r.anew)
+			}
+		}
+	}
+}
