@@ -133,9 +133,9 @@ func (b *Bridge) Run(ctx context.Context) error {
 		parts.Wait()
 		return errors.Join(err, b.listener.Close())
 	}
-	part(func() error { return b.app.Listener(b.listener) })
+	part(func() error { return b.app.Listener(punctual{b.listener, b.limits.Handshake}) })
 	part(func() error {
-		every(inner, tick, func() { b.registry.sweep(time.Now()) })
+		every(inner, tick, (&sweeper{registry: b.registry}).sweep)
 		return nil
 	})
 	part(func() error {

@@ -5,7 +5,6 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // flusher is the only writer of its sessions' sockets. It is woken by whoever
@@ -98,7 +97,7 @@ func (f *flusher) pass(sessions []*session, channels []*channel) {
 		}
 		ch.mu.Unlock()
 	}
-	now := time.Now().UnixNano()
+	now := int64(uptime())
 	for i, s := range f.touched {
 		f.write(s, now)
 		f.touched[i] = nil
@@ -155,10 +154,13 @@ func (f *flusher) write(s *session, now int64) {
 		switch {
 		case err != nil:
 			s.fail()
+		case n < len(joined) && s.over && s.hurries.Load():
+			s.fail()
 		case n < len(joined):
 			s.stall(append([]byte(nil), joined[n:]...))
 		}
 		s.told.Store(now)
+		s.sent.Add(int64(len(joined)))
 	}
 	s.out.reset()
 	f.outputs = append(f.outputs, s.out)
@@ -166,9 +168,9 @@ func (f *flusher) write(s *session, now int64) {
 	if more {
 		f.session(s)
 	}
-	if s.over && !s.parted && !s.stalled.Load() {
+	if hurries := s.hurries.Load(); s.over && (!s.parted || hurries) && !s.stalled.Load() {
 		s.parted = true
-		s.socket.expectEnd()
+		s.socket.expectEnd(hurries)
 	}
 }
 
@@ -181,4 +183,5 @@ type writing struct {
 	speaks  atomic.Bool // has frames of its own
 	queued  atomic.Bool
 	stalled atomic.Bool
+	hurries atomic.Bool // ends as soon as its goodbye is written
 }

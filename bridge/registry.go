@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"sync"
-	"time"
 
 	"golang.org/x/time/rate"
 
@@ -99,12 +98,4 @@ func (r *registry) all() []*session {
 		sessions = append(sessions, s)
 	}
 	return sessions
-}
-
-// sweep looks after every session's deadlines.
-func (r *registry) sweep(now time.Time) {
-	for _, s := range r.all() {
-		s.sweep(now)
-		s.sweepDevice(now)
-	}
 }

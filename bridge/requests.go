@@ -24,7 +24,9 @@ func (s *session) dispatch(request wire.Request) error {
 		return nil
 	}
 	switch r := request.(type) {
-	case wire.Pong, wire.Hello:
+	case wire.Hello:
+	case wire.Pong:
+		s.ponged.Store(int64(uptime()))
 	case wire.Activity:
 		s.touch()
 	case wire.Watch:
@@ -87,6 +89,7 @@ func (s *session) hello(r wire.Hello) {
 	s.identity, s.welcomed = id, true
 	s.mu.Unlock()
 	limits := s.bridge.limits
+	s.reader.Limit = limits.Frame
 	s.tell(wire.Welcome{
 		Session: secret, Ref: s.ref, User: id.User, Name: id.Name, Role: id.Role, Node: s.bridge.node,
 		Ping: limits.Ping, Limits: wire.Limits{Frame: limits.Frame, Channels: limits.Channels, Publishes: limits.Publishes},

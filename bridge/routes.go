@@ -85,8 +85,8 @@ func (b *Bridge) crossOrigin(c *fiber.Ctx) error {
 		return c.Next()
 	}
 	c.Vary(fiber.HeaderOrigin)
-	if len(b.config.Origins) > 0 && b.config.Origins[0] != "*" && !slices.Contains(b.config.Origins, origin) {
-		return schemas.Refuse(schemas.OriginRefused, "pages of this origin are not allowed")
+	if !b.mayUse(origin) {
+		return errOrigin
 	}
 	c.Set(fiber.HeaderAccessControlAllowOrigin, origin)
 	if c.Method() != fiber.MethodOptions {
@@ -95,6 +95,13 @@ func (b *Bridge) crossOrigin(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderAccessControlAllowHeaders, "authorization, content-type")
 	c.Set(fiber.HeaderAccessControlAllowMethods, "GET, POST, DELETE")
 	return c.SendStatus(fiber.StatusNoContent)
+}
+
+var errOrigin = schemas.Refuse(schemas.OriginRefused, "pages of this origin are not allowed: see --origins")
+
+// mayUse says whether pages of an origin may use the API and connect.
+func (b *Bridge) mayUse(origin string) bool {
+	return len(b.config.Origins) == 0 || slices.Contains(b.config.Origins, "*") || slices.Contains(b.config.Origins, origin)
 }
 
 const localIdentity = "identity"

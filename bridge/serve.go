@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"errors"
-	"time"
 
 	"github.com/latido/latido/bridge/websocket"
 	"github.com/latido/latido/bridge/wire"
@@ -64,6 +63,7 @@ func (s *session) serve() {
 			s.violate(violation)
 			s.awaitGoodbye()
 		} else if errors.Is(err, errClosed) {
+			s.withdraw() // others are told at once
 			s.awaitGoodbye()
 		}
 		s.leave()
@@ -73,7 +73,7 @@ func (s *session) serve() {
 
 // feed handles what was read.
 func (s *session) feed(data []byte) error {
-	s.heard.Store(time.Now().UnixNano())
+	s.heard.Store(int64(uptime()))
 	s.bridge.metrics.bytesIn.Add(float64(len(data)))
 	return s.reader.Feed(data, s.handle)
 }
@@ -95,10 +95,12 @@ func (s *session) awaitRoom() {
 }
 
 // awaitGoodbye reads on, to no effect, until the peer has our close frame and
-// closes, or the time for it is over.
+// closes, or the time for it is over: the flusher, who writes that frame, sets it.
 func (s *session) awaitGoodbye() {
 	s.socket.polled = false
-	s.socket.expectEnd()
+	if s.stalled.Load() { // what the peer does not take is not waited for
+		s.socket.expectEnd(s.hurries.Load())
+	}
 	discard := func([]byte) error { return nil }
 	for s.socket.read(discard) == nil {
 	}
@@ -128,20 +130,38 @@ func (s *session) handle(opcode websocket.Opcode, payload []byte) error {
 	case websocket.Ping:
 		s.send(websocket.AppendFrame(nil, websocket.Pong, payload))
 	case websocket.Close:
-		code := websocket.ParseClose(payload)
-		s.mu.Lock()
-		s.closedWith = code
-		s.mu.Unlock()
-		if code == websocket.CloseNoStatus {
-			code = websocket.CloseNormal
-		}
-		s.finish(code, "")
-		return errClosed
-	case websocket.Pong, websocket.Continuation:
+		return s.part(payload)
+	case websocket.Pong:
+		s.ponged.Store(int64(uptime()))
+	case websocket.Continuation:
 	case websocket.Binary:
 		return &websocket.ProtocolError{Code: websocket.CloseUnsupported, Text: "text frames only"}
 	}
 	return nil
+}
+
+// part takes the peer's close frame. After it the server is the one to end TCP,
+// at once, RFC 6455 section 7.1.1. Whoever closes with 1000, or without a code, as
+// close() does in a browser, will not come back. Any other code, as 1001 of a page
+// that is left or loaded again, keeps its place for the grace.
+func (s *session) part(payload []byte) error {
+	s.hurries.Store(true)
+	code, err := websocket.ParseClose(payload)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	if !s.ending { // it may be an answer to our own
+		s.goodbye = code == websocket.CloseNormal || code == websocket.CloseNoStatus
+	}
+	s.mu.Unlock()
+	if code == websocket.CloseNoStatus {
+		code = websocket.CloseNormal
+	}
+	if !s.finish(code, "") {
+		s.flusher.session(s) // our own goodbye was answered, and is not waited for any more
+	}
+	return errClosed
 }
 
 func (s *session) malformed(err error) {

@@ -5,8 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"errors"
-	"math/rand/v2"
-	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,13 +21,14 @@ const (
 	// ownBytes bounds what waits to be told to a session beside its channels. A
 	// session that asks without reading the answers ends there.
 	ownBytes = 1 << 20
+	// helloBytes bounds what a connection can have us hold before it is welcomed,
+	// in either direction.
+	helloBytes = 16 << 10
 	// requestsAtOnce bounds a session's open requests: beyond it, and what one
 	// read brought, its socket is not read.
 	requestsAtOnce = 64
 	// requestTimeout bounds the work on one request.
 	requestTimeout = 15 * time.Second
-	// stallTimeout is how long a socket may take nothing before it is closed.
-	stallTimeout = 30 * time.Second
 )
 
 // session is one browser's connection.
@@ -41,9 +40,14 @@ type session struct {
 	reader  websocket.Reader
 	writing
 
-	heard    atomic.Int64 // when bytes last came, unix nanoseconds
-	told     atomic.Int64 // when bytes last went
-	progress atomic.Int64 // when a stalled socket last took something
+	opened   time.Duration // when the connection came, by uptime, as are the others
+	heard    atomic.Int64  // when bytes last came
+	ponged   atomic.Int64  // when a pong last came
+	told     atomic.Int64  // when bytes last went
+	sent     atomic.Int64  // bytes written
+	progress atomic.Int64  // when a stalled socket last took something
+	pulse    pulse         // of the sweep only
+	acked    uint64        // as TCP said of a stalled socket; of the sweep only
 
 	state   atomic.Int32   // whether it is served
 	working sync.WaitGroup // who serves it, until it has left, and its lanes
@@ -52,35 +56,34 @@ type session struct {
 	ref    string // public reference, stable across reconnects
 	device atomic.Pointer[device]
 
-	mu         sync.Mutex
-	identity   identity
-	own        [][]byte // frames of its own that wait for the flusher
-	ownSize    int
-	welcomed   bool
-	ending     bool      // a goodbye was queued: nothing follows
-	closed     bool      // the connection is gone
-	until      time.Time // when what still waits in its lanes is given up, once it is gone
-	cursors    map[string]*cursor
-	tracks     map[string]*track
-	typing     map[string]*time.Timer // ends what its user began to type, by channel
-	lanes      map[string][]func(context.Context)
-	open       map[string]struct{} // references of the requests in work
-	spare      sync.Cond           // there is room for another request
-	rate       *rate.Limiter
-	closedWith int // the peer's close code
+	mu       sync.Mutex
+	identity identity
+	own      [][]byte // frames of its own that wait for the flusher
+	ownSize  int
+	welcomed bool
+	ending   bool      // a goodbye was queued: nothing follows
+	closed   bool      // the connection is gone
+	until    time.Time // when what still waits in its lanes is given up, once it is gone
+	cursors  map[string]*cursor
+	tracks   map[string]*track
+	typing   map[string]*time.Timer // ends what its user began to type, by channel
+	lanes    map[string][]func(context.Context)
+	open     map[string]struct{} // references of the requests in work
+	spare    sync.Cond           // there is room for another request
+	rate     *rate.Limiter
+	goodbye  bool // the peer said that it will not come back
 }
 
-func newSession(b *Bridge, conn net.Conn, d dialect, f *flusher) *session {
-	created := &session{bridge: b, dialect: d, flusher: f}
-	created.socket.take(conn)
+func newSession(b *Bridge, conn arrival, d dialect, f *flusher) *session {
+	created := &session{bridge: b, dialect: d, flusher: f, opened: conn.opened}
+	created.socket.take(conn.Conn)
+	created.socket.early = conn.early
 	created.state.Store(served) // until it is parked for the first time
-	created.reader = websocket.Reader{Limit: b.limits.Frame, Compress: dialects[d].deflate}
+	created.reader = websocket.Reader{Limit: min(b.limits.Frame, helloBytes), Compress: dialects[d].deflate}
 	created.spare.L = &created.mu
-	now := time.Now().UnixNano()
+	now := int64(uptime())
 	created.heard.Store(now)
-	// As if told a while ago, so that the pings of those who connected together
-	// are spread.
-	created.told.Store(now - rand.Int64N(int64(b.limits.Ping)))
+	created.told.Store(now)
 	return created
 }
 
@@ -99,7 +102,7 @@ func (s *session) send(frame []byte) {
 	}
 	s.own = append(s.own, frame)
 	s.ownSize += len(frame)
-	over := s.ownSize > ownBytes
+	over := s.ownSize > ownBytes || !s.welcomed && s.ownSize > helloBytes
 	s.mu.Unlock()
 	s.speaks.Store(true)
 	if over {
@@ -131,16 +134,18 @@ func errorNotice(ref string, refusal schemas.Refusal) wire.Error {
 
 // end closes the session with a refusal: it is told, and is the close code.
 func (s *session) end(refusal schemas.Refusal) {
-	s.bridge.metrics.refuse(refusal.Code)
-	s.finish(int(refusal.Code), refusal.Code.Reason(), s.dialect.encode(errorNotice("", refusal)))
+	if s.finish(int(refusal.Code), refusal.Code.Reason(), s.dialect.encode(errorNotice("", refusal))) {
+		s.bridge.metrics.refuse(refusal.Code)
+	}
 }
 
-// finish closes the session with a code, once some frames were told.
-func (s *session) finish(code int, reason string, before ...[]byte) {
+// finish closes the session with a code, once some frames were told, unless it
+// is closing already.
+func (s *session) finish(code int, reason string, before ...[]byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ending || s.closed {
-		return
+		return false
 	}
 	s.ending = true
 	s.own = append(s.own, before...)
@@ -149,17 +154,20 @@ func (s *session) finish(code int, reason string, before ...[]byte) {
 	s.speaks.Store(true)
 	s.flusher.session(s)
 	s.wake()
+	return true
 }
 
-// leave undoes what the session was, after its socket has ended, and returns when
-// what was begun is finished: an entry that is written at this moment still has to
-// be let go before the bridge may stop.
-func (s *session) leave() {
+// withdraw undoes what the session was to others. It may be called again.
+func (s *session) withdraw() {
 	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
 	s.closed, s.until = true, time.Now().Add(requestTimeout)
-	clean := s.closedWith == websocket.CloseNormal
+	clean := s.goodbye
 	cursors, tracks := s.cursors, s.tracks
-	s.cursors, s.tracks, s.own = nil, nil, nil
+	s.cursors, s.tracks = nil, nil
 	s.spare.Broadcast()
 	s.mu.Unlock()
 	for _, c := range cursors {
@@ -169,6 +177,13 @@ func (s *session) leave() {
 		s.bridge.depart(t, clean)
 	}
 	s.unplug(clean)
+}
+
+// leave ends what the session was, after its socket has ended, and returns when
+// what was begun is finished: an entry that is written at this moment still has to
+// be let go before the bridge may stop.
+func (s *session) leave() {
+	s.withdraw()
 	s.bridge.poller.remove(s)
 	_ = s.socket.conn.Close() // the peer may have closed it already
 	s.bridge.registry.remove(s)
@@ -213,47 +228,19 @@ func (s *session) gatherAll() {
 // Meanwhile nothing is gathered for the session: its cursors stay where they are.
 func (s *session) stall(rest []byte) {
 	s.stalled.Store(true)
-	s.progress.Store(time.Now().UnixNano())
+	s.progress.Store(int64(uptime()))
 	s.bridge.metrics.stalls.Inc()
 	s.bridge.hub.start(func(context.Context) {
-		err := s.socket.writeAll(rest, func() { s.progress.Store(time.Now().UnixNano()) })
+		err := s.socket.writeAll(rest, func() { s.progress.Store(int64(uptime())) })
 		if err != nil {
 			s.fail()
 			return
 		}
-		s.told.Store(time.Now().UnixNano())
+		s.told.Store(int64(uptime()))
 		s.stalled.Store(false)
 		s.flusher.session(s)
 	})
 }
-
-// sweep looks after the session's deadlines.
-func (s *session) sweep(now time.Time) {
-	silence := now.Sub(time.Unix(0, s.heard.Load()))
-	ping := s.bridge.limits.Ping
-	s.mu.Lock()
-	welcomed, expires := s.welcomed, s.identity.Expires
-	s.mu.Unlock()
-	switch {
-	case s.stalled.Load():
-		if now.Sub(time.Unix(0, s.progress.Load())) > stallTimeout {
-			s.fail()
-		}
-	case !welcomed:
-		if silence > s.bridge.limits.Handshake {
-			s.end(schemas.Refuse(schemas.HelloExpected, "the first frame must be hello, within %s", s.bridge.limits.Handshake))
-		}
-	case now.After(expires):
-		s.end(schemas.Refuse(schemas.TokenExpired, "the token has expired"))
-	case silence > 2*ping+pingPatience:
-		s.end(schemas.Refuse(schemas.Silent, "nothing was heard for %s", silence.Round(time.Second)))
-	case silence > ping && now.Sub(time.Unix(0, s.told.Load())) > ping:
-		s.tell(wire.Ping{})
-	}
-}
-
-// pingPatience is how long the answer to a ping may take.
-const pingPatience = 10 * time.Second
 
 // reference is the public name of the session with a secret: others see it, and
 // cannot continue the session by it.

@@ -24,6 +24,8 @@ type socket struct {
 	conn net.Conn
 	raw  syscall.RawConn // nil for the plain way
 
+	early []byte // read together with the handshake, and not handled yet
+
 	polled bool // reading does not wait: the poller does
 	fd     int  // of the poller
 	hungUp atomic.Bool
@@ -44,6 +46,10 @@ func (s *socket) take(conn net.Conn) {
 // read waits for bytes, unless the poller does, and hands them to handle, which
 // must not keep them. It tells when nothing is left.
 func (s *socket) read(handle func([]byte) error) error {
+	if early := s.early; early != nil {
+		s.early = nil
+		return handle(early)
+	}
 	var buffer *[readSize]byte
 	var n int
 	var err error
@@ -130,7 +136,12 @@ func (s *socket) writeAll(data []byte, progress func()) error {
 // farewell is how long the peer has to answer a close frame.
 const farewell = 2 * time.Second
 
-// expectEnd gives the peer some time to read what was sent and answer it.
-func (s *socket) expectEnd() {
-	_ = s.conn.SetReadDeadline(time.Now().Add(farewell)) // it fails on a closed connection, which is as good
+// expectEnd gives the peer some time to read what was sent and answer it, unless
+// there is nothing to wait for.
+func (s *socket) expectEnd(now bool) {
+	end := time.Now()
+	if !now {
+		end = end.Add(farewell)
+	}
+	_ = s.conn.SetReadDeadline(end) // it fails on a closed connection, which is as good
 }

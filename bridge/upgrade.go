@@ -1,63 +1,125 @@
 package bridge
 
 import (
+	"encoding/base64"
 	"net"
 	"strings"
+	"time"
 
 	fiberws "github.com/gofiber/contrib/websocket"
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/latido/latido/bridge/native"
+	"github.com/latido/latido/bridge/websocket"
+	"github.com/latido/latido/schemas"
 )
 
 // upgrade does the WebSocket handshake and takes the connection out of Fiber:
 // the handler returns at once, and what Fiber and the handshake had allocated is
 // free again while the session lives. This is the only file that knows
-// contrib/websocket.
+// contrib/websocket, which answers what checkHandshake has let pass.
 func (b *Bridge) upgrade(plain, deflated dialect) fiber.Handler {
 	handshake := func(d dialect) fiber.Handler {
 		return fiberws.New(func(c *fiberws.Conn) {
 			b.accept(unwrap(c.NetConn()), d)
-		}, fiberws.Config{
-			Subprotocols: []string{native.Subprotocol}, Origins: b.config.Origins,
-			ReadBufferSize: 1 << 10, WriteBufferSize: 1 << 10, EnableCompression: dialects[d].deflate,
-		})
+		}, fiberws.Config{Subprotocols: []string{native.Subprotocol}, ReadBufferSize: 1 << 10, WriteBufferSize: 1 << 10})
 	}
 	withoutDeflate, withDeflate := handshake(plain), handshake(deflated)
 	return func(c *fiber.Ctx) error {
-		if !fiberws.IsWebSocketUpgrade(c) {
-			return fiber.NewError(fiber.StatusUpgradeRequired, "this address speaks WebSocket")
+		if err := b.checkHandshake(c); err != nil {
+			return err
 		}
-		if b.config.Compress && offersDeflate(c) {
-			return withDeflate(c)
+		c.Request().Header.Set(fiber.HeaderSecWebSocketProtocol, strings.Join(values(c, fiber.HeaderSecWebSocketProtocol), ","))
+		answer := ""
+		if b.config.Compress {
+			answer = websocket.AcceptDeflate(values(c, fiber.HeaderSecWebSocketExtensions)...)
 		}
-		return withoutDeflate(c)
+		if answer == "" {
+			return withoutDeflate(c)
+		}
+		if err := withDeflate(c); err != nil {
+			return err
+		}
+		c.Set(fiber.HeaderSecWebSocketExtensions, answer)
+		return nil
 	}
 }
 
-// offersDeflate is by the same rule as the handshake's own.
-func offersDeflate(c *fiber.Ctx) bool {
-	for offer := range strings.SplitSeq(c.Get(fiber.HeaderSecWebSocketExtensions), ",") {
-		if strings.HasPrefix(strings.TrimSpace(offer), "permessage-deflate") {
-			return true
-		}
+// checkHandshake refuses what is no opening handshake of RFC 6455 section 4.2.1,
+// and what comes from pages that may not connect. Who names no origin is no page.
+func (b *Bridge) checkHandshake(c *fiber.Ctx) error {
+	if !fiberws.IsWebSocketUpgrade(c) {
+		c.Set(fiber.HeaderUpgrade, "websocket")
+		return fiber.NewError(fiber.StatusUpgradeRequired, "this address speaks WebSocket")
 	}
-	return false
+	if version := values(c, fiber.HeaderSecWebSocketVersion); len(version) != 1 || version[0] != webSocketVersion {
+		c.Set(fiber.HeaderSecWebSocketVersion, webSocketVersion)
+		return fiber.NewError(fiber.StatusUpgradeRequired, "version "+webSocketVersion+" of WebSocket is spoken here")
+	}
+	keys := values(c, fiber.HeaderSecWebSocketKey)
+	if len(keys) != 1 || !c.Request().Header.IsHTTP11() {
+		return errHandshake
+	}
+	if nonce, err := base64.StdEncoding.DecodeString(keys[0]); err != nil || len(nonce) != 16 {
+		return errHandshake
+	}
+	if origin := c.Get(fiber.HeaderOrigin); origin != "" && !b.mayUse(origin) {
+		return errOrigin
+	}
+	return nil
+}
+
+const webSocketVersion = "13"
+
+var errHandshake = schemas.Refuse(schemas.BadHandshake, "the handshake needs HTTP/1.1 and one Sec-WebSocket-Key of 16 bytes in base64")
+
+// values are those of all headers of a name.
+func values(c *fiber.Ctx, name string) []string {
+	all := c.Request().Header.PeekAll(name)
+	texts := make([]string, len(all))
+	for i, value := range all {
+		texts[i] = strings.TrimSpace(string(value))
+	}
+	return texts
+}
+
+// arrival is a connection that has done its handshake.
+type arrival struct {
+	net.Conn
+	opened time.Duration // when its deadline to say hello began, by uptime
+	early  []byte        // what has been read from it already
 }
 
 // unwrap finds the connection within fasthttp's, which it keeps open for us
-// because the server has KeepHijackedConns.
-func unwrap(conn net.Conn) net.Conn {
-	if hijacked, ok := conn.(interface{ UnsafeConn() net.Conn }); ok {
-		return hijacked.UnsafeConn()
+// because the server has KeepHijackedConns, and what has been read from it
+// already: the first frames may have come together with the handshake.
+func unwrap(conn net.Conn) arrival {
+	got := arrival{Conn: conn, opened: uptime()}
+	if hijacked, ok := got.Conn.(interface{ UnsafeConn() net.Conn }); ok {
+		got.Conn = hijacked.UnsafeConn()
 	}
-	return conn
+	if punctual, ok := got.Conn.(*punctualConn); ok {
+		got.Conn, got.opened = punctual.Conn, punctual.since()
+	}
+	// Behind a deadline that has passed only what is in fasthttp's buffer is read.
+	_ = got.SetReadDeadline(time.Unix(1, 0)) // a closed connection is noticed when it is served
+	buffer := readBuffers.Get().(*[readSize]byte)
+	defer readBuffers.Put(buffer)
+	for {
+		n, err := conn.Read(buffer[:])
+		got.early = append(got.early, buffer[:n]...)
+		if err != nil {
+			break
+		}
+	}
+	_ = got.SetReadDeadline(time.Time{})
+	return got
 }
 
 // accept begins a session on a connection. While the node drains it is still
 // accepted: a close with a code brings a client back sooner than a refused
 // connect.
-func (b *Bridge) accept(conn net.Conn, d dialect) {
+func (b *Bridge) accept(conn arrival, d dialect) {
 	b.gate.RLock()
 	defer b.gate.RUnlock()
 	if b.closed {
@@ -70,7 +132,7 @@ func (b *Bridge) accept(conn net.Conn, d dialect) {
 	b.sessions.Add(1)
 	s.socket.polled = b.poller.add(s)
 	b.registry.open(s)
-	if !s.socket.polled || !s.park() {
+	if !s.socket.polled || conn.early != nil || !s.park() {
 		b.crew.take(b.hub, s)
 	}
 	if b.draining.Load() {

@@ -36,6 +36,7 @@ const (
 	MetaTooLarge     Code = 4132 // The presence data is larger than the limit.
 	TooLarge         Code = 4133 // The body, or the event with all that goes with it, is larger than the limit.
 	EncodingRefused  Code = 4134 // A body is sent as it is: no Content-Encoding is taken.
+	BadHandshake     Code = 4140 // The request is no opening handshake of WebSocket.
 	UpgradeRequired  Code = 4260 // This address speaks WebSocket.
 	Internal         Code = 4500 // The fault is ours; it has been logged.
 	Unavailable      Code = 4501 // Whoever decides this cannot be reached.
@@ -81,6 +82,7 @@ var codes = map[Code]entry{
 	MetaTooLarge:     {reason: "meta_too_large", status: 413, sentence: "The presence data is larger than the limit."},
 	TooLarge:         {reason: "too_large", status: 413, sentence: "The body, or the event with all that goes with it, is larger than the limit."},
 	EncodingRefused:  {reason: "encoding_refused", status: 415, sentence: "A body is sent as it is: no Content-Encoding is taken."},
+	BadHandshake:     {reason: "bad_handshake", status: 400, sentence: "The request is no opening handshake of WebSocket."},
 	UpgradeRequired:  {reason: "upgrade_required", status: 426, sentence: "This address speaks WebSocket."},
 	Internal:         {reason: "internal", status: 500, sentence: "The fault is ours; it has been logged."},
 	Unavailable:      {reason: "unavailable", status: 503, sentence: "Whoever decides this cannot be reached."},

@@ -7,7 +7,10 @@
 // window to keep.
 package websocket
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"unicode/utf8"
+)
 
 // Opcode is a frame's kind, RFC 6455 section 5.2.
 type Opcode byte
@@ -71,15 +74,43 @@ func AppendFrame(dst []byte, opcode Opcode, payload []byte) []byte {
 
 // AppendClose appends a close frame; a reason that does not fit is cut.
 func AppendClose(dst []byte, code int, reason string) []byte {
-	reason = reason[:min(len(reason), maxControl-2)]
+	for len(reason) > maxControl-2 {
+		_, last := utf8.DecodeLastRuneInString(reason)
+		reason = reason[:len(reason)-last]
+	}
 	dst = AppendHeader(dst, Close, 2+len(reason))
 	return append(binary.BigEndian.AppendUint16(dst, uint16(code)), reason...)
 }
 
-// ParseClose reads the code of a close frame's payload.
-func ParseClose(payload []byte) int {
-	if len(payload) < 2 {
-		return CloseNoStatus
+// ParseClose reads the code of a close frame's payload, [CloseNoStatus] when it
+// is empty. What RFC 6455 section 7.4 does not allow on the wire is a
+// [*ProtocolError].
+func ParseClose(payload []byte) (int, error) {
+	switch len(payload) {
+	case 0:
+		return CloseNoStatus, nil
+	case 1:
+		return 0, &ProtocolError{CloseProtocol, "half a close code"}
 	}
-	return int(binary.BigEndian.Uint16(payload))
+	code := int(binary.BigEndian.Uint16(payload))
+	switch {
+	case !mayClose(code):
+		return 0, &ProtocolError{CloseProtocol, "a close code that nobody may send"}
+	case !utf8.Valid(payload[2:]):
+		return 0, &ProtocolError{CloseInvalidData, "a reason that is not UTF-8"}
+	}
+	return code, nil
+}
+
+// mayClose says whether a code may be sent: those of RFC 6455 section 7.4.1 that
+// are not reserved, the three that IANA has added, and those of libraries and
+// applications.
+func mayClose(code int) bool {
+	switch {
+	case code == CloseNoStatus, code == 1004, code == 1006:
+		return false
+	case code >= CloseNormal && code <= 1014:
+		return true
+	}
+	return code >= 3000 && code <= 4999
 }

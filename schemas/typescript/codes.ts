@@ -66,6 +66,8 @@ export const codes = {
   too_large: 4133,
   /** A body is sent as it is: no Content-Encoding is taken. */
   encoding_refused: 4134,
+  /** The request is no opening handshake of WebSocket. */
+  bad_handshake: 4140,
   /** This address speaks WebSocket. */
   upgrade_required: 4260,
   /** The fault is ours; it has been logged. */

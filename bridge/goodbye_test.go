@@ -1,0 +1,87 @@
+package bridge
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/latido/latido/bridge/websocket"
+	"github.com/latido/latido/subjects/topology/bustest"
+)
+
+// Whoever closes for good is gone at once: the server ends the connection itself,
+// and the leave does not wait for the grace.
+func TestGoodbye(t *testing.T) {
+	t.Parallel()
+	b, _ := runBridge(t, bustest.Start(t), Config{Limits: Limits{Grace: time.Hour}})
+	witness := dial(t, b, "witness")
+	witness.must(`"op":"subscribe","channel":"app:x","presence":true`)
+	const times = 20
+	began := time.Now()
+	for i := range times {
+		r := greeted(t, b, fmt.Sprint("user ", i), "")
+		r.write(text(`{"id":1,"op":"track","channel":"app:x"}`))
+		r.expect("ok")
+		witness.find("the join", func(m message) bool { return len(refs(m, "joins")) == 1 })
+		goodbye := closeWith(1000, "")
+		if i%2 == 1 {
+			goodbye = masked(fin|closing, "") // as close() without a code
+		}
+		r.write(goodbye)
+		if opcode, payload, err := r.frame(); err != nil || opcode != websocket.Close || string(payload) != "\x03\xe8" {
+			t.Fatalf("answered with frame %d %q, %v", opcode, payload, err)
+		}
+		r.ended()
+		witness.find("the leave", func(m message) bool { return len(refs(m, "leaves")) == 1 })
+	}
+	if waited := time.Since(began); waited > times*farewell {
+		t.Errorf("%d goodbyes took %s, as if each had been waited for", times, waited)
+	}
+}
+
+// A page that is left may come back: it keeps its place, as does whoever is cut,
+// and whoever answers the server's own close.
+func TestPlaceIsKept(t *testing.T) {
+	t.Parallel()
+	b, _ := runBridge(t, bustest.Start(t), Config{Limits: Limits{Grace: time.Hour}})
+	witness := dial(t, b, "witness")
+	witness.must(`"op":"subscribe","channel":"app:x","presence":true`)
+	for name, part := range map[string]func(*raw){
+		"goes away":     func(r *raw) { r.write(closeWith(1001, "")) },
+		"means to come": func(r *raw) { r.write(closeWith(4000, "")) },
+		"is cut":        func(r *raw) { _ = r.tcp.Close() },
+		"breaks a rule": func(r *raw) { r.write(closeWith(999, "")) },
+		"is ended by us": func(r *raw) {
+			r.write(cat(text(`{"op":"hello","token":"again"}`), masked(fin|pongOp, "")))
+			endOther(b, r)
+			r.write(closeWith(1000, ""))
+		},
+	} {
+		r := greeted(t, b, name, "")
+		r.write(text(`{"id":1,"op":"track","channel":"app:x"}`))
+		r.expect("ok")
+		witness.find("the join", func(m message) bool { return len(refs(m, "joins")) == 1 })
+		part(r)
+		wait(t, "the session to leave", func() bool { return len(b.registry.all()) == 1 })
+	}
+	var page struct{ Count int }
+	get(t, b, "witness", "/api/channels/app%3Ax/presence", &page)
+	if page.Count != 5 || slices.ContainsFunc(witness.queue, func(m message) bool { return len(refs(m, "leaves")) > 0 }) {
+		t.Errorf("%d are there, told %v", page.Count, witness.queue)
+	}
+}
+
+// endOther ends the only session beside the witness's as a drain does.
+func endOther(b *Bridge, r *raw) {
+	for _, s := range b.registry.all() {
+		if s.user != "witness" {
+			s.end(errDraining)
+		}
+	}
+	for {
+		if opcode, _, err := r.frame(); err != nil || opcode == websocket.Close {
+			return
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package bridge
+
+import (
+	"time"
+
+	"github.com/latido/latido/bridge/websocket"
+	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/schemas"
+)
+
+// stallTimeout is how long a socket may take nothing before it is closed.
+const stallTimeout = 30 * time.Second
+
+// sweeper looks after the deadlines of all sessions.
+type sweeper struct {
+	registry *registry
+	last     time.Duration // by uptime
+}
+
+// sweep is called once per tick. When it is called much later, it was this
+// process that did not run, and no session is blamed for that.
+func (w *sweeper) sweep() {
+	now := uptime()
+	absent := max(now-w.last-2*tick, 0)
+	if w.last == 0 {
+		absent = 0
+	}
+	w.last = now
+	today := time.Now()
+	for _, s := range w.registry.all() {
+		s.sweep(now, absent, today)
+		s.sweepDevice(today)
+	}
+}
+
+// sweep looks after the session's deadlines.
+func (s *session) sweep(now, absent time.Duration, today time.Time) {
+	stalled := s.stalled.Load()
+	s.mu.Lock()
+	welcomed, ending, expires := s.welcomed, s.ending, s.identity.Expires
+	sent, full := s.sent.Load()+int64(s.ownSize), len(s.open) >= requestsAtOnce
+	s.mu.Unlock()
+	s.pulse.excuse(absent, time.Duration(s.heard.Load()))
+	limits := s.bridge.limits
+	switch {
+	case !welcomed && now-s.opened > limits.Handshake+farewell:
+		s.fail() // it does not take the goodbye either
+	case stalled:
+		s.sweepStalled(now)
+	case ending:
+	case !welcomed && now-s.opened > limits.Handshake:
+		s.end(schemas.Refuse(schemas.HelloExpected, "the first frame must be hello, within %s", limits.Handshake))
+	case !welcomed:
+	case today.After(expires):
+		s.end(schemas.Refuse(schemas.TokenExpired, "the token has expired"))
+	}
+	if welcomed && !ending {
+		s.care(now, signs{
+			heard: time.Duration(s.heard.Load()), told: time.Duration(s.told.Load()), ponged: time.Duration(s.ponged.Load()),
+			sent: sent, deaf: stalled || full,
+		})
+	}
+}
+
+// sweepStalled ends a session whose peer has taken nothing for long. What its
+// socket does not take is seen to go only in large parts, so TCP is asked.
+func (s *session) sweepStalled(now time.Duration) {
+	if acked := s.socket.line().acked; acked != s.acked {
+		s.acked = acked
+		s.progress.Store(int64(now))
+	}
+	if now-time.Duration(s.progress.Load()) > stallTimeout {
+		s.fail()
+	}
+}
+
+// care asks a peer that may be gone, and ends the session of one that is.
+func (s *session) care(now time.Duration, seen signs) {
+	switch s.pulse.judge(now, s.bridge.limits.Ping, seen) {
+	case stepAsk:
+		s.tell(wire.Ping{})
+	case stepInsist:
+		// A browser answers this one although its page is busy, RFC 6455 section 5.5.2.
+		s.send(websocket.AppendFrame(nil, websocket.Ping, nil))
+	case stepDoubt:
+		if s.socket.line().silent < now-s.pulse.asked {
+			return // it takes what stands before the question
+		}
+		s.silent(now)
+	case stepGone:
+		s.silent(now)
+	case stepNone:
+	}
+}
+
+// silent ends the session of a peer that did not answer, and does not wait for
+// its goodbye.
+func (s *session) silent(now time.Duration) {
+	waited := now - s.pulse.asked
+	s.hurries.Store(true)
+	s.end(schemas.Refuse(schemas.Silent, "a ping was not answered for %s", waited.Round(time.Second)))
+}
