@@ -200,7 +200,7 @@ func TestGroupPresenceIsForMembers(t *testing.T) {
 		t.Errorf("eve: %v", answer)
 	}
 	luis.must(`"op":"subscribe","channel":"presence:group.team","presence":true`)
-	if err := members.Purge(t.Context(), team.Member("luis"), jetstream.PurgeTTL(time.Minute)); err != nil {
+	if err := members.Delete(t.Context(), team.Member("luis")); err != nil {
 		t.Fatal(err)
 	}
 	if ended := luis.expect("unsubscribed"); ended["channel"] != "presence:group.team" || ended["code"] != 4031.0 {

@@ -175,7 +175,7 @@ func TestRevokedMembershipEndsTheSubscription(t *testing.T) {
 	}
 	c := dial(t, b, "ana")
 	c.must(`"op":"subscribe","channel":"room:1"`)
-	if err := members.Purge(t.Context(), name.Member("ana"), jetstream.PurgeTTL(time.Minute)); err != nil {
+	if err := members.Delete(t.Context(), name.Member("ana")); err != nil {
 		t.Fatal(err)
 	}
 	if ended := c.expect("unsubscribed"); ended["code"] != 4031.0 {
