@@ -24,7 +24,6 @@ const (
 // times are those of [uptime]. Of the sweep only.
 type pulse struct {
 	asked time.Duration // when it was asked what it has not answered, or zero
-	again bool          // it was asked a second time
 	last  time.Duration // when it was last asked
 	due   time.Duration // the silence before the next question; zero to draw it
 
@@ -44,10 +43,9 @@ type signs struct {
 type step int
 
 const (
-	stepNone   step = iota
-	stepAsk         // send a ping
-	stepInsist      // ask the connection itself
-	stepDoubt       // the patience is over: it is gone if its line is dead
+	stepNone  step = iota
+	stepAsk        // send a ping
+	stepDoubt      // it may still be reading: it is gone if its line is dead
 	stepGone
 )
 
@@ -57,7 +55,7 @@ func (p *pulse) judge(now, ping time.Duration, seen signs) step {
 		p.read, p.upTo = p.upTo, 0
 	}
 	if p.asked == 0 || seen.heard > p.asked {
-		p.asked, p.again = 0, false
+		p.asked = 0
 		return p.ask(now, ping, seen)
 	}
 	if seen.deaf {
@@ -69,9 +67,6 @@ func (p *pulse) judge(now, ping time.Duration, seen signs) step {
 		return stepGone
 	case waited > pingPatience:
 		return stepDoubt
-	case waited > pingPatience/2 && !p.again:
-		p.again = true
-		return stepInsist
 	}
 	return stepNone
 }

@@ -7,15 +7,14 @@ import (
 
 // habit is how a simulated client behaves. It is connected at second 1.
 type habit struct {
-	told    int64 // bytes per second that it is told
-	reads   int64 // bytes per second that it reads; 0 for all there are
-	talks   int   // says something each so many seconds; 0 for never
-	mute    int   // does not answer after that second; 0 for always
-	thinks  int   // seconds until it answers what it has read
-	cut     int   // the line is dead after that second; 0 for never
-	deaf    [2]int
-	asleep  [2]int // seconds in which the bridge does not run
-	browser bool   // answers the second question although its page is mute
+	told   int64 // bytes per second that it is told
+	reads  int64 // bytes per second that it reads; 0 for all there are
+	talks  int   // says something each so many seconds; 0 for never
+	mute   int   // does not answer after that second; 0 for always
+	thinks int   // seconds until it answers what it has read
+	cut    int   // the line is dead after that second; 0 for never
+	deaf   [2]int
+	asleep [2]int // seconds in which the bridge does not run
 }
 
 // live runs a habit for some seconds and returns in which one its session was
@@ -64,10 +63,6 @@ func (h habit) live(seconds int) (gone int, asks []int) {
 			asks = append(asks, now)
 			seen.sent, seen.told = seen.sent+10, second(now)
 			open = append(open, question{at: seen.sent})
-		case stepInsist:
-			if h.browser && reached {
-				seen.heard, seen.ponged = second(now), second(now)
-			}
 		case stepDoubt:
 			if !reached {
 				return now, asks
@@ -102,7 +97,6 @@ func TestPulse(t *testing.T) {
 		"reads 1,000 of 1,200 bytes a second":   {habit: habit{told: 1200, reads: 1000}},
 		"reads slowly and talks":                {habit: habit{told: 10_000, reads: 1000, talks: 7}},
 		"answers after nine seconds":            {habit: habit{thinks: 8, told: 100}},
-		"a page that is busy, in a browser":     {habit: habit{mute: 100, browser: true}},
 		"its requests are not read for minutes": {habit: habit{deaf: [2]int{10, 400}, told: 100}},
 		"the bridge stood still":                {habit: habit{thinks: 5, asleep: [2]int{20, 300}}},
 		"idle and mute":                         {habit: habit{mute: 2}, gone: true},

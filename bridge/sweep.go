@@ -3,7 +3,6 @@ package bridge
 import (
 	"time"
 
-	"github.com/latido/latido/bridge/websocket"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 )
@@ -79,9 +78,6 @@ func (s *session) care(now time.Duration, seen signs) {
 	switch s.pulse.judge(now, s.bridge.limits.Ping, seen) {
 	case stepAsk:
 		s.tell(wire.Ping{})
-	case stepInsist:
-		// A browser answers this one although its page is busy, RFC 6455 section 5.5.2.
-		s.send(websocket.AppendFrame(nil, websocket.Ping, nil))
 	case stepDoubt:
 		if s.socket.line().silent < now-s.pulse.asked {
 			return // it takes what stands before the question
