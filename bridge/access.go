@@ -7,6 +7,7 @@ import (
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/history"
+	"github.com/latido/latido/subjects/identity"
 )
 
 const (
@@ -33,7 +34,7 @@ func (b *Bridge) resolve(name string) (subjects.Channel, subjects.Kind, error) {
 }
 
 // mayRead refuses whoever may not follow a channel.
-func (b *Bridge) mayRead(ctx context.Context, id identity, name subjects.Channel, kind subjects.Kind) error {
+func (b *Bridge) mayRead(ctx context.Context, id identity.Identity, name subjects.Channel, kind subjects.Kind) error {
 	if id.Role == subjects.RoleService {
 		return nil
 	}
@@ -49,7 +50,7 @@ func (b *Bridge) mayRead(ctx context.Context, id identity, name subjects.Channel
 	case subjects.Self:
 		allowed = id.User == name.ID
 	case subjects.Granted:
-		allowed = id.granted(name.String(), func(g Grant) bool { return g.Read })
+		allowed = id.Granted(name.String(), func(g identity.Grant) bool { return g.Read })
 	case subjects.Members:
 		member, err := b.member(ctx, name, id.User)
 		if err != nil {
@@ -68,9 +69,9 @@ func (b *Bridge) mayRead(ctx context.Context, id identity, name subjects.Channel
 
 // mayReadTopic refuses whoever may not see who is there: of a group its members
 // alone do, of a user anyone, since who does not want that is invisible.
-func (b *Bridge) mayReadTopic(ctx context.Context, id identity, name subjects.Channel) error {
+func (b *Bridge) mayReadTopic(ctx context.Context, id identity.Identity, name subjects.Channel) error {
 	of, reserved := subjects.ReservedTopic(name)
-	allowed := reserved || id.granted(name.String(), func(g Grant) bool { return g.Read })
+	allowed := reserved || id.Granted(name.String(), func(g identity.Grant) bool { return g.Read })
 	if of.Kind == kindGroup {
 		member, err := b.member(ctx, of, id.User)
 		if err != nil {
@@ -91,12 +92,12 @@ const (
 
 // mayBroadcast refuses whoever may not send live events to a channel. Who
 // follows a channel of members has been let in already.
-func (b *Bridge) mayBroadcast(id identity, name subjects.Channel, kind subjects.Kind, following bool) error {
+func (b *Bridge) mayBroadcast(id identity.Identity, name subjects.Channel, kind subjects.Kind, following bool) error {
 	switch kind.Write {
 	case subjects.SignedIn:
 		return nil
 	case subjects.Granted:
-		if id.granted(name.String(), func(g Grant) bool { return g.Write }) {
+		if id.Granted(name.String(), func(g identity.Grant) bool { return g.Write }) {
 			return nil
 		}
 	case subjects.Members:
@@ -115,11 +116,11 @@ func (b *Bridge) mayBroadcast(id identity, name subjects.Channel, kind subjects.
 
 // mayAppear refuses whoever may not be present on a channel. Who is there of a
 // group, and how a user is, only the presence service says.
-func (id identity) mayAppear(name subjects.Channel, kind subjects.Kind) error {
+func mayAppear(id identity.Identity, name subjects.Channel, kind subjects.Kind) error {
 	if _, reserved := subjects.ReservedTopic(name); reserved {
 		return errForbidden
 	}
-	if (kind.Read == subjects.Granted || kind.Read == subjects.Topic) && !id.granted(name.String(), func(g Grant) bool { return g.Presence }) {
+	if (kind.Read == subjects.Granted || kind.Read == subjects.Topic) && !id.Granted(name.String(), func(g identity.Grant) bool { return g.Presence }) {
 		return errForbidden
 	}
 	return nil

@@ -28,7 +28,7 @@ func (b *Bridge) postEvent(c *fiber.Ctx) error {
 	if command, owned := kind.Publish[p.Event]; owned {
 		return b.answerCommand(c, by, wire.Call{Channel: channel, Command: command, Key: p.Key, Data: p.Data})
 	}
-	following := b.mayRead(c.UserContext(), by.identity, name, kind) == nil
+	following := b.mayRead(c.UserContext(), by.Identity, name, kind) == nil
 	type outcome struct {
 		Sequence uint64 `json:"seq,omitempty"`
 		err      error

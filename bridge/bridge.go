@@ -21,6 +21,7 @@ import (
 
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/identity"
 )
 
 // Bridge is one node that browsers connect to.
@@ -37,7 +38,7 @@ type Bridge struct {
 	registry *registry
 	crew     *crew
 	poller   *poller
-	verifier *verifier
+	verifier *identity.Verifier
 
 	ready    atomic.Bool // takes sessions
 	draining atomic.Bool // takes no more
@@ -52,13 +53,10 @@ type Bridge struct {
 // the address is taken or the bus cannot be reached.
 func New(config Config) (*Bridge, error) {
 	b := &Bridge{
-		config: config, limits: config.Limits.withDefaults(), metrics: newMetrics(),
+		config: config, verifier: config.Verifier, limits: config.Limits.withDefaults(), metrics: newMetrics(),
 		node: cmp.Or(config.Node, strings.ToLower(rand.Text()[:8])), log: cmp.Or(config.Log, slog.Default()),
 	}
 	b.config.Drain = cmp.Or(config.Drain, 5*time.Second)
-	if config.Dev && len(config.Secret) == 0 {
-		b.config.Secret = []byte(devSecret)
-	}
 	listener, err := net.Listen("tcp", cmp.Or(config.Listen, "127.0.0.1:8080"))
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
@@ -103,6 +101,9 @@ func (b *Bridge) connect() (bus, error) {
 // Addr is the address that the bridge listens on, host:port.
 func (b *Bridge) Addr() string { return b.listener.Addr().String() }
 
+// Taking says whether the bridge takes sessions.
+func (b *Bridge) Taking() bool { return b.ready.Load() }
+
 // Run serves until ctx ends; then it drains: sessions are told to come back
 // elsewhere, over a while, and what they sent is finished. It returns when
 // everything it started has ended.
@@ -111,10 +112,6 @@ func (b *Bridge) Run(ctx context.Context) error {
 	inner, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
 	defer b.closeBus()
-	var err error
-	if b.verifier, err = newVerifier(inner, b.config.Secret, b.config.JWKSURL); err != nil {
-		return errors.Join(err, b.listener.Close())
-	}
 	var parts sync.WaitGroup
 	failed := make(chan error, 4)
 	part := func(run func() error) {
@@ -148,6 +145,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	})
 	b.ready.Store(true)
 	b.log.Info("bridge is ready", "node", b.node, "address", b.Addr())
+	var err error
 	select {
 	case err = <-failed:
 	case <-ctx.Done():

@@ -12,14 +12,19 @@ import (
 	"github.com/coder/websocket"
 	"github.com/nats-io/nats.go"
 
+	"github.com/latido/latido/subjects/identity"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
+
+// testSecret signs the tokens of tests.
+var testSecret = []byte("what the tokens of tests are signed with")
 
 // runBridge runs a bridge on the bus until the test, or the returned stop, ends it.
 func runBridge(t *testing.T, bus *bustest.Bus, config Config) (b *Bridge, stop func()) {
 	t.Helper()
 	config.Listen, config.Dev, config.Drain = "127.0.0.1:0", true, time.Millisecond
 	config.Log = slog.New(slog.DiscardHandler)
+	config.Verifier = identity.New(identity.Config{Secret: testSecret})
 	config.Connect = func(string) (*nats.Conn, error) {
 		return nats.Connect(bus.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectBufSize(-1))
 	}
@@ -77,7 +82,7 @@ type client struct {
 
 func token(t *testing.T, b *Bridge, user, role string) string {
 	t.Helper()
-	token, err := b.verifier.sign(user, user, role, time.Now())
+	token, err := b.verifier.Sign(user, user, role, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,9 +8,10 @@ import (
 
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/identity"
 )
 
-// Config is everything a bridge can be told. Connect is needed; what is zero
+// Config is everything a bridge can be told. Connect and Verifier are needed; what is zero
 // takes its default.
 type Config struct {
 	Node   string // name on the bus, unique among the bridges; default random
@@ -19,10 +20,9 @@ type Config struct {
 	// "publish" or "replay". It must reconnect for ever.
 	Connect func(purpose string) (*nats.Conn, error)
 
-	Secret  []byte   // of tokens signed with HS256, HS384 or HS512
-	JWKSURL string   // where the public keys of other tokens are
-	Dev     bool     // hand out tokens to anyone who asks
-	Origins []string // pages that may connect; empty or "*" is all
+	Verifier *identity.Verifier // tells whose tokens are good; needed
+	Dev      bool               // hand out tokens to anyone who asks
+	Origins  []string           // pages that may connect; empty or "*" is all
 
 	// Compress agrees to permessage-deflate with browsers that offer it.
 	Compress bool

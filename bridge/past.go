@@ -63,7 +63,7 @@ func (b *Bridge) getEvents(c *fiber.Ctx) error {
 		return err
 	}
 	ctx := c.UserContext()
-	if err := b.mayRead(ctx, by.identity, name, kind); err != nil {
+	if err := b.mayRead(ctx, by.Identity, name, kind); err != nil {
 		return err
 	}
 	if kind.Durability != subjects.Durable {

@@ -17,11 +17,12 @@ import (
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/history"
+	"github.com/latido/latido/subjects/identity"
 )
 
 // sender is on whose behalf something is sent to the bus.
 type sender struct {
-	identity
+	identity.Identity
 	ref string // of the session, or "" for the HTTP API
 }
 
@@ -63,7 +64,7 @@ func (b *Bridge) broadcast(by sender, following bool, name subjects.Channel, kin
 		done(0, schemas.Refuse(schemas.UnknownEvent, "clients do not publish %q here", r.Event))
 		return
 	}
-	if err := b.mayBroadcast(by.identity, name, kind, following); err != nil {
+	if err := b.mayBroadcast(by.Identity, name, kind, following); err != nil {
 		done(0, err)
 		return
 	}
@@ -172,7 +173,7 @@ type result struct {
 }
 
 // command asks the owner of a channel and waits for its answer. Who may do what
-// is the owner's to decide.
+// is the owner's to decide, and who asks it reads from the token.
 func (b *Bridge) command(ctx context.Context, by sender, r wire.Call) (result, error) {
 	name, kind, err := b.resolve(r.Channel)
 	if err != nil {
@@ -190,10 +191,10 @@ func (b *Bridge) command(ctx context.Context, by sender, r wire.Call) (result, e
 	msg := nats.NewMsg(name.Command(r.Command))
 	msg.Data = r.Data
 	msg.Header.Set(nats.MsgIdHdr, subjects.MessageID(name, by.User, r.Key))
-	subjects.SetText(msg.Header, subjects.HeaderFrom, by.User)
-	setUnlessEmpty(msg.Header, subjects.HeaderName, by.Name)
-	setUnlessEmpty(msg.Header, subjects.HeaderRole, by.Role)
-	setUnlessEmpty(msg.Header, subjects.HeaderSession, by.ref)
+	msg.Header.Set(subjects.HeaderProof, by.Token())
+	if by.ref != "" {
+		subjects.SetText(msg.Header, subjects.HeaderSession, by.ref)
+	}
 	reply, err := b.asker.askAndWait(ctx, msg)
 	if err != nil {
 		return result{}, err
@@ -210,12 +211,6 @@ func (b *Bridge) command(ctx context.Context, by sender, r wire.Call) (result, e
 		return result{}, fmt.Errorf("answer to %s: %w", r.Command, err)
 	}
 	return answer, nil
-}
-
-func setUnlessEmpty(header nats.Header, key, value string) {
-	if value != "" {
-		subjects.SetText(header, key, value)
-	}
 }
 
 // Headers by which a micro service says no.

@@ -67,7 +67,7 @@ func (s *session) hello(r wire.Hello) {
 		s.refuse("", schemas.Refuse(schemas.InvalidFrame, "hello was said already"))
 		return
 	}
-	id, err := s.bridge.verifier.verify(r.Token)
+	id, err := s.bridge.verifier.Verify(r.Token)
 	if err != nil {
 		s.end(schemas.RefusalOf(err))
 		return
@@ -108,7 +108,7 @@ const (
 
 // renew replaces the token in place; it must be of the same user.
 func (s *session) renew(r wire.Token) {
-	id, err := s.bridge.verifier.verify(r.Token)
+	id, err := s.bridge.verifier.Verify(r.Token)
 	if err == nil && id.User != s.user {
 		err = schemas.Refuse(schemas.Forbidden, "the token is of another user")
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/subjects/identity"
 )
 
 // routes lays out everything that is spoken over HTTP.
@@ -47,17 +48,23 @@ func (b *Bridge) readiness(c *fiber.Ctx) error {
 	case b.hub.degraded.Load():
 		return c.Status(fiber.StatusServiceUnavailable).SendString("the bus is away\n")
 	}
+	if err := b.verifier.Ready(); err != nil {
+		return c.Status(fiber.StatusServiceUnavailable).SendString(err.Error() + "\n")
+	}
 	return c.SendString("ready\n")
 }
+
+// devTokenAge is how long a token of dev mode is good.
+const devTokenAge = 24 * time.Hour
 
 // devToken hands out a token to anyone, in dev mode.
 func (b *Bridge) devToken(c *fiber.Ctx) error {
 	var ask struct{ User, Name, Role string }
 	// Whatever the content type says: curl -d says that it sends a form.
-	if err := json.Unmarshal(c.Body(), &ask); err != nil || ask.User == "" || len(ask.User) > maxUser {
+	if err := json.Unmarshal(c.Body(), &ask); err != nil || schemas.CheckUser(ask.User) != nil {
 		return schemas.Refuse(schemas.InvalidData, `a body such as {"user":"ana"} is needed`)
 	}
-	token, err := b.verifier.sign(ask.User, ask.Name, ask.Role, time.Now())
+	token, err := b.verifier.Sign(ask.User, ask.Name, ask.Role, devTokenAge)
 	if err != nil {
 		return err
 	}
@@ -113,7 +120,7 @@ func (b *Bridge) authenticate(c *fiber.Ctx) error {
 	if len(header) <= len(scheme) || header[:len(scheme)] != scheme {
 		return schemas.Refuse(schemas.Unauthenticated, "the header Authorization: Bearer <token> is needed")
 	}
-	id, err := b.verifier.verify(header[len(scheme):])
+	id, err := b.verifier.Verify(header[len(scheme):])
 	if err != nil {
 		return err
 	}
@@ -128,8 +135,8 @@ func caller(c *fiber.Ctx) (sender, string, error) {
 	if err != nil {
 		return sender{}, "", schemas.Refuse(schemas.UnknownKind, "a channel is named kind:id, percent-encoded")
 	}
-	id, _ := c.Locals(localIdentity).(identity)
-	return sender{identity: id}, string([]byte(channel)), nil
+	id, _ := c.Locals(localIdentity).(identity.Identity)
+	return sender{Identity: id}, string([]byte(channel)), nil
 }
 
 func (b *Bridge) api(group fiber.Router) {
@@ -148,7 +155,7 @@ func (b *Bridge) getPresence(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	ch, err := b.roll(c.UserContext(), by.identity, channel)
+	ch, err := b.roll(c.UserContext(), by.Identity, channel)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/latido/latido/bridge/websocket"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/subjects/identity"
 )
 
 const (
@@ -57,7 +58,7 @@ type session struct {
 	device atomic.Pointer[device]
 
 	mu       sync.Mutex
-	identity identity
+	identity identity.Identity
 	own      [][]byte // frames of its own that wait for the flusher
 	ownSize  int
 	welcomed bool

@@ -68,7 +68,7 @@ func TestClosingRefusals(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
 	b, _ := runBridge(t, bus, Config{Limits: Limits{Frame: 1000, Handshake: time.Second}})
-	expired, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "ana", "exp": 1}).SignedString([]byte(devSecret))
+	expired, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "ana", "exp": 1}).SignedString(testSecret)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/subjects/identity"
 )
 
 // form holds the fields of a status as they came, JSON each.
@@ -60,8 +61,8 @@ func (b *Bridge) postStatus(c *fiber.Ctx) error {
 
 // deleteStatus lets the caller's devices speak again.
 func (b *Bridge) deleteStatus(c *fiber.Ctx) error {
-	id, _ := c.Locals(localIdentity).(identity)
-	return b.answerCommand(c, sender{identity: id}, wire.Call{Channel: kindUser + ":" + id.User, Command: "clear_status", Data: []byte("{}")})
+	id, _ := c.Locals(localIdentity).(identity.Identity)
+	return b.answerCommand(c, sender{Identity: id}, wire.Call{Channel: kindUser + ":" + id.User, Command: "clear_status", Data: []byte("{}")})
 }
 
 // sendingUser is whoever the header's token or the body's is of.
@@ -70,8 +71,8 @@ func (b *Bridge) sendingUser(c *fiber.Ctx, sent form) (sender, error) {
 	if !found && json.Unmarshal(sent["token"], &token) != nil {
 		token = ""
 	}
-	id, err := b.verifier.verify(token)
-	return sender{identity: id}, err
+	id, err := b.verifier.Verify(token)
+	return sender{Identity: id}, err
 }
 
 // readForm reads the body's fields. A form is parsed by us, when it is asked for:

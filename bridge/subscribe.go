@@ -7,6 +7,7 @@ import (
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/identity"
 )
 
 // subscribe lets the session follow a channel, from a position on.
@@ -82,7 +83,7 @@ func (s *session) tooManyChannels() error {
 	return schemas.Refuse(schemas.TooManyChannels, "at most %d channels per session", s.bridge.limits.Channels)
 }
 
-func (s *session) who() identity {
+func (s *session) who() identity.Identity {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.identity

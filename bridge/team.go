@@ -8,6 +8,7 @@ import (
 
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/subjects/identity"
 )
 
 // What is asked of the presence service over HTTP. Who may ask what is decided
@@ -25,7 +26,7 @@ func (b *Bridge) getDuty(c *fiber.Ctx) error { return b.ask(c, kindUser, "duty",
 // ask sends a query to the owner of the channel that the path names, with what the
 // query string says under the given names, and answers its data.
 func (b *Bridge) ask(c *fiber.Ctx, kind, query string, names ...string) error {
-	id, _ := c.Locals(localIdentity).(identity)
+	id, _ := c.Locals(localIdentity).(identity.Identity)
 	of, err := url.PathUnescape(c.Params(kind))
 	if err != nil {
 		return schemas.Refuse(schemas.UnknownKind, "an id is percent-encoded")
@@ -41,7 +42,7 @@ func (b *Bridge) ask(c *fiber.Ctx, kind, query string, names ...string) error {
 		return err
 	}
 	channel := kind + ":" + string([]byte(of)) // Fiber uses its strings again
-	answer, err := b.command(c.UserContext(), sender{identity: id}, wire.Call{Channel: channel, Command: query, Data: data})
+	answer, err := b.command(c.UserContext(), sender{Identity: id}, wire.Call{Channel: channel, Command: query, Data: data})
 	if err != nil {
 		return err
 	}

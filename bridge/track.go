@@ -56,7 +56,7 @@ func (s *session) track(ctx context.Context, r wire.Track) error {
 		return schemas.Refuse(schemas.MetaTooLarge, "meta has at most %d bytes", s.bridge.limits.Meta)
 	}
 	id := s.who()
-	if err := id.mayAppear(name, kind); err != nil {
+	if err := mayAppear(id, name, kind); err != nil {
 		return err
 	}
 	if s.isDeviceOn(name) {

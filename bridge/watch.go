@@ -9,6 +9,7 @@ import (
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/identity"
 )
 
 const (
@@ -27,8 +28,8 @@ func (s *session) watch(ctx context.Context, r wire.Watch) error {
 	}
 	wanted := make(map[string]struct{}, len(r.Users))
 	for _, user := range r.Users {
-		if user == "" || len(user) > maxUser {
-			return schemas.Refuse(schemas.InvalidFrame, "a user has 1 to %d bytes", maxUser)
+		if err := schemas.CheckUser(user); err != nil {
+			return schemas.Refuse(schemas.InvalidFrame, "%v", err)
 		}
 		wanted[subjects.UserPresence(user).String()] = struct{}{}
 	}
@@ -97,7 +98,7 @@ func (s *session) count(ctx context.Context, r wire.Count) error {
 }
 
 // roll returns a channel that knows who is on it, to be released.
-func (b *Bridge) roll(ctx context.Context, id identity, channel string) (*channel, error) {
+func (b *Bridge) roll(ctx context.Context, id identity.Identity, channel string) (*channel, error) {
 	name, kind, err := b.resolve(channel)
 	if err != nil {
 		return nil, err

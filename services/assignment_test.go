@@ -36,10 +36,10 @@ func TestAnAcceptedRequestIsAssigned(t *testing.T) {
 	caller := estest.NewCaller(t, bus)
 	feed := caller.Feed(order)
 	caller.Do(es.Call{
-		Channel: order, Command: "request", From: "ana", Role: "client", Key: "k",
+		Channel: order, Command: "request", From: "ana", Key: "k",
 		Body: schema.Request{Zona: "centro", Precio: 12.5},
 	})
-	caller.Do(es.Call{Channel: order, Command: "accept", From: "olga", Role: "operator", Key: "k", Body: schema.Accept{}})
+	caller.Do(es.Call{Channel: order, Command: "accept", From: "olga", Proof: estest.Proof("olga", "operator"), Key: "k", Body: schema.Accept{}})
 	checkAssigned(t, caller, feed)
 }
 
@@ -108,10 +108,10 @@ func TestWhoeverSquatsAnOrderIsPutOut(t *testing.T) {
 		Body: trackingschema.Open{Operator: "eve", Watchers: []string{"mallory", "ana"}, Public: true},
 	})
 	caller.Do(es.Call{
-		Channel: order, Command: "request", From: "ana", Role: "client", Key: "k",
+		Channel: order, Command: "request", From: "ana", Key: "k",
 		Body: schema.Request{Zona: "centro", Precio: 12.5},
 	})
-	caller.Do(es.Call{Channel: order, Command: "accept", From: "olga", Role: "operator", Key: "k", Body: schema.Accept{}})
+	caller.Do(es.Call{Channel: order, Command: "accept", From: "olga", Proof: estest.Proof("olga", "operator"), Key: "k", Body: schema.Accept{}})
 	checkAssigned(t, caller, feed)
 	for _, channel := range []subjects.Channel{room, track} {
 		for _, user := range []string{"eve", "mallory", ""} {

@@ -66,8 +66,6 @@ func redacted(list string) string {
 
 func tokens(cfg stack.Config) string {
 	switch {
-	case !cfg.Runs("bridge"):
-		return "not needed without the bridge"
 	case cfg.Dev():
 		return "dev mode, anyone on this machine may make them"
 	case cfg.JWKSURL != "" && len(cfg.Secret) > 0:

@@ -53,9 +53,6 @@ func (c Config) checkAddresses() error {
 }
 
 func (c Config) checkTokens() error {
-	if !c.Runs("bridge") {
-		return nil
-	}
 	if len(c.Secret) > 0 && len(c.Secret) < secretBytes {
 		return &SettingError{"jwt-secret", fmt.Sprintf("is %d bytes long, %d are the least that cannot be guessed", len(c.Secret), secretBytes)}
 	}

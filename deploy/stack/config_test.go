@@ -2,6 +2,7 @@ package stack_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/latido/latido/deploy/stack"
@@ -70,9 +71,14 @@ func TestSettingsThatCannotWork(t *testing.T) {
 	}
 }
 
-func TestServicesNeedNoSecret(t *testing.T) {
+// Services verify the tokens of whoever commands them.
+func TestServicesNeedASecret(t *testing.T) {
 	t.Parallel()
 	cfg := stack.Config{Parts: []string{"chat", "ops", "chat"}, NATSURL: "nats://10.0.0.1:4222"}
+	if _, err := cfg.Effective(); err == nil || !strings.Contains(err.Error(), "--jwt-secret") {
+		t.Errorf("without a secret: %v", err)
+	}
+	cfg.Secret = []byte(goodSecret)
 	effective, err := cfg.Effective()
 	if err != nil {
 		t.Fatal(err)

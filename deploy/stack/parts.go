@@ -12,13 +12,14 @@ import (
 	"github.com/latido/latido/services/ops"
 	"github.com/latido/latido/services/presence"
 	"github.com/latido/latido/services/tracking"
+	"github.com/latido/latido/subjects/identity"
 )
 
 // bridgePart is the part that browsers speak to; all others are services.
 const bridgePart = "bridge"
 
 // service runs one of the services on a connection of its own until ctx ends.
-type service func(ctx context.Context, nc *nats.Conn, log *slog.Logger) error
+type service func(ctx context.Context, nc *nats.Conn, verifier *identity.Verifier, log *slog.Logger) error
 
 // services by name, which is also what they are called in `nats micro ls`.
 var services = map[string]service{

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/latido/latido/bridge"
+	"github.com/latido/latido/subjects/identity"
 )
 
 // partStart bounds how long a part may take until it is ready.
@@ -20,6 +21,7 @@ type Stack struct {
 	cfg      Config
 	bus      *bus
 	bridge   *bridge.Bridge
+	verifier *identity.Verifier
 	front    *group // the bridge
 	back     *group // the services
 	stop     context.CancelCauseFunc
@@ -76,6 +78,8 @@ func (s *Stack) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.back.start("memory", returnMemory)
+	s.verifier = s.newVerifier()
+	s.back.start("keys", s.verifier.Run)
 	if s.cfg.Runs(bridgePart) {
 		if s.bridge, err = s.newBridge(ctx); err != nil {
 			return err

@@ -2,10 +2,13 @@ package stack_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -19,6 +22,7 @@ import (
 
 	"github.com/latido/latido/deploy/stack"
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/identity"
 	"github.com/latido/latido/subjects/topology"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
@@ -27,7 +31,7 @@ import (
 func config(tb testing.TB) stack.Config {
 	return stack.Config{
 		HTTP: "127.0.0.1:0", NATSListen: "127.0.0.1:0", Data: tb.TempDir(),
-		Log: slog.New(slog.DiscardHandler), Drain: time.Millisecond, Sync: time.Minute,
+		Log: slog.New(slog.DiscardHandler), Drain: time.Millisecond, Sync: time.Minute, Secret: []byte(goodSecret),
 	}
 }
 
@@ -61,11 +65,19 @@ func open(tb testing.TB, url, room string) *nats.Msg {
 	return answer
 }
 
+// proof is a token of the user, as the bridge hands it on.
+func proof(user, role string) string {
+	token, err := identity.New(identity.Config{Secret: []byte(goodSecret)}).Sign(user, "", role, time.Hour)
+	if err != nil {
+		panic(err) // HMAC takes any secret
+	}
+	return token
+}
+
 func command(channel subjects.Channel, name, data string) *nats.Msg {
 	message := nats.NewMsg(channel.Command(name))
 	message.Data = []byte(data)
-	subjects.SetText(message.Header, subjects.HeaderFrom, "ana")
-	subjects.SetText(message.Header, subjects.HeaderRole, "client")
+	message.Header.Set(subjects.HeaderProof, proof("ana", "client"))
 	message.Header.Set(nats.MsgIdHdr, subjects.MessageID(channel, "ana", name))
 	return message
 }
@@ -79,16 +91,42 @@ func accepted(tb testing.TB, answer *nats.Msg) {
 
 func TestZeroConfigIsAWholeSystem(t *testing.T) {
 	t.Parallel()
-	running := start(t, config(t))
+	cfg := config(t)
+	cfg.Secret = nil
+	running := start(t, cfg)
 	if !running.Config().Dev() {
 		t.Error("no secret and loopback only, yet not in dev mode")
 	}
-	connection, err := net.Dial("tcp", running.HTTPAddr())
-	if err != nil {
-		t.Fatal("HTTP:", err)
+	var dev struct{ Token string }
+	post(t, running, "/dev/token", "", `{"user":"ana"}`, &dev)
+	var answer struct{ Seq uint64 }
+	post(t, running, "/api/channels/room:whole/commands/open", dev.Token, `{"data":{"members":["luis"]}}`, &answer)
+	if answer.Seq == 0 {
+		t.Error("the room was not opened")
 	}
-	_ = connection.Close()
-	accepted(t, open(t, running.NATSURL(), "whole"))
+}
+
+// post sends a request to the bridge of a stack, which must answer it.
+func post(tb testing.TB, running *stack.Stack, path, token, body string, answer any) {
+	tb.Helper()
+	request, err := http.NewRequestWithContext(tb.Context(), http.MethodPost, "http://"+running.HTTPAddr()+path, strings.NewReader(body))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Authorization", "Bearer "+token)
+	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }() // it was only read
+	if response.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(response.Body)
+		tb.Fatalf("%s: %s: %s", path, response.Status, text)
+	}
+	if err := json.NewDecoder(response.Body).Decode(answer); err != nil {
+		tb.Fatal(err)
+	}
 }
 
 func TestTwoStacksShareOneBus(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -27,15 +26,14 @@ func (s *Stack) newBridge(ctx context.Context) (*bridge.Bridge, error) {
 		return nil, err
 	}
 	created, err := bridge.New(bridge.Config{
-		Node:    s.cfg.Node,
-		Listen:  s.cfg.HTTP,
-		Connect: func(purpose string) (*nats.Conn, error) { return s.bus.connect(ctx, "bridge "+purpose) },
-		Secret:  s.cfg.Secret,
-		JWKSURL: s.cfg.JWKSURL,
-		Dev:     s.cfg.Dev(),
-		Origins: s.cfg.Origins,
-		Kinds:   kinds,
-		Meta:    meta,
+		Node:     s.cfg.Node,
+		Listen:   s.cfg.HTTP,
+		Connect:  func(purpose string) (*nats.Conn, error) { return s.bus.connect(ctx, "bridge "+purpose) },
+		Verifier: s.verifier,
+		Dev:      s.cfg.Dev(),
+		Origins:  s.cfg.Origins,
+		Kinds:    kinds,
+		Meta:     meta,
 
 		Compress: s.cfg.Compress,
 		Limits:   s.cfg.Limits,
@@ -51,22 +49,12 @@ func (s *Stack) newBridge(ctx context.Context) (*bridge.Bridge, error) {
 	return created, nil
 }
 
-// awaitBridge blocks until the bridge says that it takes sessions.
+// awaitBridge blocks until the bridge takes sessions. Whether it serves them well
+// is for its readiness to say, which may change at any time.
 func (s *Stack) awaitBridge(ctx context.Context) error {
 	limited, cancel := context.WithTimeoutCause(ctx, partStart, errors.New("not ready in time"))
 	defer cancel()
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	return s.until(limited, bridgePart, func() (bool, error) {
-		request, err := http.NewRequestWithContext(limited, http.MethodGet, "http://"+s.HTTPAddr()+"/readyz", nil)
-		if err != nil {
-			return false, err
-		}
-		response, err := client.Do(request)
-		if err != nil {
-			return false, nil // not accepting yet
-		}
-		return response.StatusCode == http.StatusOK, response.Body.Close()
-	})
+	return s.until(limited, bridgePart, func() (bool, error) { return s.bridge.Taking(), nil })
 }
 
 func (s *Stack) startService(ctx context.Context, name string) error {
@@ -78,7 +66,7 @@ func (s *Stack) startService(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	s.back.start(name, func(ctx context.Context) error { return run(ctx, connection, s.cfg.Log) })
+	s.back.start(name, func(ctx context.Context) error { return run(ctx, connection, s.verifier, s.cfg.Log) })
 	return nil
 }
 

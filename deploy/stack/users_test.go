@@ -187,8 +187,8 @@ func TestUsersOfTheContainers(t *testing.T) {
 		order := subjects.Channel{Kind: "ops", ID: "order"}
 		accepted(t, ask(t, bridge, command(order, "request", `{"zona":"centro","precio":5}`)))
 		taking := command(order, "accept", `{}`)
-		subjects.SetText(taking.Header, subjects.HeaderFrom, "luis")
-		subjects.SetText(taking.Header, subjects.HeaderRole, "operator")
+		taking.Header.Set(subjects.HeaderProof, proof("luis", "operator"))
+		taking.Header.Set(nats.MsgIdHdr, subjects.MessageID(order, "luis", "accept"))
 		accepted(t, ask(t, bridge, taking))
 		for event := ""; event != "assigned"; {
 			fact, err := feed.NextMsg(10 * time.Second)

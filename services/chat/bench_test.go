@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/latido/latido/schemas/chat"
+	"github.com/latido/latido/services/internal/estest"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
@@ -21,7 +22,7 @@ func BenchmarkPost(b *testing.B) {
 			bus := bustest.Start(b)
 			ctx, cancel := context.WithCancel(b.Context())
 			done := make(chan error)
-			go func() { done <- Run(ctx, bus.Connect(b), slog.New(slog.DiscardHandler)) }()
+			go func() { done <- Run(ctx, bus.Connect(b), estest.Verifier, slog.New(slog.DiscardHandler)) }()
 			nc := bus.Connect(b)
 			for i := range rooms {
 				c := opening("luis")

@@ -11,13 +11,14 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/latido/latido/services/internal/es"
+	"github.com/latido/latido/subjects/identity"
 )
 
 // Run answers the commands of rooms until ctx ends, and returns when everything
 // it started has ended.
-func Run(ctx context.Context, nc *nats.Conn, log *slog.Logger) error {
+func Run(ctx context.Context, nc *nats.Conn, verifier *identity.Verifier, log *slog.Logger) error {
 	quiet := &es.Quiet{}
-	return es.Run(ctx, nc, log, es.Service{
+	return es.Run(ctx, nc, verifier, log, es.Service{
 		Name:        "chat",
 		Version:     "1.0.0",
 		Description: "Decides about rooms: membership, messages, closing.",

@@ -19,7 +19,7 @@ import (
 var channel = subjects.Channel{Kind: "room", ID: "order 42.*>"}
 
 func call(user, command, key string, body any) es.Call {
-	return es.Call{Channel: channel, Command: command, From: user, Key: key, Body: body}
+	return es.Call{Channel: channel, Command: command, From: user, Proof: estest.Proof(user, ""), Key: key, Body: body}
 }
 
 func opening(members ...string) es.Call {
@@ -200,7 +200,7 @@ func TestNonsenseIsRefused(t *testing.T) {
 	caller := start(t)
 	caller.Refused(schemas.InvalidData, call("ana", "open", "k", map[string]any{"members": "luis"}))
 	caller.Refused(schemas.InvalidData, call("ana", "post", "k", map[string]any{"text": "hola", "colour": "red"}))
-	caller.Refused(schemas.InvalidFrame, call("", "open", "k", chat.Open{Members: []string{}}))
+	caller.Refused(schemas.Unauthenticated, call("", "open", "k", chat.Open{Members: []string{}}))
 	if names := caller.Names(channel); names != nil {
 		t.Errorf("stored %v", names)
 	}

@@ -48,7 +48,7 @@ func (a assignment) react(ctx context.Context, event es.Event, r Request) error 
 func (a assignment) call(ctx context.Context, channel subjects.Channel, command, key string, body any) error {
 	_, err := es.Call{
 		Channel: channel, Command: command, Body: body, Key: key,
-		From: "service:ops", Role: subjects.RoleService,
+		From: "service:ops",
 	}.Do(ctx, a.nc)
 	return err
 }

@@ -13,14 +13,15 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/latido/latido/services/internal/es"
+	"github.com/latido/latido/subjects/identity"
 )
 
 // Run answers the commands of requests and announcements until ctx ends, and
 // returns when everything it started has ended.
-func Run(ctx context.Context, nc *nats.Conn, log *slog.Logger) error {
+func Run(ctx context.Context, nc *nats.Conn, verifier *identity.Verifier, log *slog.Logger) error {
 	quiet := &es.Quiet{}
 	deciding := heeding(request, quiet.Among).With(assignment{nc}.reactor())
-	return es.Run(ctx, nc, log, service(deciding, quiet))
+	return es.Run(ctx, nc, verifier, log, service(deciding, quiet))
 }
 
 func service(requests es.Kind, quiet *es.Quiet) es.Service {

@@ -15,6 +15,7 @@ import (
 	"github.com/latido/latido/services/internal/es"
 	"github.com/latido/latido/services/internal/estest"
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/identity"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
 
@@ -22,13 +23,13 @@ func order(id string) subjects.Channel { return subjects.Channel{Kind: "ops", ID
 
 func asking(id string) es.Call {
 	return es.Call{
-		Channel: order(id), Command: "request", From: "ana", Role: "client", Key: "request",
+		Channel: order(id), Command: "request", From: "ana", Key: "request",
 		Body: ops.Request{Zona: "centro", Precio: 12.5},
 	}
 }
 
 func accepting(id, operator string) es.Call {
-	return es.Call{Channel: order(id), Command: "accept", From: operator, Role: "operator", Key: "accept", Body: ops.Accept{}}
+	return es.Call{Channel: order(id), Command: "accept", From: operator, Proof: estest.Proof(operator, "operator"), Key: "accept", Body: ops.Accept{}}
 }
 
 func TestOneOperatorWins(t *testing.T) {
@@ -42,8 +43,8 @@ func TestOneOperatorWinsOnThreeNodes(t *testing.T) {
 }
 
 // runWithoutAssignment leaves accepted requests as they are.
-func runWithoutAssignment(ctx context.Context, nc *nats.Conn, log *slog.Logger) error {
-	return es.Run(ctx, nc, log, service(request, nil))
+func runWithoutAssignment(ctx context.Context, nc *nats.Conn, verifier *identity.Verifier, log *slog.Logger) error {
+	return es.Run(ctx, nc, verifier, log, service(request, nil))
 }
 
 // race lets 64 operators claim each of the requests at once, at two replicas.
@@ -121,6 +122,6 @@ func TestQuietIsHeededFromTheStart(t *testing.T) {
 	}
 	estest.Replica(t, bus, Run)
 	caller.Do(asking("1"))
-	offer := es.Call{Channel: order("1"), Command: "offer", From: "boss", Role: "supervisor", Key: "offer", Body: ops.Offer{Operator: "olga"}}
+	offer := es.Call{Channel: order("1"), Command: "offer", From: "boss", Proof: estest.Proof("boss", "supervisor"), Key: "offer", Body: ops.Offer{Operator: "olga"}}
 	caller.Refused(schemas.Conflict, offer)
 }

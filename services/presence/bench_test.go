@@ -12,6 +12,7 @@ import (
 
 	"github.com/latido/latido/schemas/presence"
 	"github.com/latido/latido/services/internal/es"
+	"github.com/latido/latido/services/internal/estest"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
@@ -23,7 +24,7 @@ func BenchmarkTeam(b *testing.B) {
 	bus := bustest.Start(b)
 	ctx, cancel := context.WithCancel(b.Context())
 	done := make(chan error, 1)
-	go func() { done <- Run(ctx, bus.Connect(b), slog.New(slog.DiscardHandler)) }()
+	go func() { done <- Run(ctx, bus.Connect(b), estest.Verifier, slog.New(slog.DiscardHandler)) }()
 	nc := bus.Connect(b)
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -34,7 +35,7 @@ func BenchmarkTeam(b *testing.B) {
 		members[i] = fmt.Sprint("user ", i)
 	}
 	team := subjects.Channel{Kind: "group", ID: "team"}
-	create := es.Call{Channel: team, Command: "create", From: "ana", Key: "k", Body: presence.Create{Members: members}}
+	create := es.Call{Channel: team, Command: "create", From: "ana", Proof: estest.Proof("ana", ""), Key: "k", Body: presence.Create{Members: members}}
 	for _, err := create.Do(ctx, nc); err != nil; _, err = create.Do(ctx, nc) {
 		if !errors.Is(err, nats.ErrNoResponders) {
 			b.Fatal(err)

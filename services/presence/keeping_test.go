@@ -76,7 +76,7 @@ func (b bridge) awaitCard(channel subjects.Channel, user string, fits func(prese
 }
 
 func (b bridge) command(user, command, key string, on subjects.Channel, body any) es.Call {
-	return es.Call{Channel: on, Command: command, From: user, Key: key, Body: body}
+	return es.Call{Channel: on, Command: command, From: user, Proof: estest.Proof(user, ""), Key: key, Body: body}
 }
 
 // query asks and decodes the answer.
@@ -282,11 +282,11 @@ func TestWhoWasThere(t *testing.T) {
 	if _, told := got.ByStatus["invisible"]; told || got.ByStatus["offline"] <= 0 {
 		t.Errorf("who is invisible was seen as %+v", got.ByStatus)
 	}
-	duty.From = "luis"
+	duty.From, duty.Proof = "luis", estest.Proof("luis", "")
 	if _, err := query[served](b, duty); !errors.Is(err, schemas.Refusal{Code: schemas.Forbidden}) {
 		t.Errorf("luis: %v", err)
 	}
-	duty.Role = roleSupervisor
+	duty.Proof = estest.Proof("luis", roleSupervisor)
 	if again, err := query[served](b, duty); err != nil || again.Seconds != got.Seconds {
 		t.Errorf("a supervisor: %+v, %v", again, err)
 	}

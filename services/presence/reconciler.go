@@ -146,7 +146,6 @@ func (r *reconciler) report(ctx context.Context, user string, seen presence.Obse
 		Channel: subjects.Channel{Kind: "user", ID: user},
 		Command: "observe",
 		From:    "service:presence",
-		Role:    subjects.RoleService,
 		Key:     observationKey(seen.At, strconv.FormatUint(facts, 36)),
 		Body:    seen,
 	}.Do(ctx, r.nc)

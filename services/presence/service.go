@@ -15,15 +15,16 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/latido/latido/services/internal/es"
+	"github.com/latido/latido/subjects/identity"
 )
 
 // Run keeps presence until ctx ends, and returns when everything it started has
 // ended.
-func Run(ctx context.Context, nc *nats.Conn, log *slog.Logger) error {
-	return run(ctx, nc, log, patient)
+func Run(ctx context.Context, nc *nats.Conn, verifier *identity.Verifier, log *slog.Logger) error {
+	return run(ctx, nc, verifier, log, patient)
 }
 
-func run(ctx context.Context, nc *nats.Conn, log *slog.Logger, timing timing) error {
+func run(ctx context.Context, nc *nats.Conn, verifier *identity.Verifier, log *slog.Logger, timing timing) error {
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return fmt.Errorf("run presence: %w", err)
@@ -35,7 +36,7 @@ func run(ctx context.Context, nc *nats.Conn, log *slog.Logger, timing timing) er
 	var running sync.WaitGroup
 	running.Go(func() { keeper.reconciler.run(ctx) })
 	running.Go(func() { keeper.run(ctx) })
-	err = es.Run(ctx, nc, log, es.Service{
+	err = es.Run(ctx, nc, verifier, log, es.Service{
 		Name:        "presence",
 		Version:     "1.0.0",
 		Description: "Decides who is there, as what, and with whom: users, their status and plans, groups.",

@@ -14,6 +14,7 @@ import (
 
 	"github.com/latido/latido/services/internal/estest"
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/identity"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
 
@@ -23,8 +24,8 @@ var (
 )
 
 // runImpatiently is Run for buses whose leases need no time to settle.
-func runImpatiently(ctx context.Context, nc *nats.Conn, log *slog.Logger) error {
-	return run(ctx, nc, log, timing{
+func runImpatiently(ctx context.Context, nc *nats.Conn, verifier *identity.Verifier, log *slog.Logger) error {
+	return run(ctx, nc, verifier, log, timing{
 		settle: 300 * time.Millisecond, returning: 50 * time.Millisecond,
 		sweep: 20 * time.Millisecond, progress: 50 * time.Millisecond,
 	})

@@ -18,7 +18,7 @@ var channel = subjects.Channel{Kind: "tracking", ID: "42"}
 
 func opening() es.Call {
 	return es.Call{
-		Channel: channel, Command: "open", From: "service:ops", Role: subjects.RoleService, Key: "open",
+		Channel: channel, Command: "open", From: "service:ops", Key: "open",
 		Body: tracking.Open{Operator: "olga", Watchers: []string{"ana"}},
 	}
 }

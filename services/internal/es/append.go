@@ -13,6 +13,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/subjects/identity"
 	"github.com/nats-io/nuid"
 )
 
@@ -51,6 +53,8 @@ type bus struct {
 	nc  *nats.Conn
 	js  jetstream.JetStream
 	log *slog.Logger
+
+	verifier *identity.Verifier // of the tokens of users
 }
 
 // ack is the stream's answer to an append.

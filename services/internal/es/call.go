@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -18,8 +19,8 @@ import (
 type Call struct {
 	Channel subjects.Channel
 	Command string
-	From    string // the user, or "service:<name>"
-	Role    string
+	From    string // "service:<name>", which sends it; or a user, whose token is Proof
+	Proof   string
 	Key     string // the same key is answered as the first time
 	Body    any
 }
@@ -43,9 +44,12 @@ func (c Call) send(ctx context.Context, nc *nats.Conn) (given answer, err error)
 		return given, fmt.Errorf("call %s: %w", c.Command, err)
 	}
 	header := nats.Header{jetstream.MsgIDHeader: {subjects.MessageID(c.Channel, c.From, c.Key)}}
-	subjects.SetText(header, subjects.HeaderFrom, c.From)
-	subjects.SetText(header, subjects.HeaderRole, c.Role)
-	reply, err := nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: c.Channel.Command(c.Command), Data: body, Header: header})
+	subject := c.Channel.ServiceCommand(strings.TrimPrefix(c.From, schemas.ServicePrefix), c.Command)
+	if c.Proof != "" {
+		subject = c.Channel.Command(c.Command)
+		header.Set(subjects.HeaderProof, c.Proof)
+	}
+	reply, err := nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: subject, Data: body, Header: header})
 	if err != nil {
 		return given, fmt.Errorf("call %s on %s: %w", c.Command, c.Channel, err)
 	}

@@ -21,13 +21,15 @@ type answer struct {
 	Data json.RawMessage `json:"data,omitempty"` // of a query
 }
 
-// endpoint takes one command, on every channel of a kind.
+// endpoint takes one command, on every channel of a kind, from users or from
+// services.
 type endpoint struct {
 	*bus
-	pool    *pool
-	name    string
-	command string
-	serve   func(context.Context, request) (answer, error)
+	pool     *pool
+	name     string
+	command  string
+	services bool // takes it from services, not from users
+	serve    func(context.Context, request) (answer, error)
 
 	accepted, refused, failed, busy atomic.Int64
 }
@@ -45,7 +47,7 @@ func (e *endpoint) counts() map[string]int64 {
 // never blocks, because micro calls it from the subscription.
 func (e *endpoint) Handle(message micro.Request) {
 	now := time.Now().UTC()
-	channel, _, err := subjects.ParseCommand(message.Subject())
+	channel, service, err := e.address(message.Subject())
 	if err != nil {
 		e.answer(message.Reply(), answer{}, schemas.Refuse(schemas.UnknownKind, "the subject names no channel"))
 		return
@@ -53,7 +55,7 @@ func (e *endpoint) Handle(message micro.Request) {
 	taken := e.pool.submit(channel.String(), func() {
 		var given answer
 		err := contain(func() error {
-			r, err := e.read(channel, message, now)
+			r, err := e.read(channel, service, message, now)
 			if err == nil {
 				// What was taken is finished even while the service stops;
 				// persist bounds how long that takes.
@@ -69,7 +71,18 @@ func (e *endpoint) Handle(message micro.Request) {
 	}
 }
 
-func (e *endpoint) read(channel subjects.Channel, message micro.Request, now time.Time) (request, error) {
+// read takes nothing for true but what the sender has shown.
+func (e *endpoint) read(channel subjects.Channel, service string, message micro.Request, now time.Time) (request, error) {
+	header := nats.Header(message.Headers())
+	by, err := e.sender(service, header)
+	if err != nil {
+		return request{}, err
+	}
+	id := header.Get(jetstream.MsgIDHeader)
+	of, user, key, err := subjects.ParseMessageID(id)
+	if err != nil || of != channel || user != by.User {
+		return request{}, schemas.Refuse(schemas.InvalidFrame, "a command carries a message id of its channel and sender")
+	}
 	body, err := schemas.Canonical("data", message.Data(), schemas.MaxFrame)
 	if err != nil {
 		return request{}, err
@@ -81,21 +94,7 @@ func (e *endpoint) read(channel subjects.Channel, message micro.Request, now tim
 	if err := schema.Validate(body); err != nil {
 		return request{}, err
 	}
-	header := nats.Header(message.Headers())
-	id := header.Get(jetstream.MsgIDHeader)
-	from := subjects.Text(header, subjects.HeaderFrom)
-	_, _, key, err := subjects.ParseMessageID(id)
-	if err != nil || from == "" {
-		return request{}, schemas.Refuse(schemas.InvalidFrame, "a command carries its sender and a message id")
-	}
-	meta := Meta{
-		Channel: channel,
-		From:    from,
-		Role:    subjects.Text(header, subjects.HeaderRole),
-		Name:    subjects.Text(header, subjects.HeaderName),
-		Key:     key,
-		Now:     now,
-	}
+	meta := Meta{Channel: channel, From: by.User, Role: by.Role, Name: by.Name, Key: key, Now: now}
 	return request{
 		Command: Command{Meta: meta}, name: e.command, body: body,
 		id: id, digest: digest(e.command, body), header: header,

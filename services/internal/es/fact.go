@@ -66,7 +66,10 @@ func (r request) messages(events []Event, version uint64) ([]*nats.Msg, error) {
 		}}
 		subjects.SetText(message.Header, subjects.HeaderEvent, event.Name)
 		subjects.SetText(message.Header, subjects.HeaderFrom, r.From)
-		for _, name := range []string{subjects.HeaderName, subjects.HeaderSession, headerTrace} {
+		if r.Name != "" {
+			subjects.SetText(message.Header, subjects.HeaderName, r.Name)
+		}
+		for _, name := range []string{subjects.HeaderSession, headerTrace} {
 			if value := r.header.Get(name); value != "" {
 				message.Header.Set(name, value)
 			}

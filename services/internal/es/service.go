@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/identity"
 )
 
 const (
@@ -59,15 +60,16 @@ type process struct {
 	following sync.WaitGroup
 }
 
-// Run runs the service until ctx ends. Then it takes no more commands, finishes
+// Run runs the service until ctx ends; verifier tells who the users are that command
+// it. Then it takes no more commands, finishes
 // those it has taken, and returns when all that it started has ended.
-func Run(ctx context.Context, nc *nats.Conn, log *slog.Logger, s Service) error {
+func Run(ctx context.Context, nc *nats.Conn, verifier *identity.Verifier, log *slog.Logger, s Service) error {
 	log = log.With("service", s.Name)
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return fmt.Errorf("run %s: %w", s.Name, err)
 	}
-	p := &process{bus: &bus{nc: nc, js: js, log: log}, pool: newPool(workers, backlog)}
+	p := &process{bus: &bus{nc: nc, js: js, verifier: verifier, log: log}, pool: newPool(workers, backlog)}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if err := p.start(ctx, s); err != nil && ctx.Err() == nil {
@@ -134,8 +136,13 @@ func (p *process) answerCommands(s Service, kinds []opened) (err error) {
 	endpoints := make(map[string]*endpoint) // by subject
 	for _, kind := range kinds {
 		for _, command := range kind.commands {
-			endpoints[subjects.CommandPattern(kind.kind, command)] = &endpoint{
-				bus: p.bus, pool: p.pool, name: kind.kind + "-" + command, command: command, serve: kind.serve,
+			for subject, services := range map[string]bool{
+				subjects.CommandPattern(kind.kind, command):        false,
+				subjects.ServiceCommandPattern(kind.kind, command): true,
+			} {
+				endpoints[subject] = &endpoint{
+					bus: p.bus, pool: p.pool, name: kind.kind + "-" + command, command: command, services: services, serve: kind.serve,
+				}
 			}
 		}
 	}

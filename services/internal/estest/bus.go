@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/latido/latido/services/internal/es"
+	"github.com/latido/latido/subjects/identity"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
 
@@ -17,7 +18,7 @@ import (
 const patience = 30 * time.Second
 
 // Run is a service's entry.
-type Run func(ctx context.Context, nc *nats.Conn, log *slog.Logger) error
+type Run func(ctx context.Context, nc *nats.Conn, verifier *identity.Verifier, log *slog.Logger) error
 
 // Replica runs a service on a connection of its own, as another process would,
 // and returns when it takes commands. It ends with the test or when stop is
@@ -28,7 +29,7 @@ func Replica(t *testing.T, bus *bustest.Bus, run Run) (stop func()) {
 	nc := bus.Connect(t)
 	watch := &logWatch{t: t, serving: make(chan struct{})}
 	ended := make(chan error, 1)
-	go func() { ended <- run(ctx, nc, slog.New(watch)) }()
+	go func() { ended <- run(ctx, nc, Verifier, slog.New(watch)) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
