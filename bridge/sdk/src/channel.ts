@@ -1,11 +1,11 @@
 import { count, history, type HistoryOptions, type Site } from "./history.ts";
 import { createKey } from "./key.ts";
 import { report, type Off } from "./listeners.ts";
-import type { Delivery, Mailbox } from "./mailbox.ts";
+import type { Mailbox } from "./mailbox.ts";
 import type { Outbox, Receipt } from "./outbox.ts";
 import type { PresenceChange } from "./presence.ts";
 import { Local, Refusal } from "./refusal.ts";
-import type { SubscribeOptions, SubscriptionChange, SubscriptionState } from "./subscription.ts";
+import { Seat, type Delivery, type SubscribeOptions, type SubscriptionChange, type SubscriptionState } from "./seat.ts";
 import type { TrackOptions } from "./tracker.ts";
 import type { Typing } from "./typing.ts";
 import type { GapFrame, Member, Position } from "./wire.ts";
@@ -39,12 +39,18 @@ export interface PublishOptions {
   volatile?: boolean;
 }
 
-/** One channel as an application sees it. `client.channel(name)` gives the same one for the same name. */
+const nobody: ReadonlyMap<string, Member> = new Map();
+
+/**
+ * One channel as one part of an application sees it. Every `client.channel(name)` gives another: all share one
+ * subscription on the wire, and each has its own `subscribe`, `track`, handlers and end.
+ */
 export class Channel<Events extends EventMap = EventMap> {
   readonly #mailbox: Mailbox;
   readonly #outbox: Outbox;
   readonly #site: Site;
   readonly #parsers: Parsers<Events>;
+  readonly #seat = new Seat();
   /** Who is typing here. */
   readonly typing: Typing;
 
@@ -61,22 +67,23 @@ export class Channel<Events extends EventMap = EventMap> {
   }
 
   get state(): SubscriptionState {
-    return this.#mailbox.subscription.state;
+    const { state, left } = this.#seat;
+    return left || state !== "unsubscribed" ? state : this.#mailbox.subscription.state;
   }
 
   /** The last event seen, on a durable channel. Kept by the application it is the `since` of a later visit. */
   get position(): Position | undefined {
-    return this.#mailbox.subscription.position;
+    return this.#seat.position ?? (this.#seat.left ? undefined : this.#mailbox.subscription.position);
   }
 
   /** Who is here, by ref: one entry for each session. Needs `subscribe({presence: true})`. */
   get presence(): ReadonlyMap<string, Member> {
-    return this.#mailbox.presence.members;
+    return this.#seat.left ? nobody : this.#mailbox.presence.members;
   }
 
   /** How many are here, exact even while a large snapshot is coming in. */
   get presenceCount(): number {
-    return this.#mailbox.presence.count;
+    return this.#seat.left ? 0 : this.#mailbox.presence.count;
   }
 
   /** Asks how many are here, without a subscription. */
@@ -88,7 +95,8 @@ export class Channel<Events extends EventMap = EventMap> {
   on<Name extends keyof Events & string>(event: Name, handler: (event: ChannelEvent<Events[Name]>) => void): Off;
   on(event: "*", handler: (event: ChannelEvent) => void): Off;
   on(event: string, handler: (event: ChannelEvent<never>) => void): Off {
-    return this.#mailbox.on(event, (delivery) => {
+    return this.#mailbox.seat(this.#seat).events.add((delivery) => {
+      if (event !== "*" && delivery.frame.event !== event) return;
       const parsed = this.#parse(delivery);
       if (parsed) handler(parsed);
     });
@@ -96,23 +104,24 @@ export class Channel<Events extends EventMap = EventMap> {
 
   /**
    * Joins the channel and stays in it over any number of drops. Resolves with the position to which it is being
-   * brought, once the server has accepted; rejects with a {@link Refusal} when it does not.
+   * brought, once the server has accepted; rejects with a {@link Refusal} when it does not. Asked again it only
+   * adds presence; for other history call `unsubscribe` before.
    */
   subscribe(options: SubscribeOptions = {}): Promise<Position | undefined> {
-    return this.#mailbox.subscription.subscribe(options);
+    return this.#mailbox.subscribe(this.#seat, options);
   }
 
-  /** Leaves the channel and its presence. Handlers stay for a later `subscribe`. */
+  /** Leaves the channel and its presence; others who use it here stay. Handlers are kept for a later `subscribe`. */
   unsubscribe(): Promise<void> {
-    this.#mailbox.tracker.end(new Refusal(Local.unsubscribed, "unsubscribed"));
-    return this.#mailbox.subscription.unsubscribe();
+    this.typing.stop();
+    return this.#mailbox.unsubscribe(this.#seat);
   }
 
   /**
    * Publishes an event. Resolves when it is stored (durable channels, with `seq`) or handed on (live ones).
    * Without a connection it waits for one; a retry after a drop is never stored twice.
    */
-  async publish<Name extends keyof Events & string>(
+  publish<Name extends keyof Events & string>(
     event: Name,
     data: Events[Name] | Record<string, never> = {},
     options: PublishOptions = {},
@@ -122,8 +131,9 @@ export class Channel<Events extends EventMap = EventMap> {
     try {
       this.#parsers[event]?.(data);
     } catch (error) {
-      throw new Refusal(Local.invalid, "invalid", false, error instanceof Error ? error.message : undefined);
+      return Promise.reject(new Refusal(Local.invalid, "invalid", false, error instanceof Error ? error.message : undefined));
     }
+    if (event !== "typing") this.typing.sent();
     return this.#outbox.add({ op: "publish", channel, event, key, data }, options.volatile);
   }
 
@@ -134,34 +144,34 @@ export class Channel<Events extends EventMap = EventMap> {
 
   /** Is present here, or says something new about itself: any JSON. Lasts over drops until `untrack`. */
   track(meta: unknown = {}, options: TrackOptions = {}): Promise<void> {
-    return this.#mailbox.tracker.track(meta, options);
+    return this.#mailbox.tracker.track(this.#seat, meta, options);
   }
 
   untrack(): Promise<void> {
-    return this.#mailbox.tracker.untrack();
+    return this.#mailbox.tracker.untrack(this.#seat);
   }
 
   /** Hears of people who come, change and go; never of our own reconnects. */
   onPresence(handler: (change: PresenceChange) => void): Off {
-    return this.#mailbox.presence.changes.add(handler);
+    return this.#mailbox.seat(this.#seat).presence.add(handler);
   }
 
   offPresence(handler: (change: PresenceChange) => void): void {
-    this.#mailbox.presence.changes.remove(handler);
+    this.#seat.presence.remove(handler);
   }
 
   clearPresenceHandlers(): void {
-    this.#mailbox.presence.changes.clear();
+    this.#seat.presence.clear();
   }
 
   /** Hears that events can no longer be given, because the channel's history has ended before them: load the state anew. */
   onGap(handler: (gap: GapFrame) => void): Off {
-    return this.#mailbox.subscription.gaps.add(handler);
+    return this.#mailbox.seat(this.#seat).gaps.add(handler);
   }
 
   /** Hears of the subscription: accepted, lost with the connection, ended by the server. */
   onState(handler: (change: SubscriptionChange) => void): Off {
-    return this.#mailbox.subscription.changes.add(handler);
+    return this.#mailbox.seat(this.#seat).changes.add(handler);
   }
 
   /** Reads stored events over HTTP, oldest first, page by page as they are consumed. Needs no subscription. */

@@ -1,38 +1,43 @@
 import { watchUser } from "./activity.ts";
+import { addressOf } from "./address.ts";
 import { Backoff, type BackoffOptions } from "./backoff.ts";
 import { Channel, type EventMap, type Parsers } from "./channel.ts";
 import { Connection, type Device, type State, type StateChange } from "./connection.ts";
-import { Deferred } from "./deferred.ts";
+import { Deferred, ended } from "./deferred.ts";
 import type { Site } from "./history.ts";
 import { createKey } from "./key.ts";
 import type { Off } from "./listeners.ts";
 import { Mailbox } from "./mailbox.ts";
-import { Outbox, type Carrier, type Receipt } from "./outbox.ts";
+import { Outbox, type Carrier, type OutboxOptions, type Receipt } from "./outbox.ts";
 import { tabStorage, watchPage } from "./page.ts";
 import { People } from "./people.ts";
 import { Local, Refusal } from "./refusal.ts";
 import { ResumeId } from "./resume.ts";
 import { TokenSource, type Token } from "./token.ts";
-import { Typing } from "./typing.ts";
+import { Typing, Typists } from "./typing.ts";
 import type { Schedule, ServerFrame, SetStatus, WelcomeFrame } from "./wire.ts";
 
-export interface ClientOptions {
-  /** The server's WebSocket address. Default: `/ws` at the page's own origin. */
-  url?: string;
+export interface ClientOptions extends Pick<OutboxOptions, "queue" | "queueBytes"> {
+  /**
+   * Where the server is, with its path if it stands under one: `https://example.com/realtime/`, or relative to the
+   * page. Default: where this script came from, when a server served it, or else the root of the page's origin.
+   */
+  url?: string | URL;
   /** A token, or a function that gets a new one whenever one is needed. */
   token: Token;
   /** What this application is, for the server's statistics, such as "shop/2.1". */
   client?: string;
   /** Shows the user as being there with this. Without it only `track` shows them anywhere. */
   device?: Device;
-  /** How many unacknowledged publishes and calls are kept. Default 1,000. */
-  queue?: number;
   backoff?: BackoffOptions;
   /** The WebSocket to use where there is no global one. */
   WebSocket?: typeof WebSocket;
 }
 
-/** Creates a client, which connects at once and stays connected until `close()`. */
+/**
+ * Creates a client, which connects at once and stays connected until `close()`. Throws a {@link Refusal} when it can
+ * never connect: outside a browser without an option `url`, or without a WebSocket.
+ */
 export function createClient(options: ClientOptions): Client {
   return new Client(options);
 }
@@ -48,19 +53,22 @@ export class Client {
   readonly #device: Device | undefined;
   /** How the users are whom we watch. */
   readonly people: People;
-  readonly #typing = new Map<string, Typing>();
-  #nameless: Deferred<string>[] = [];
+  readonly #typists = new Map<string, Typists>();
+  /** Resolved by the first welcome. */
+  #welcomed = new Deferred<void>();
+  #unreadable = 0;
   #leavePage: Off = () => {};
   #leaveUser: Off = () => {};
 
   constructor(options: ClientOptions) {
-    const url = address(options.url);
+    const { socket, http } = addressOf(options.url);
     const client = options.client ?? "web";
     const tokens = new TokenSource(options.token);
-    const Socket = options.WebSocket ?? WebSocket;
+    const Socket = options.WebSocket ?? (typeof WebSocket === "undefined" ? undefined : WebSocket);
+    if (!Socket) throw new Refusal(Local.invalid, "invalid", false, "there is no WebSocket here: pass one as the option WebSocket");
     this.#backoff = options.backoff ?? {};
-    this.#site = { url: url.origin.replace(/^ws/, "http"), token: () => tokens.current() };
-    this.#resume = new ResumeId(`${client}@${url}`, tabStorage());
+    this.#site = { url: http, token: () => tokens.current() };
+    this.#resume = new ResumeId(`${client}@${socket}`, tabStorage());
     this.#outbox = this.#openOutbox(options);
     this.#device = options.device;
     this.#connection = new Connection({
@@ -69,10 +77,11 @@ export class Client {
       tokens,
       resume: this.#resume,
       backoff: new Backoff(this.#backoff),
-      dial: () => new Socket(url, "latido.v1"),
+      dial: () => new Socket(socket, "latido.v1"),
       news: {
         ready: (welcome) => this.#ready(welcome),
         frame: (frame) => this.#receive(frame),
+        unreadable: () => this.#unreadable++,
         lost: () => this.#lost(),
         stopped: (why) => this.#stopped(why),
       },
@@ -98,19 +107,32 @@ export class Client {
     return this.#outbox.size;
   }
 
+  /** Why there is no connection, in a code and a sentence; undefined while there is one. */
+  get error(): Refusal | undefined {
+    return this.#connection.trouble;
+  }
+
+  /** How many lines came that could not be read: not JSON, or of a newer protocol. */
+  get unreadable(): number {
+    return this.#unreadable;
+  }
+
   /** Hears of every change of state, with its reason. */
   onState(handler: (change: StateChange) => void): Off {
     return this.#connection.changes.add(handler);
   }
 
-  /** The channel of this name. Parsers, given the first time, check what is published and received. */
+  /**
+   * A handle on the channel of this name, with handlers and a subscription of its own; all handles share what is on
+   * the wire. Parsers check what is published and received through it.
+   */
   channel<Events extends EventMap = EventMap>(name: string, parsers: Parsers<Events> = {}): Channel<Events> {
     let mailbox = this.#mailboxes.get(name);
     if (!mailbox) {
       mailbox = this.#openMailbox(name);
       this.#mailboxes.set(name, mailbox);
     }
-    return new Channel(mailbox, this.#outbox, this.#site, parsers, this.#typingIn(mailbox));
+    return new Channel(mailbox, this.#outbox, this.#site, parsers, new Typing(this.#typistsIn(mailbox)));
   }
 
   /** Chooses how others see us, which wins over what our devices say until it ends or is cleared. */
@@ -135,7 +157,7 @@ export class Client {
   open(): void {
     this.#leavePage();
     this.#leavePage = watchPage({
-      online: () => this.#connection.redial(),
+      online: () => this.#connection.online(),
       visible: () => this.#connection.wake(),
       hide: () => this.#resume.park(),
       show: () => {
@@ -158,36 +180,37 @@ export class Client {
     this.#connection.close();
   }
 
-  async #own(command: string, data: unknown): Promise<Receipt> {
-    return this.channel(`user:${await this.#user()}`).call(command, data);
+  /** Commands our own channel, once the server has said who we are. */
+  #own(command: string, data: unknown): Promise<Receipt> {
+    const { over } = this.#connection;
+    if (over) return ended(over);
+    const receipt = new Deferred<Receipt>();
+    this.#welcomed.promise
+      .then(() => this.channel(`user:${this.me?.user}`).call(command, data))
+      .then(receipt.resolve, (why: Error) => (why === this.#connection.over ? receipt.end(why) : receipt.reject(why)));
+    return receipt.promise;
   }
 
-  /** Who we are, as soon as a server has said so. */
-  #user(): Promise<string> {
-    const known = this.me?.user;
-    if (known !== undefined) return Promise.resolve(known);
-    if (this.state === "disconnected") return Promise.reject(new Refusal(Local.offline, "offline"));
-    const wish = new Deferred<string>();
-    this.#nameless.push(wish);
-    return wish.promise;
-  }
-
-  #typingIn(mailbox: Mailbox): Typing {
+  #typistsIn(mailbox: Mailbox): Typists {
     const { channel } = mailbox;
-    let typing = this.#typing.get(channel);
-    if (!typing) {
+    let typists = this.#typists.get(channel);
+    if (!typists) {
       const say = (typing: boolean) => {
         const request = { op: "publish", channel, event: "typing", key: createKey(), data: { typing } } as const;
         this.#outbox.add(request, true).catch(() => {}); // who is away is not seen to type
       };
-      typing = new Typing(mailbox, () => this.me?.user, say);
-      this.#typing.set(channel, typing);
+      typists = new Typists(mailbox, () => this.me?.user, say);
+      this.#typists.set(channel, typists);
     }
-    return typing;
+    return typists;
   }
 
   #openOutbox(options: ClientOptions): Outbox {
+    const connection = () => this.#connection;
     const carrier: Carrier = {
+      get over() {
+        return connection().over;
+      },
       request: (body, answered) => this.#connection.request(body, answered),
       catchingUp: (channel) => this.#mailboxes.get(channel)?.subscription.catchingUp ?? false,
       durable: (channel) => this.#mailboxes.get(channel)?.subscription.durable,
@@ -198,17 +221,13 @@ export class Client {
 
   #openMailbox(name: string): Mailbox {
     const mailbox = new Mailbox(name, this.#connection, this.#backoff);
-    mailbox.events.add(({ frame }) => {
-      // Keys belong to their user: another's may read the same.
-      if (frame.from === this.me?.user) this.#outbox.observe(frame);
-    });
     mailbox.subscription.whole.add(() => this.#outbox.flush());
     return mailbox;
   }
 
   /** Subscriptions go first, so that the replay can say which doubtful publishes arrived. */
   #ready(welcome: WelcomeFrame): void {
-    for (const wish of this.#nameless.splice(0)) wish.resolve(welcome.user);
+    this.#welcomed.resolve();
     this.#outbox.restart(welcome.limits);
     for (const mailbox of this.#mailboxes.values()) mailbox.resume();
     this.people.resume();
@@ -217,6 +236,9 @@ export class Client {
 
   #receive(frame: ServerFrame): void {
     if (!("channel" in frame)) return;
+    // First of all, for the end of a replay has what is still doubtful sent again. Keys belong to their user:
+    // another's may read the same.
+    if (frame.op === "event" && frame.from === this.me?.user) this.#outbox.observe(frame);
     this.#mailboxes.get(frame.channel)?.receive(frame);
     if (frame.op === "presence" && People.owns(frame.channel)) this.people.take(frame);
   }
@@ -238,12 +260,7 @@ export class Client {
     for (const mailbox of this.#mailboxes.values()) mailbox.end(why);
     this.people.end(why);
     this.#outbox.end(why);
-    for (const wish of this.#nameless.splice(0)) wish.reject(why);
+    this.#welcomed.end(why);
+    if (!this.me) this.#welcomed = new Deferred();
   }
-}
-
-function address(url: string | undefined): URL {
-  const address = new URL(url ?? "/ws", typeof location === "undefined" ? undefined : location.href);
-  address.protocol = address.protocol.replace(/^http/, "ws");
-  return address;
 }

@@ -23,11 +23,15 @@ export interface StateChange {
   /** Why: a server's or a WebSocket close code, one of {@link Local}, or 0. */
   code: number;
   reason: string;
+  /** One sentence for people, where there is more to say. */
+  message?: string;
 }
 
 export interface ConnectionNews {
   ready(welcome: WelcomeFrame): void;
   frame(frame: ServerFrame): void;
+  /** Something came that cannot be read. */
+  unreadable(): void;
   /** The link broke; what it had not answered is open again. A new one is on its way unless `stopped` follows. */
   lost(): void;
   /** Nothing is on its way any more. */
@@ -60,6 +64,10 @@ export class Connection {
   #draining = false;
   #dialling = 0;
   #refusedToken = false;
+  #trouble: Refusal | undefined;
+  #over: Refusal | undefined;
+  /** What the server said before it closed. */
+  #complaint: string | undefined;
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
@@ -74,8 +82,19 @@ export class Connection {
     return this.#welcome;
   }
 
+  /** Why nothing is connected and nothing will be; undefined otherwise. */
+  get over(): Refusal | undefined {
+    return this.#over;
+  }
+
+  /** What keeps us from being connected; undefined while we are, or when nothing has gone wrong yet. */
+  get trouble(): Refusal | undefined {
+    return this.#trouble;
+  }
+
   open(): void {
     if (this.#state !== "disconnected") return;
+    this.#over = this.#trouble = undefined;
     this.#refusedToken = false;
     this.#parts.backoff.reset();
     this.#become("connecting", 0, "open");
@@ -85,7 +104,7 @@ export class Connection {
   close(): void {
     if (this.#state === "disconnected") return;
     this.#parts.resume.forget();
-    this.#stop(Local.closed, "closed", () => this.#link?.drop(Local.closed, "closed"));
+    this.#stop(Local.closed, "closed");
   }
 
   /** Sends on the living link; false when there is none. The answer may never come: then `lost` is told. */
@@ -107,13 +126,18 @@ export class Connection {
 
   /** A good moment to try: the user is back. */
   wake(): void {
-    this.#link?.check();
+    this.#link?.probe();
     if (!this.#link && this.#redial !== undefined) void this.#dial();
   }
 
-  /** The network changed, and a link over the old one would only die later. Dials at once. */
-  redial(code: number = Local.online, reason = "online"): void {
-    if (this.#state === "disconnected") return;
+  /** The network changed: a link that lives has to prove it, and a dial over the old network would only fail later. */
+  online(): void {
+    if (this.#state === "connecting") this.#leave(Local.online, "online");
+    else this.#link?.probe();
+  }
+
+  /** Leaves the link, if there is one, and dials at once. */
+  #leave(code: number, reason: string): void {
     const link = this.#link;
     this.#link = undefined;
     link?.drop(code, reason);
@@ -131,8 +155,8 @@ export class Connection {
     let token: string;
     try {
       token = await this.#parts.tokens.current();
-    } catch {
-      if (attempt === this.#dialling) this.#again(Local.token, "token");
+    } catch (error) {
+      if (attempt === this.#dialling) this.#withoutToken(error);
       return;
     }
     if (attempt !== this.#dialling) return;
@@ -141,16 +165,26 @@ export class Connection {
       socket = this.#parts.dial();
     } catch (error) {
       // The browser forbids the address itself, as ws: on an https: page. That does not pass.
-      return this.#stop(Local.invalid, error instanceof Error ? error.message : "address");
+      return this.#stop(Local.invalid, "address", error instanceof Error ? error.message : undefined);
     }
     const link: Link = new Link(socket, this.#hello(token), {
       welcome: (frame) => this.#welcomed(frame),
       frame: (frame) => this.#read(frame),
+      unreadable: () => this.#parts.news.unreadable(),
       closed: (code, reason) => {
         if (link === this.#link) this.#closed(code, reason);
       },
     });
     this.#link = link;
+    this.#complaint = undefined;
+  }
+
+  /** Nobody would know why nothing happens, unless they are told. */
+  #withoutToken(error: unknown): void {
+    const { code, reason, retry, message } = error instanceof Refusal ? error : new Refusal(Local.token, "token");
+    if (this.#trouble?.message !== message) console.warn(`latido: ${message}`);
+    if (retry) this.#again(code, reason, message);
+    else this.#stop(code, reason, message);
   }
 
   #hello(token: string): HelloFrame {
@@ -164,6 +198,7 @@ export class Connection {
     this.#welcome = frame;
     this.#welcomedAt = Date.now();
     this.#refusedToken = false;
+    this.#trouble = undefined;
     this.#parts.resume.keep(frame.session);
     this.#planRenewal();
     this.#become("connected", 0, "welcome");
@@ -172,6 +207,9 @@ export class Connection {
 
   #read(frame: ServerFrame): void {
     switch (frame.op) {
+      case "error":
+        this.#complaint = frame.message;
+        return;
       case "degraded":
         return this.#become("degraded", 0, "degraded");
       case "restored":
@@ -179,7 +217,7 @@ export class Connection {
       case "drain":
         this.#draining = true;
         clearTimeout(this.#redial);
-        this.#redial = setTimeout(() => this.redial(codes.draining, "draining"), frame.return_in);
+        this.#redial = setTimeout(() => this.#leave(codes.draining, "draining"), frame.return_in);
         return;
     }
     this.#parts.news.frame(frame);
@@ -191,43 +229,48 @@ export class Connection {
     this.#parts.news.lost();
     if (this.#state === "disconnected") return;
     if (Date.now() - this.#welcomedAt >= settled) this.#parts.backoff.reset();
+    const complaint = this.#complaint;
     switch (verdict(code)) {
       case "stop":
-        return this.#stop(code, reason);
+        return this.#stop(code, reason, complaint);
       case "token":
         return this.#anotherToken(code, reason);
       case "session":
         this.#parts.resume.forget();
     }
-    this.#again(code, reason);
+    this.#again(code, reason, complaint);
   }
 
   /** A refused token is replaced once at once; one that merely ended may be replaced any number of times, with pauses. */
   #anotherToken(code: number, reason: string): void {
     const { tokens } = this.#parts;
-    if (!tokens.renewable || (this.#refusedToken && code === codes.unauthenticated)) return this.#stop(code, reason);
+    const complaint = this.#complaint;
+    if (!tokens.renewable || (this.#refusedToken && code === codes.unauthenticated)) return this.#stop(code, reason, complaint);
     tokens.forget();
-    if (this.#refusedToken) return this.#again(code, reason);
+    if (this.#refusedToken) return this.#again(code, reason, complaint);
     this.#refusedToken = true;
-    this.#become("connecting", code, reason);
+    this.#become("connecting", code, reason, complaint);
     void this.#dial();
   }
 
-  #again(code: number, reason: string): void {
+  #again(code: number, reason: string, message?: string): void {
+    this.#trouble = new Refusal(code, reason, true, message);
     // A server that drains has said when to return, and spreads its clients itself.
     if (!this.#draining) this.#redial = setTimeout(() => void this.#dial(), this.#parts.backoff.next());
-    this.#become("connecting", code, reason);
+    this.#become("connecting", code, reason, message);
   }
 
-  #stop(code: number, reason: string, goodbye?: () => void): void {
+  #stop(code: number, reason: string, message?: string): void {
     clearTimeout(this.#redial);
     clearTimeout(this.#renewal);
     this.#redial = undefined;
     this.#draining = false;
     this.#dialling++;
-    this.#become("disconnected", code, reason);
-    goodbye?.();
-    this.#parts.news.stopped(new Refusal(code, reason || "closed"));
+    const why = new Refusal(code, reason || "closed", false, message);
+    this.#over = this.#trouble = why;
+    this.#become("disconnected", code, reason, message);
+    this.#link?.drop(code, reason);
+    this.#parts.news.stopped(why);
   }
 
   #planRenewal(): void {
@@ -251,9 +294,9 @@ export class Connection {
     if (link === this.#link) this.#planRenewal();
   }
 
-  #become(state: State, code: number, reason: string): void {
+  #become(state: State, code: number, reason: string, message?: string): void {
     if (this.#state === state && state !== "connecting") return;
     this.#state = state;
-    this.changes.tell({ state, code, reason });
+    this.changes.tell(message === undefined ? { state, code, reason } : { state, code, reason, message });
   }
 }

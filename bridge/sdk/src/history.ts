@@ -1,5 +1,5 @@
 import type { ChannelEvent } from "./channel.ts";
-import { Refusal } from "./refusal.ts";
+import { Local, Refusal } from "./refusal.ts";
 import type { ErrorFrame, EventFrame, Position } from "./wire.ts";
 
 export interface HistoryOptions {
@@ -11,7 +11,7 @@ export interface HistoryOptions {
 
 /** Where the HTTP API is, and who asks. */
 export interface Site {
-  readonly url: string;
+  readonly url: URL;
   token(): Promise<string>;
 }
 
@@ -36,17 +36,29 @@ function read(site: Site, channel: string, since: Position | undefined, limit: n
   const query = new URLSearchParams({ since: String(since?.seq ?? 0), limit: String(limit) });
   if (since) query.set("epoch", since.epoch);
   if (since?.at !== undefined) query.set("at", since.at);
-  return get<Page>(site, `/api/channels/${encodeURIComponent(channel)}/events?${query}`);
+  return get<Page>(site, `api/channels/${encodeURIComponent(channel)}/events?${query}`);
 }
 
 /** How many are present on a channel. */
 export async function count(site: Site, channel: string): Promise<number> {
-  return (await get<{ count: number }>(site, `/api/channels/${encodeURIComponent(channel)}/presence?count=true`)).count;
+  return (await get<{ count: number }>(site, `api/channels/${encodeURIComponent(channel)}/presence?count=true`)).count;
 }
 
 async function get<Answer>(site: Site, path: string): Promise<Answer> {
-  const response = await fetch(site.url + path, { headers: { Authorization: `Bearer ${await site.token()}` } });
-  if (response.ok) return (await response.json()) as Answer;
-  const { code, reason, retry, message } = (await response.json()) as ErrorFrame;
-  throw new Refusal(code, reason, retry, message);
+  const headers = { Authorization: `Bearer ${await site.token()}` };
+  let response: Response;
+  try {
+    response = await fetch(new URL(path, site.url), { headers });
+  } catch (error) {
+    throw new Refusal(Local.offline, "offline", true, error instanceof Error ? error.message : undefined);
+  }
+  const body: unknown = await response.json().catch(() => undefined);
+  if (response.ok && body !== undefined) return body as Answer;
+  if (typeof body === "object" && body !== null && "code" in body) {
+    const { code, reason, retry, message } = body as ErrorFrame;
+    throw new Refusal(code, reason, retry, message);
+  }
+  // Not a word of ours: something stands between, or the address is another's.
+  const retry = response.status >= 500 || response.status === 429;
+  throw new Refusal(Local.unreadable, "unreadable", retry, `${response.url} answered ${response.status}`);
 }

@@ -1,7 +1,7 @@
 export { createClient, type Client, type ClientOptions } from "./client.ts";
 export type { Channel, ChannelEvent, EventMap, Parsers, PublishOptions } from "./channel.ts";
 export type { Device, State, StateChange } from "./connection.ts";
-export type { SubscribeOptions, SubscriptionChange, SubscriptionState } from "./subscription.ts";
+export type { SubscribeOptions, SubscriptionChange, SubscriptionState } from "./seat.ts";
 export { byKey, byUser, type PresenceChange } from "./presence.ts";
 export type { People } from "./people.ts";
 export type { TrackOptions } from "./tracker.ts";

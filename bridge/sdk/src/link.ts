@@ -1,3 +1,4 @@
+import { report } from "./listeners.ts";
 import { Local } from "./refusal.ts";
 import type { ErrorFrame, HelloFrame, OkFrame, ServerFrame, WelcomeFrame } from "./wire.ts";
 
@@ -6,6 +7,8 @@ export type Answer = OkFrame | ErrorFrame;
 export interface LinkNews {
   welcome(frame: WelcomeFrame): void;
   frame(frame: ServerFrame): void;
+  /** Something came that cannot be read; what comes behind it is read all the same. */
+  unreadable(): void;
   /** The link is over. Told once; requests without an answer will never get one. */
   closed(code: number, reason: string): void;
 }
@@ -15,6 +18,16 @@ const handshake = 10_000;
 
 /** How much longer than its own ping interval the server may be silent. */
 const grace = 10_000;
+
+/** How long it has to answer when we ask it, as we do when its own ping is late. */
+const answerTime = 7_000;
+
+/** The same when there is a reason to doubt: the page was asleep, or the network was another. */
+const quickAnswer = 4_000;
+
+const known: ReadonlySet<string> = new Set<ServerFrame["op"]>([
+  "welcome", "ok", "error", "event", "presence", "gap", "unsubscribed", "degraded", "restored", "drain", "ping",
+]);
 
 /**
  * One WebSocket from dialling to death, never used again. Answers reach their callbacks synchronously and in
@@ -27,6 +40,10 @@ export class Link {
   #lastId = 0;
   #heard = Date.now();
   #patience = handshake;
+  /** When it counts as dead unless something is heard before. */
+  #deadline = this.#heard + handshake;
+  /** Whether it was asked if it is there; before the welcome nobody may. */
+  #asked = true;
   #alarm: ReturnType<typeof setTimeout>;
   #over = false;
 
@@ -37,6 +54,8 @@ export class Link {
     socket.onopen = () => socket.send(JSON.stringify(hello));
     socket.onmessage = (message) => this.#read(message.data);
     socket.onclose = (event) => this.#end(event.code, event.reason);
+    // A close follows and says what there is to say; but a WebSocket of Node's ends the process when nobody listens.
+    socket.onerror = () => {};
   }
 
   /** Sends a request, given as JSON without its id; `answered` is called at most once. */
@@ -60,23 +79,51 @@ export class Link {
     this.#end(code, reason);
   }
 
-  /** Ends the link when the server has been silent for too long, which a sleeping device only notices on waking. */
-  check(): void {
-    if (Date.now() - this.#heard >= this.#patience) this.drop(Local.silent, "silent");
+  /** There is a reason to doubt the link: it has to prove itself soon. */
+  probe(): void {
+    if (this.#deadline <= Date.now()) return this.drop(Local.silent, "silent");
+    if (this.#patience === handshake) return;
+    this.#ask(quickAnswer);
+    clearTimeout(this.#alarm);
+    this.#listen();
   }
 
+  /** Timers of a hidden page come late, so time is read here and not counted; pings are answered without one. */
   readonly #listen = (): void => {
-    this.check();
-    if (this.#over) return;
-    this.#alarm = setTimeout(this.#listen, this.#heard + this.#patience - Date.now());
+    const now = Date.now();
+    if (now >= this.#deadline) return this.drop(Local.silent, "silent");
+    const askAt = this.#deadline - answerTime;
+    if (!this.#asked && now >= askAt) this.#ask(answerTime);
+    this.#alarm = setTimeout(this.#listen, (this.#asked ? this.#deadline : askAt) - now);
   };
 
+  #ask(within: number): void {
+    this.#asked = true;
+    this.#deadline = Math.min(this.#deadline, Date.now() + within);
+    this.request('{"op":"ping"}', () => {});
+  }
+
   #read(data: unknown): void {
-    if (typeof data !== "string") return;
     this.#heard = Date.now();
+    this.#deadline = this.#heard + this.#patience;
+    this.#asked = this.#patience === handshake;
+    if (typeof data !== "string") return this.#news.unreadable();
     for (const line of data.split("\n")) {
       if (this.#over) return;
-      if (line !== "") this.#take(JSON.parse(line) as ServerFrame);
+      if (line === "") continue;
+      const frame = parse(line);
+      if (frame) this.#try(frame);
+      else this.#news.unreadable();
+    }
+  }
+
+  /** A frame that lacks what its operation promises costs nobody the next one. */
+  #try(frame: ServerFrame): void {
+    try {
+      this.#take(frame);
+    } catch (error) {
+      this.#news.unreadable();
+      report(error);
     }
   }
 
@@ -87,6 +134,10 @@ export class Link {
         return;
       case "welcome":
         this.#patience = frame.ping * 1000 + grace;
+        this.#deadline = this.#heard + this.#patience;
+        this.#asked = false;
+        clearTimeout(this.#alarm);
+        this.#listen();
         this.#news.welcome(frame);
         return;
       case "ok":
@@ -103,8 +154,18 @@ export class Link {
     if (this.#over) return;
     this.#over = true;
     clearTimeout(this.#alarm);
-    this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
+    this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null; // and onerror stays
     this.#answers.clear();
     this.#news.closed(code, reason);
   }
+}
+
+function parse(line: string): ServerFrame | undefined {
+  try {
+    const frame: unknown = JSON.parse(line);
+    if (typeof frame === "object" && frame !== null && "op" in frame && known.has(String(frame.op))) return frame as ServerFrame;
+  } catch {
+    // Told as unreadable.
+  }
+  return undefined;
 }

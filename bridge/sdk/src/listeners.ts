@@ -8,6 +8,10 @@ export type Off = () => void;
 export class Listeners<T> {
   readonly #all = new Set<(news: T) => void>();
 
+  get size(): number {
+    return this.#all.size;
+  }
+
   add(listener: (news: T) => void): Off {
     this.#all.add(listener);
     return () => this.remove(listener);

@@ -1,14 +1,15 @@
 import { Backoff, type BackoffOptions } from "./backoff.ts";
-import { Deferred } from "./deferred.ts";
+import { Deferred, ended } from "./deferred.ts";
 import type { Line } from "./line.ts";
-import type { Answer } from "./link.ts";
 import { Pace } from "./pace.ts";
 import { Local, Refusal } from "./refusal.ts";
-import { codes, type CallRequest, type EventFrame, type Limits, type OkFrame, type PublishRequest } from "./wire.ts";
+import { codes, type CallRequest, type ErrorFrame, type EventFrame, type Limits, type OkFrame, type PublishRequest } from "./wire.ts";
 
 export interface OutboxOptions {
   /** How many unacknowledged requests are kept. Default 1,000. */
   queue?: number;
+  /** How many bytes they may have together, as they are sent. Default 8 MiB. */
+  queueBytes?: number;
   /** How long, in milliseconds, a server that is there may answer "later" before the caller is told. Default 30,000. */
   patience?: number;
   backoff?: BackoffOptions;
@@ -45,17 +46,30 @@ interface Item {
   giveUpAt: number;
 }
 
+/** What waits on one channel, by key, in the order in which it was made. */
+type Lane = Map<string, Item>;
+
+/** Refusals after which it is certain that nothing was done, and those after which it may well have been. */
+const untouched: readonly number[] = [codes.rate_limited, codes.busy, codes.draining];
+const unanswered: readonly number[] = [codes.timeout, codes.internal];
+
 /**
- * Publishes and calls from the moment they are made until their outcome is known, in order per channel.
- * After a drop each doubtful one is looked for in the replay of its channel; only what is not there is sent
- * again, under the same key. So nothing is stored twice however long the drop lasted.
+ * Publishes and calls from the moment they are made until their outcome is known: on each channel first in, first
+ * out. The next is sent when the one before it has its outcome, because a server may refuse any of several that are
+ * under way for now and store those behind it; channels do not wait for each other.
+ *
+ * After a drop the one that is doubtful is looked for in the replay of its channel; only when it is not there is it
+ * sent again, under the same key. So nothing is stored twice however long the drop lasted.
+ *
+ * When it is full, in number or in bytes, what is new is refused at once; nothing that was taken in is given up.
  */
 export class Outbox {
   readonly #carrier: Carrier;
   readonly #options: OutboxOptions;
-  /** In the order they were made, by channel and key. */
-  readonly #items = new Map<string, Item>();
+  readonly #lanes = new Map<string, Lane>();
   readonly #pace = new Pace();
+  #size = 0;
+  #bytes = 0;
   #frameLimit = Infinity;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -66,27 +80,37 @@ export class Outbox {
 
   /** How many requests have no outcome yet. */
   get size(): number {
-    return this.#items.size;
+    return this.#size;
   }
 
   /**
-   * Takes a request in. Rejects at once when the queue is full, or when it is volatile and cannot be sent now.
-   * The same request again, under the same key, is the same request.
+   * Takes a request in. Rejects at once when the queue is full, when nothing will ever be sent, or when it is
+   * volatile and cannot be sent now. The same request again, under the same key, is the same request.
    */
-  async add(request: PublishRequest | CallRequest, volatile = false): Promise<Receipt> {
-    const body = JSON.stringify(request);
-    const twin = this.#items.get(place(request));
-    if (twin?.body === body) return twin.receipt.promise;
-    if (twin) throw new Refusal(codes.key_reused, "key_reused");
-    if (volatile && !this.#carrier.isOpen()) throw new Refusal(Local.offline, "offline", true);
-    if (this.#items.size >= (this.#options.queue ?? 1_000)) throw new Refusal(Local.full, "full", true);
-    const item = this.#item(request, body, volatile);
-    this.#items.set(place(item), item);
+  add(request: PublishRequest | CallRequest, volatile = false): Promise<Receipt> {
+    const { over } = this.#carrier;
+    if (over) return ended(over);
+    const { channel, key } = request;
+    let body: string;
+    try {
+      body = JSON.stringify(request);
+    } catch (error) {
+      return Promise.reject(new Refusal(Local.invalid, "invalid", false, error instanceof Error ? error.message : undefined));
+    }
+    const lane = this.#lanes.get(channel) ?? new Map<string, Item>();
+    const twin = lane.get(key);
+    if (twin) return twin.body === body ? twin.receipt.promise : Promise.reject(new Refusal(codes.key_reused, "key_reused"));
+    const item = this.#item(channel, key, body, volatile);
+    const refusal = this.#hasNoRoom(item) ?? (volatile ? this.#isLate(lane) : undefined);
+    if (refusal) return Promise.reject(refusal);
+    this.#lanes.set(channel, lane.set(key, item));
+    this.#size++;
+    this.#bytes += item.size;
     this.flush();
     return item.receipt.promise;
   }
 
-  #item({ channel, key }: PublishRequest | CallRequest, body: string, volatile: boolean): Item {
+  #item(channel: string, key: string, body: string, volatile: boolean): Item {
     return {
       channel,
       key,
@@ -101,6 +125,17 @@ export class Outbox {
     };
   }
 
+  #hasNoRoom({ size }: Item): Refusal | undefined {
+    const { queue = 1_000, queueBytes = 8 << 20 } = this.#options;
+    return this.#size < queue && this.#bytes + size <= queueBytes ? undefined : new Refusal(Local.full, "full", true);
+  }
+
+  /** A volatile message may wait for the answer to the one before it, but not for anything that takes longer. */
+  #isLate(lane: Lane): Refusal | undefined {
+    const stuck = [...lane.values()].some((item) => !item.volatile && item.state !== "sent");
+    return stuck || !this.#carrier.isOpen() ? new Refusal(Local.offline, "offline", true) : undefined;
+  }
+
   /** A new link. */
   restart(limits: Limits): void {
     this.#pace.restart(limits.publishes);
@@ -110,9 +145,12 @@ export class Outbox {
   /** The link broke: what was sent and not answered is doubtful now. */
   lost(): void {
     clearTimeout(this.#timer);
-    for (const item of this.#items.values()) {
+    for (const item of this.#all()) {
+      item.giveUpAt = Infinity;
+      item.backoff.reset();
       if (item.seen !== undefined) this.#settle(item, { seq: item.seen });
       else if (item.state !== "waiting") this.#doubt(item);
+      else if (item.volatile) this.#refuse(item, new Refusal(Local.offline, "offline", true));
     }
   }
 
@@ -120,23 +158,19 @@ export class Outbox {
   observe(event: EventFrame): void {
     const { channel, key, seq } = event;
     if (seq === undefined || key === undefined) return;
-    const item = this.#items.get(place({ channel, key }));
+    const item = this.#lanes.get(channel)?.get(key);
     if (!item) return;
     item.seen = seq;
     if (item.state === "doubtful") this.#settle(item, { seq });
   }
 
-  /** Sends what may be sent. A channel that has to wait for something waits as a whole, so its order is kept. */
+  /** Sends what may be sent. Channels take turns. */
   flush(): void {
     clearTimeout(this.#timer);
     if (!this.#carrier.isOpen()) return;
-    const held = new Set<string>();
     let soonest = Infinity;
-    for (const item of this.#items.values()) {
-      if (item.state === "sent" || held.has(item.channel)) continue;
-      const pause = this.#hindrance(item);
-      if (pause === 0) this.#send(item);
-      else held.add(item.channel);
+    for (const [channel, lane] of [...this.#lanes]) {
+      const pause = this.#advance(channel, lane);
       if (pause > 0) soonest = Math.min(soonest, pause);
     }
     if (soonest !== Infinity) this.#timer = setTimeout(() => this.flush(), soonest);
@@ -145,8 +179,32 @@ export class Outbox {
   /** Ends everything that has no outcome. */
   end(why: Refusal): void {
     clearTimeout(this.#timer);
-    for (const item of this.#items.values()) item.receipt.reject(why);
-    this.#items.clear();
+    const all = this.#all();
+    this.#lanes.clear();
+    this.#size = this.#bytes = 0;
+    for (const item of all) item.receipt.end(why);
+  }
+
+  #all(): Item[] {
+    return [...this.#lanes.values()].flatMap((lane) => [...lane.values()]);
+  }
+
+  /** Sends what is first on a channel, and volatile ones as long as nothing that is kept stands before them. Returns for how long to wait. */
+  #advance(channel: string, lane: Lane): number {
+    for (const item of lane.values()) {
+      if (item.state !== "sent") {
+        // Whether the channel stores anything may be known by now.
+        if (item.state === "doubtful" && !this.#carrier.catchingUp(channel)) this.#doubt(item);
+        if (!lane.has(item.key)) continue;
+        const pause = this.#hindrance(item);
+        if (pause > 0 && !item.volatile) return pause;
+        if (pause > 0) this.#refuse(item, new Refusal(codes.rate_limited, "rate_limited"));
+        else this.#send(item);
+        if (this.#lanes.delete(channel)) this.#lanes.set(channel, lane);
+      }
+      if (item.state === "sent" && !item.volatile) return 0;
+    }
+    return 0;
   }
 
   /** For how long an item has to wait: 0 not at all, Infinity until something else happens. */
@@ -159,24 +217,33 @@ export class Outbox {
   #send(item: Item): void {
     if (item.size + 24 > this.#frameLimit) return this.#refuse(item, new Refusal(codes.frame_too_large, "frame_too_large"));
     item.state = "sent";
-    this.#carrier.request(item.body, (answer) => this.#answered(item, answer));
+    this.#carrier.request(item.body, (answer) => {
+      if (answer.op === "ok") this.#done(item, answer);
+      else this.#refused(item, answer);
+      this.flush();
+    });
   }
 
-  #answered(item: Item, answer: Answer): void {
-    if (answer.op === "ok") {
-      const receipt: Receipt = {};
-      if (answer.seq !== undefined) receipt.seq = answer.seq;
-      if (answer.data !== undefined) receipt.data = answer.data;
-      return this.#settle(item, receipt);
-    }
+  #done(item: Item, { seq, data }: OkFrame): void {
+    const receipt: Receipt = {};
+    if (seq !== undefined) receipt.seq = seq;
+    if (data !== undefined) receipt.data = data;
+    this.#settle(item, receipt);
+  }
+
+  #refused(item: Item, answer: ErrorFrame): void {
     if (item.seen !== undefined) return this.#settle(item, { seq: item.seen });
+    if (answer.code === codes.rate_limited) this.#pace.exhaust();
     item.giveUpAt = Math.min(item.giveUpAt, Date.now() + (this.#options.patience ?? 30_000));
-    if (!answer.retry || item.volatile || Date.now() >= item.giveUpAt) {
+    const twice = unanswered.includes(answer.code) && this.#carrier.durable(item.channel) === false;
+    if (!answer.retry || item.volatile || twice || Date.now() >= item.giveUpAt) {
       return this.#refuse(item, new Refusal(answer.code, answer.reason, answer.retry, answer.message));
     }
-    item.state = answer.code === codes.rate_limited ? "waiting" : "doubtful";
+    item.state = untouched.includes(answer.code) ? "waiting" : "doubtful";
     item.notBefore = Date.now() + item.backoff.next();
-    this.flush();
+    for (const late of [...(this.#lanes.get(item.channel)?.values() ?? [])]) {
+      if (late.volatile && late.state === "waiting") this.#refuse(late, new Refusal(Local.offline, "offline", true));
+    }
   }
 
   /** On a live channel nobody can tell whether it arrived, and twice is worse than once at most. */
@@ -187,16 +254,20 @@ export class Outbox {
   }
 
   #settle(item: Item, receipt: Receipt): void {
-    this.#items.delete(place(item));
-    item.receipt.resolve(receipt);
+    if (this.#remove(item)) item.receipt.resolve(receipt);
   }
 
   #refuse(item: Item, why: Refusal): void {
-    this.#items.delete(place(item));
-    item.receipt.reject(why);
+    if (this.#remove(item)) item.receipt.reject(why);
   }
-}
 
-function place({ channel, key }: { channel: string; key: string }): string {
-  return `${channel}\n${key}`;
+  #remove(item: Item): boolean {
+    const lane = this.#lanes.get(item.channel);
+    if (lane?.get(item.key) !== item) return false;
+    lane.delete(item.key);
+    if (lane.size === 0) this.#lanes.delete(item.channel);
+    this.#size--;
+    this.#bytes -= item.size;
+    return true;
+  }
 }

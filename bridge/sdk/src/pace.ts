@@ -11,6 +11,12 @@ export class Pace {
     this.#at = Date.now();
   }
 
+  /** The server says that all is used: others use the same allowance. */
+  exhaust(): void {
+    this.#left = Math.min(this.#left, 0);
+    this.#at = Date.now();
+  }
+
   /** Takes one send; or says for how many milliseconds to wait. */
   take(): number {
     if (this.#rate === Infinity) return 0;

@@ -3,7 +3,7 @@ import type { Off } from "./listeners.ts";
 export interface PageNews {
   /** The network is back. */
   online(): void;
-  /** The user looks at the page again. */
+  /** The user looks at the page again, or the browser lets it run again. */
   visible(): void;
   /** The page goes away; it may come back from the browser's cache. */
   hide(): void;
@@ -17,6 +17,7 @@ export function watchPage(news: PageNews): Off {
   const visibility = () => {
     if (document.visibilityState === "visible") news.visible();
   };
+  const resume = () => news.visible();
   const online = () => news.online();
   const hide = () => news.hide();
   const show = () => news.show();
@@ -24,11 +25,13 @@ export function watchPage(news: PageNews): Off {
   window.addEventListener("pagehide", hide);
   window.addEventListener("pageshow", show);
   document.addEventListener("visibilitychange", visibility);
+  document.addEventListener("resume", resume);
   return () => {
     window.removeEventListener("online", online);
     window.removeEventListener("pagehide", hide);
     window.removeEventListener("pageshow", show);
     document.removeEventListener("visibilitychange", visibility);
+    document.removeEventListener("resume", resume);
   };
 }
 

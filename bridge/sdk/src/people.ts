@@ -1,5 +1,5 @@
 import { Backoff, type BackoffOptions } from "./backoff.ts";
-import { Deferred } from "./deferred.ts";
+import { Deferred, ended } from "./deferred.ts";
 import type { Line } from "./line.ts";
 import type { Answer } from "./link.ts";
 import { Listeners, type Off } from "./listeners.ts";
@@ -31,6 +31,7 @@ export class People {
 
   /** Watches these users, at most 100, and no others. Resolves when it is known how they are. */
   watch(users: readonly string[]): Promise<void> {
+    if (this.#line.over) return ended(this.#line.over);
     this.#users = [...new Set(users)];
     this.#cards = new Map([...this.#cards].filter(([user]) => this.#users.includes(user)));
     const wish = new Deferred<void>();
@@ -73,7 +74,7 @@ export class People {
   end(why: Refusal): void {
     this.lost();
     this.#users = [];
-    for (const wish of this.#waiting.splice(0)) wish.reject(why);
+    for (const wish of this.#waiting.splice(0)) wish.end(why);
   }
 
   #answered(answer: Answer): void {

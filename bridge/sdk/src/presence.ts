@@ -35,6 +35,11 @@ export class Presence {
     return this.#count;
   }
 
+  /** Whether the server has begun to say who is here. */
+  get known(): boolean {
+    return this.#early === undefined;
+  }
+
   /** A new subscription: a new snapshot will come, and until then the old one is the best guess. */
   restart(): void {
     this.#snapshot = undefined;

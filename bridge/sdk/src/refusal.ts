@@ -10,18 +10,20 @@ export const Local = {
   full: 3901,
   /** Sent on a live channel just before the connection broke: it may or may not have arrived. */
   unconfirmed: 3902,
-  /** A volatile message, and no connection. */
+  /** A volatile message that cannot be sent now, a request over HTTP without a network. */
   offline: 3903,
-  /** The channel's own schema did not accept the data, or the browser the server's address. */
+  /** The channel's own schema did not accept the data, or the browser the server's address; an option is missing. */
   invalid: 3904,
   /** `unsubscribe()` was called. */
   unsubscribed: 3905,
   /** Nothing was heard for too long, so the connection counts as lost. */
   silent: 3906,
-  /** The network came back, so a new connection replaces whatever there was. */
+  /** The network came back, so a new dial replaces the one that was under way. */
   online: 3907,
   /** No token could be had; it will be asked for again. */
   token: 3908,
+  /** What came over HTTP is not an answer of this server. */
+  unreadable: 3909,
 } as const;
 
 /**

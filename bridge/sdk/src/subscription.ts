@@ -1,47 +1,39 @@
 import { Backoff, type BackoffOptions } from "./backoff.ts";
-import { Deferred } from "./deferred.ts";
+import { Deferred, ended } from "./deferred.ts";
 import type { Line } from "./line.ts";
-import type { Answer } from "./link.ts";
 import { Listeners } from "./listeners.ts";
 import { Local, Refusal } from "./refusal.ts";
-import type { EventFrame, GapFrame, OkFrame, Position, Request } from "./wire.ts";
+import { Seat, type SubscribeOptions, type SubscriptionState } from "./seat.ts";
+import type { ErrorFrame, EventFrame, GapFrame, OkFrame, Position, Request } from "./wire.ts";
 
-export interface SubscribeOptions {
-  /** Go on from here: everything after it is replayed. */
-  since?: Position;
-  /** Without `since`: recent history, a number of events or a time such as "1h". */
-  last?: number | string;
-  /** Ask for presence: who is here, and who comes and goes. */
-  presence?: boolean;
-}
-
-/** - `subscribing` is also the state after a drop, until the channel is whole again. */
-export type SubscriptionState = "unsubscribed" | "subscribing" | "subscribed";
-
-export interface SubscriptionChange {
-  state: SubscriptionState;
-  /** Why: a server's code, one of {@link Local}, or 0. */
-  code: number;
-  reason: string;
+/** What is asked of the server, and for whom: these are answered by it. */
+interface Question {
+  readonly seats: readonly Seat[];
+  readonly from: { since?: Position; last?: number | string };
+  readonly presence: boolean;
 }
 
 /**
- * What this client has seen of one channel, and so what it still has to see. It subscribes again on every
- * new link from its own position and lets nothing pass twice.
+ * The one subscription to a channel that all its seats share. It asks again on every new link, from where the seat
+ * that is furthest behind stands, and again when a seat wants what the others did not: history, or presence. Each
+ * seat takes what is new to it.
  */
 export class Subscription {
-  readonly changes = new Listeners<SubscriptionChange>();
-  readonly gaps = new Listeners<GapFrame>();
+  readonly changes = new Listeners<SubscriptionState>();
   /** The part that was missed has been replayed: what is not here now was never stored. */
   readonly whole = new Listeners<void>();
   readonly #channel: string;
   readonly #line: Line;
   readonly #backoff: Backoff;
+  readonly #seats = new Set<Seat>();
   #state: SubscriptionState = "unsubscribed";
-  #options: SubscribeOptions = {};
-  #outcome = new Deferred<Position | undefined>();
-  #position: Position | undefined;
+  /** Whether the server tells us of presence. */
+  #presence = false;
+  /** The question that is under way. */
+  #asking: Question | undefined;
   #epoch = "";
+  /** The newest event of all, for those without a seat of their own. */
+  #newest: Position | undefined;
   #durable: boolean | undefined;
   #missing: { until: number; count: number } | undefined;
   #leaving: Deferred<void> | undefined;
@@ -57,9 +49,9 @@ export class Subscription {
     return this.#state;
   }
 
-  /** The last event seen, on a durable channel. */
+  /** The newest event seen, on a durable channel. */
   get position(): Position | undefined {
-    return this.#position;
+    return this.#newest;
   }
 
   /** Whether the channel's events are stored; undefined until the server has said so. */
@@ -69,26 +61,48 @@ export class Subscription {
 
   /** Whether a replay is under way or about to be. */
   get catchingUp(): boolean {
-    return this.#state === "subscribing" || this.#missing !== undefined;
+    return this.#state === "subscribing" || this.#missing !== undefined || [...this.#seats].some((seat) => !seat.covered);
   }
 
-  /** Resolves when the server has accepted; a drop meanwhile only delays it. Asked again it answers the same. */
-  subscribe(options: SubscribeOptions): Promise<Position | undefined> {
-    if (this.#state !== "unsubscribed") return this.#outcome.promise;
-    this.#options = options;
-    this.#position = options.since;
-    this.#outcome = new Deferred();
-    this.#become("subscribing", 0, "subscribe");
-    this.#send();
-    return this.#outcome.promise;
+  /** Whether nobody but this seat wants to be subscribed. */
+  isAlone(seat: Seat): boolean {
+    return this.#seats.has(seat) && this.#seats.size === 1;
   }
 
-  /** Resolves when the server knows, or when there is no connection that it would have to know of. */
-  unsubscribe(): Promise<void> {
-    if (this.#state === "unsubscribed") return this.#leaving?.promise ?? Promise.resolve();
-    this.end(new Refusal(Local.unsubscribed, "unsubscribed"));
+  /**
+   * Resolves when the server has accepted; a drop meanwhile only delays it. Asked again it answers the same, unless
+   * presence is wanted now and was not before.
+   */
+  subscribe(seat: Seat, options: SubscribeOptions): Promise<Position | undefined> {
+    if (this.#line.over) return ended(this.#line.over);
+    if (seat.wanting) return this.#wantsMore(seat, options);
+    seat.options = options;
+    seat.position = options.since;
+    seat.covered = seat.left = false;
+    seat.outcome = new Deferred();
+    this.#seats.add(seat);
+    seat.become("subscribing", 0, "subscribe");
+    if (this.#state === "unsubscribed") this.#become("subscribing");
+    this.#next();
+    return seat.outcome.promise;
+  }
+
+  #wantsMore(seat: Seat, options: SubscribeOptions): Promise<Position | undefined> {
+    if (!options.presence || seat.options.presence) return seat.outcome.promise;
+    seat.options = { ...seat.options, presence: true };
+    if (seat.state === "subscribed") seat.outcome = new Deferred();
+    this.#next();
+    return seat.outcome.promise;
+  }
+
+  /** Resolves when the server knows, or when it does not have to: there is no connection, or another seat stays. */
+  unsubscribe(seat: Seat): Promise<void> {
+    seat.left = true;
+    if (!seat.wanting) return this.#leaving?.promise ?? Promise.resolve();
+    this.#release(seat, new Refusal(Local.unsubscribed, "unsubscribed"));
+    if (this.#seats.size > 0) return Promise.resolve();
     const leaving = new Deferred<void>();
-    const told = this.#request({ op: "unsubscribe", channel: this.#channel }, () => this.#left());
+    const told = this.#line.request(JSON.stringify({ op: "unsubscribe", channel: this.#channel }), () => this.#left());
     this.#leaving = told ? leaving : undefined;
     if (!told) leaving.resolve();
     return leaving.promise;
@@ -96,49 +110,61 @@ export class Subscription {
 
   /** A new link: subscribe on it. */
   resume(): void {
-    if (this.#state === "subscribing") this.#send();
+    this.#next();
   }
 
   /** The server is well again: what waits for another try need not wait longer. */
   hurry(): void {
     if (this.#retry === undefined) return;
     this.#cancelRetry();
-    this.resume();
+    this.#next();
   }
 
   /** The link broke. */
   lost(): void {
     this.#cancelRetry();
+    this.#asking = undefined;
     this.#left();
-    if (this.#state === "subscribed") this.#become("subscribing", 0, "lost");
+    if (this.#state === "subscribed") this.#suspend(0, "lost");
   }
 
   /** The server ended the subscription; for a passing reason it is asked for again. */
   ended(code: number, reason: string): void {
     if (this.#state === "unsubscribed") return;
-    const refusal = new Refusal(code, reason);
-    if (refusal.retry) this.#again(refusal);
-    else this.end(refusal);
+    const why = new Refusal(code, reason);
+    if (!why.retry) return this.end(why);
+    this.#suspend(code, reason);
+    this.#again();
   }
 
   /** Nothing more comes. */
   end(why: Refusal): void {
-    if (this.#state === "unsubscribed") return;
-    this.#cancelRetry();
-    this.#missing = undefined;
-    this.#become("unsubscribed", why.code, why.reason);
-    this.#outcome.reject(why);
-    this.whole.tell();
+    for (const seat of [...this.#seats]) this.#release(seat, why);
   }
 
-  /** Judges an event: whether it is new, and whether it is part of a replay. Moves the position. */
+  /** Judges an event for everybody: whether it is new, and whether it is part of a replay. */
   take(event: EventFrame): { fresh: boolean; replayed: boolean } {
     if (this.#state !== "subscribed") return { fresh: false, replayed: false };
     if (event.seq === undefined) return { fresh: true, replayed: false };
-    if (event.seq <= this.#seen) return { fresh: false, replayed: false };
-    this.#position = { epoch: this.#epoch, seq: event.seq, ...(event.at !== undefined && { at: event.at }) };
     const replayed = this.#missing !== undefined && event.seq <= this.#missing.until;
-    return { fresh: true, replayed };
+    const fresh = this.#newest?.epoch !== this.#epoch || event.seq > this.#newest.seq;
+    if (fresh) this.#newest = this.#placeOf(event.seq, event.at);
+    return { fresh, replayed };
+  }
+
+  /** Whether an event is for a seat and new to it. Moves its position. */
+  takeFor(seat: Seat, event: EventFrame, fresh: boolean): boolean {
+    if (!seat.wanting) return fresh && !seat.left;
+    if (seat.state !== "subscribed" || this.#state !== "subscribed") return false;
+    if (event.seq === undefined) return true;
+    if (!seat.covered || event.seq <= seat.seen(this.#epoch)) return false;
+    seat.position = this.#placeOf(event.seq, event.at);
+    return true;
+  }
+
+  /** A position behind an event, with the time that proves it to be of the same past. */
+  #placeOf(seq: number, at: string | undefined): Position {
+    return { epoch: this.#epoch, seq, ...(at !== undefined && { at }) };
   }
 
   /** Called when the event that was taken has been delivered, so that a replay is over only when all of it is. */
@@ -148,64 +174,144 @@ export class Subscription {
     if (event.seq >= this.#missing.until || this.#missing.count <= 0) this.#completed();
   }
 
+  /** Tells those for whom something is gone, or was taken back. */
   gap(frame: GapFrame): void {
     if (this.#state === "unsubscribed") return;
-    this.#epoch = frame.position.epoch;
-    this.#position = frame.position;
-    this.gaps.tell(frame);
-    if (this.#missing && frame.position.seq >= this.#missing.until) this.#completed();
+    const { position, from } = frame;
+    this.#epoch = position.epoch;
+    const touches = (at: Position | undefined): boolean => {
+      if (at?.epoch !== position.epoch) return true;
+      return position.seq < from ? at.seq > position.seq : at.seq < position.seq;
+    };
+    if (touches(this.#newest)) this.#newest = position;
+    for (const seat of [...this.#seats]) {
+      if (!seat.covered || (this.#seats.size > 1 && !touches(seat.position))) continue;
+      seat.position = position;
+      seat.gaps.tell(frame);
+    }
+    if (this.#missing && position.seq >= this.#missing.until) this.#completed();
   }
 
-  #send(): void {
-    if (this.#leaving) return;
-    const request: Request = { op: "subscribe", channel: this.#channel };
-    if (this.#position) request.since = this.#position;
-    else if (this.#options.last !== undefined) request.last = this.#options.last;
-    if (this.#options.presence) request.presence = true;
-    this.#request(request, (answer) => {
-      if (answer.op === "ok") this.#accepted(answer);
-      else this.ended(answer.code, answer.reason);
+  /** Asks what has to be asked next, one question at a time. */
+  #next(): void {
+    if (this.#leaving || this.#asking || this.#missing || this.#retry !== undefined) return;
+    if (this.#state === "subscribed") this.#join();
+    const question = this.#question();
+    if (!question) return;
+    const request: Request = { op: "subscribe", channel: this.#channel, ...question.from };
+    if (question.presence) request.presence = true;
+    const sent = this.#line.request(JSON.stringify(request), (answer) => {
+      if (this.#asking !== question) return;
+      this.#asking = undefined;
+      if (answer.op === "ok") this.#accepted(question, answer);
+      else this.#refused(question, answer);
+      this.#next();
     });
+    if (sent) this.#asking = question;
   }
 
-  #request(request: Request, answered: (answer: Answer) => void): boolean {
-    return this.#line.request(JSON.stringify(request), answered);
+  /** Who wants nothing from before now need not ask while others are subscribed. */
+  #join(): void {
+    for (const seat of this.#seats) {
+      if (seat.covered || seat.position || (seat.options.last !== undefined && this.#durable)) continue;
+      seat.covered = true;
+      seat.position = this.#newest;
+    }
+    this.#settle(this.#newest);
   }
 
-  #accepted(ok: OkFrame): void {
-    if (this.#state !== "subscribing") return;
+  #question(): Question | undefined {
+    const seats = [...this.#seats];
+    const open = seats.filter((seat) => !seat.covered);
+    const presence = this.#presence || seats.some(({ options }) => options.presence);
+    if (open.length === 0 && presence === this.#presence) return undefined;
+    const blank = open.find((seat) => !seat.position && seat.options.last !== undefined);
+    if (blank?.options.last !== undefined) {
+      const { last } = blank.options;
+      return { seats: open.filter((seat) => !seat.position && seat.options.last === last), from: { last }, presence };
+    }
+    const since = furthestBehind(open) ?? furthestBehind(seats);
+    if (!since) return { seats: open, from: {}, presence };
+    return { seats: open.filter(({ position }) => position?.epoch === since.epoch), from: { since }, presence };
+  }
+
+  #accepted({ seats, from, presence }: Question, { position, replaying }: OkFrame): void {
     this.#backoff.reset();
-    this.#durable = ok.position !== undefined;
-    if (ok.position) this.#expect(ok.position, ok.replaying);
-    this.#become("subscribed", 0, "subscribed");
-    this.#outcome.resolve(ok.position);
+    this.#durable = position !== undefined;
+    this.#presence = presence;
+    if (position) {
+      this.#epoch = position.epoch;
+      this.#missing = replaying ? { until: position.seq, count: replaying } : undefined;
+      const known = this.#newest?.epoch === position.epoch && this.#newest.seq >= position.seq;
+      if (!replaying && !known) this.#newest = position;
+    }
+    for (const seat of this.#seats) {
+      seat.covered = seats.includes(seat) || covers(from, position, seat);
+      // What asked for history stays without a position until some has come: were the link to break before, the
+      // same question would have to be asked again.
+      if (seat.covered && !seat.position && (seat.options.last === undefined || !replaying)) seat.position = position;
+    }
+    if (this.#state !== "subscribed") this.#become("subscribed");
+    this.#settle(position);
     if (!this.#missing) this.whole.tell();
   }
 
-  /**
-   * Without a replay the position is the server's. With one it stays what it was, old epoch included, until the
-   * events move it: were the link to break before the first, the same question would have to be asked again.
-   */
-  #expect(until: Position, count: number | undefined): void {
-    this.#epoch = until.epoch;
-    const seen = this.#seen;
-    this.#missing = count && seen < until.seq ? { until: until.seq, count } : undefined;
-    if (count === undefined || (count === 0 && seen === 0)) this.#position = until;
+  /** Tells those whose wish has been granted. */
+  #settle(position: Position | undefined): void {
+    for (const seat of [...this.#seats]) {
+      if (seat.options.presence && !this.#presence) continue;
+      if (seat.covered && seat.state === "subscribing") seat.become("subscribed", 0, "subscribed");
+      if (seat.state === "subscribed") seat.outcome.resolve(position);
+    }
   }
 
-  /** The last number seen in the server's epoch: those of another epoch say nothing about this one. */
-  get #seen(): number {
-    return this.#position?.epoch === this.#epoch ? this.#position.seq : 0;
+  #refused({ seats }: Question, { code, reason, retry, message }: ErrorFrame): void {
+    const why = new Refusal(code, reason, retry, message);
+    const whose = seats.length > 0 ? seats : [...this.#seats].filter(({ options }) => options.presence);
+    if (why.retry) {
+      for (const seat of whose) if (seat.state === "subscribing") seat.become("subscribing", code, reason);
+      return this.#again();
+    }
+    for (const seat of whose) {
+      seat.outcome.reject(why);
+      if (seat.state === "subscribed") seat.options = { ...seat.options, presence: false };
+      else if (this.#seats.has(seat)) this.#release(seat, why);
+    }
+  }
+
+  /** The server tells nothing any more, but shall. */
+  #suspend(code: number, reason: string): void {
+    this.#asking = this.#missing = undefined;
+    this.#presence = false;
+    this.#become("subscribing");
+    for (const seat of [...this.#seats]) {
+      seat.covered = false;
+      seat.become("subscribing", code, reason);
+    }
+  }
+
+  #release(seat: Seat, why: Refusal): void {
+    this.#seats.delete(seat);
+    seat.covered = false;
+    seat.left = true;
+    if (this.#seats.size === 0) {
+      this.#cancelRetry();
+      this.#asking = this.#missing = undefined;
+      this.#presence = false;
+      this.#become("unsubscribed");
+    }
+    seat.become("unsubscribed", why.code, why.reason);
+    seat.outcome.end(why);
+    if (this.#state === "unsubscribed") this.whole.tell();
   }
 
   #completed(): void {
     this.#missing = undefined;
     this.whole.tell();
+    this.#next();
   }
 
-  #again(why: Refusal): void {
-    this.#missing = undefined;
-    this.#become("subscribing", why.code, why.reason);
+  #again(): void {
     this.#cancelRetry();
     this.#retry = setTimeout(() => this.hurry(), this.#backoff.next());
   }
@@ -219,11 +325,28 @@ export class Subscription {
     const leaving = this.#leaving;
     this.#leaving = undefined;
     leaving?.resolve();
-    if (leaving) this.resume();
+    if (leaving) this.#next();
   }
 
-  #become(state: SubscriptionState, code: number, reason: string): void {
+  #become(state: SubscriptionState): void {
     this.#state = state;
-    this.changes.tell({ state, code, reason });
+    this.changes.tell(state);
   }
+}
+
+/** The oldest position of those that can be compared with the first. */
+function furthestBehind(seats: readonly Seat[]): Position | undefined {
+  const positions = seats.flatMap(({ position }) => position ?? []);
+  const same = positions.filter(({ epoch }) => epoch === positions[0]?.epoch);
+  return same.sort((one, other) => one.seq - other.seq)[0];
+}
+
+/** Whether what the server gives after a question holds all that a seat has not seen, up to where the channel stands. */
+function covers({ since }: Question["from"], until: Position | undefined, { position, options }: Seat): boolean {
+  if (!until) return true;
+  if (!position) return options.last === undefined;
+  if (since?.epoch === position.epoch) return since.seq <= position.seq;
+  if (position.epoch !== until.epoch) return false;
+  // A position of another epoch is answered with all there is.
+  return position.seq >= until.seq || (since !== undefined && since.epoch !== until.epoch);
 }

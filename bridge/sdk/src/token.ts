@@ -1,8 +1,16 @@
-/** A token, or where to ask for one. A function is asked again when the token ends or is refused. */
-export type Token = string | (() => Promise<string>);
+import { Local, Refusal } from "./refusal.ts";
+
+/**
+ * A token, or where to ask for one. A function is asked again when the token ends or is refused, and after a pause
+ * when it fails; a {@link Refusal} that is not to be repeated, thrown by it, ends the connection for good.
+ */
+export type Token = string | (() => string | Promise<string>);
 
 /** The server refuses late tokens, so a new one is asked for this long before the end. */
 const margin = 60_000;
+
+/** A function that has not answered for this long will not. */
+const patience = 10_000;
 
 /** However short-lived a token is, or however wrong the device's clock, ask no more often than this. */
 const leastRenewal = 30_000;
@@ -47,13 +55,31 @@ export class TokenSource {
     this.#token = undefined;
   }
 
+  /** Asks the source. Whatever goes wrong there ends as a refusal that says it. */
   async #ask(): Promise<string> {
-    const token = typeof this.#source === "function" ? await this.#source() : this.#source;
+    const token = typeof this.#source === "function" ? await answer(this.#source) : this.#source;
     const end = expiry(token);
     const left = end - Date.now();
     this.#token = token;
     this.#renewAt = end - Math.min(margin, left / 4);
     return token;
+  }
+}
+
+async function answer(source: () => string | Promise<string>): Promise<string> {
+  const refuse = (sentence: string) => new Refusal(Local.token, "token", true, `no token: ${sentence}`);
+  let alarm: ReturnType<typeof setTimeout> | undefined;
+  try {
+    const late = new Promise<never>((_, reject) => {
+      alarm = setTimeout(() => reject(new Error(`the function has not answered for ${patience / 1000} s`)), patience);
+    });
+    const token: unknown = await Promise.race([source(), late]);
+    if (typeof token === "string" && token !== "") return token;
+    throw new Error(`the function gave ${token === "" ? "an empty string" : String(token)}`);
+  } catch (error) {
+    throw error instanceof Refusal ? error : refuse(error instanceof Error ? error.message : String(error));
+  } finally {
+    clearTimeout(alarm);
   }
 }
 

@@ -1,5 +1,5 @@
 import { Backoff, type BackoffOptions } from "./backoff.ts";
-import { Deferred } from "./deferred.ts";
+import { Deferred, ended } from "./deferred.ts";
 import type { Line } from "./line.ts";
 import type { Answer } from "./link.ts";
 import { Refusal } from "./refusal.ts";
@@ -12,8 +12,24 @@ export interface TrackOptions {
   position?: Place;
 }
 
+interface Meta extends TrackOptions {
+  value: unknown;
+}
+
+/** What somebody wants to be known. */
+interface Claim {
+  owner: object;
+  meta: Meta;
+}
+
+interface Wish {
+  owner: object;
+  done: Deferred<void>;
+}
+
 /**
- * What this session says about itself in one channel. Only the newest meta matters: while one request is under
+ * What this session says about itself in one channel. A session has one place there, so of all who track the newest
+ * wins, and when it stops the one before it is seen again. Only the newest meta matters: while one request is under
  * way later ones fold into one, and a new link is told the current one.
  */
 export class Tracker {
@@ -21,11 +37,13 @@ export class Tracker {
   readonly #line: Line;
   readonly #ready: () => boolean;
   readonly #backoff: Backoff;
-  /** What the server shall know; undefined means nothing. */
-  #meta: (TrackOptions & { value: unknown }) | undefined;
-  /** Callers whose wish has not been sent, and those whose wish is on its way. */
-  #waiting: Deferred<void>[] = [];
-  #sent: Deferred<void>[] | undefined;
+  /** What the server shall know is the last of these. */
+  readonly #claims = new Map<object, Claim>();
+  /** What the server knows; undefined means nothing. */
+  #told: Claim | undefined;
+  /** Wishes that have not been sent, and those that are on their way. */
+  #waiting: Wish[] = [];
+  #sent: { claim: Claim | undefined; wishes: Wish[] } | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
 
   constructor(channel: string, line: Line, ready: () => boolean, backoff: BackoffOptions) {
@@ -35,64 +53,95 @@ export class Tracker {
     this.#backoff = new Backoff(backoff);
   }
 
-  track(meta: unknown, options: TrackOptions = {}): Promise<void> {
-    return this.#wish({ ...options, value: meta });
+  track(owner: object, meta: unknown, options: TrackOptions = {}): Promise<void> {
+    return this.#wish(owner, { owner, meta: { ...options, value: meta } });
   }
 
-  untrack(): Promise<void> {
-    return this.#wish(undefined);
+  untrack(owner: object): Promise<void> {
+    return this.#wish(owner, undefined);
   }
 
   /** The channel is subscribed on a new link. */
   resume(): void {
-    if (this.#meta || this.#waiting.length > 0) this.#push();
+    if (this.#claims.size > 0 || this.#waiting.length > 0) this.#push();
   }
 
   lost(): void {
     clearTimeout(this.#retry);
-    this.#waiting = [...(this.#sent ?? []), ...this.#waiting];
-    this.#sent = undefined;
+    this.#waiting = [...(this.#sent?.wishes ?? []), ...this.#waiting];
+    this.#sent = this.#told = undefined;
+  }
+
+  /** The server forgot what it knew. */
+  restart(): void {
+    this.lost();
+    this.resume();
+  }
+
+  /** One who tracks is gone; so may be, with the subscription, all that the server knew. */
+  release(owner: object, why: Refusal, forgotten: boolean): void {
+    const claimed = this.#claims.delete(owner);
+    for (const wish of [...this.#waiting, ...(this.#sent?.wishes ?? [])]) if (wish.owner === owner) wish.done.end(why);
+    this.#waiting = this.#waiting.filter((wish) => wish.owner !== owner);
+    if (claimed && !forgotten) this.#push();
   }
 
   /** Nothing more will be sent. */
   end(why: Refusal): void {
     this.lost();
-    this.#meta = undefined;
-    for (const waiting of this.#waiting.splice(0)) waiting.reject(why);
+    this.#claims.clear();
+    for (const { done } of this.#waiting.splice(0)) done.end(why);
   }
 
-  #wish(meta: (TrackOptions & { value: unknown }) | undefined): Promise<void> {
-    this.#meta = meta;
-    const wish = new Deferred<void>();
-    this.#waiting.push(wish);
+  #wish(owner: object, claim: Claim | undefined): Promise<void> {
+    if (this.#line.over) return ended(this.#line.over);
+    this.#claims.delete(owner);
+    if (claim) this.#claims.set(owner, claim);
+    const done = new Deferred<void>();
+    this.#waiting.push({ owner, done });
     this.#push();
-    return wish.promise;
+    return done.promise;
+  }
+
+  get #newest(): Claim | undefined {
+    return [...this.#claims.values()].at(-1);
   }
 
   #push(): void {
     if (this.#sent || !this.#ready()) return;
     clearTimeout(this.#retry);
     const channel = this.#channel;
-    const { value: meta, ...options } = this.#meta ?? { value: undefined };
-    const request: Request = this.#meta ? { op: "track", channel, meta, ...options } : { op: "untrack", channel };
+    const claim = this.#newest;
+    const { value: meta, ...options } = claim?.meta ?? { value: undefined };
+    const request: Request = claim ? { op: "track", channel, meta, ...options } : { op: "untrack", channel };
     const sent = this.#line.request(JSON.stringify(request), (answer) => this.#answered(answer));
-    if (sent) this.#sent = this.#waiting.splice(0);
+    if (sent) this.#sent = { claim, wishes: this.#waiting.splice(0) };
   }
 
   #answered(answer: Answer): void {
-    const sent = this.#sent ?? [];
+    if (!this.#sent) return;
+    const { claim, wishes } = this.#sent;
     this.#sent = undefined;
     if (answer.op === "error" && answer.retry) {
-      this.#waiting = [...sent, ...this.#waiting];
+      this.#waiting = [...wishes, ...this.#waiting];
       this.#retry = setTimeout(() => this.#push(), this.#backoff.next());
       return;
     }
     this.#backoff.reset();
-    for (const wish of sent) {
-      if (answer.op === "ok") wish.resolve();
-      else wish.reject(new Refusal(answer.code, answer.reason, answer.retry, answer.message));
+    if (answer.op === "ok") this.#told = claim;
+    else if (claim) this.#takeBack(claim);
+    for (const { done } of wishes) {
+      if (answer.op === "ok") done.resolve();
+      else done.reject(new Refusal(answer.code, answer.reason, answer.retry, answer.message));
     }
-    if (answer.op === "error" && this.#waiting.length === 0) this.#meta = undefined;
-    if (this.#waiting.length > 0) this.#push();
+    if (this.#waiting.length > 0 || (answer.op === "ok" && this.#newest !== this.#told)) this.#push();
+  }
+
+  /** What was refused is not said again; what was known before still is. */
+  #takeBack(claim: Claim): void {
+    const { owner } = claim;
+    if (this.#claims.get(owner) !== claim) return;
+    if (this.#told?.owner === owner) this.#claims.set(owner, this.#told);
+    else this.#claims.delete(owner);
   }
 }

@@ -14,57 +14,99 @@ export interface TypingChange {
   line: string;
 }
 
-/** Who is typing in a channel. Nothing of it is stored; what is lost ends by itself. */
+/** Who is typing in a channel, as one who uses it sees and says it. Nothing of it is stored; what is lost ends by itself. */
 export class Typing {
-  readonly #mailbox: Mailbox;
-  readonly #publish: (typing: boolean) => void;
-  readonly #me: () => string | undefined;
-  readonly #changes = new Listeners<TypingChange>();
-  /** The others who type, and what ends it if they do not. */
-  readonly #others = new Map<string, ReturnType<typeof setTimeout>>();
-  #said = 0;
+  readonly #typists: Typists;
   #end: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(mailbox: Mailbox, me: () => string | undefined, publish: (typing: boolean) => void) {
-    this.#mailbox = mailbox;
-    this.#me = me;
-    this.#publish = publish;
-    mailbox.events.add(({ frame, replayed }) => {
-      if (frame.from === undefined || replayed || frame.from === this.#me()) return;
-      const { typing } = (frame.data ?? {}) as { typing?: boolean };
-      if (frame.event === "typing" && typing !== false) this.#began(frame.from);
-      else this.#stopped(frame.from);
-    });
+  constructor(typists: Typists) {
+    this.#typists = typists;
   }
 
   /** Call it with every key: the others hear of it now and then, and of the end when the calls end. */
   start(): void {
     clearTimeout(this.#end);
     this.#end = setTimeout(() => this.stop(), lasts);
-    if (Date.now() - this.#said < pace) return;
-    this.#said = Date.now();
-    this.#publish(true);
+    this.#typists.began(this);
   }
 
-  /** For instance when the text was sent. */
+  /** For instance when the text was deleted. Sending it ends it, too. */
   stop(): void {
     clearTimeout(this.#end);
-    if (this.#said === 0) return;
-    this.#said = 0;
-    this.#publish(false);
+    this.#typists.ended(this);
+  }
+
+  get users(): readonly string[] {
+    return this.#typists.users;
+  }
+
+  /** "ana and luis are typing…", with the names that presence knows. */
+  get line(): string {
+    return this.#typists.line;
+  }
+
+  onChange(handler: (change: TypingChange) => void): Off {
+    return this.#typists.changes.add(handler);
+  }
+
+  /** What was typed is being sent, which says that it is typed no more. */
+  sent(): void {
+    clearTimeout(this.#end);
+    this.#typists.forget(this);
+  }
+}
+
+/** All who type in a channel: the others, and those who use it here, who are one user to the others. */
+export class Typists {
+  readonly changes = new Listeners<TypingChange>();
+  readonly #mailbox: Mailbox;
+  readonly #publish: (typing: boolean) => void;
+  /** The others who type, and what ends it if they do not. */
+  readonly #others = new Map<string, ReturnType<typeof setTimeout>>();
+  readonly #own = new Set<Typing>();
+  #said = 0;
+
+  constructor(mailbox: Mailbox, me: () => string | undefined, publish: (typing: boolean) => void) {
+    this.#mailbox = mailbox;
+    this.#publish = publish;
+    mailbox.events.add(({ frame }) => {
+      const { event, from } = frame;
+      if (from === undefined || from === me()) return;
+      const { typing } = (frame.data ?? {}) as { typing?: boolean };
+      if (event === "typing" && typing !== false) this.#began(from);
+      else this.#stopped(from);
+    });
+    mailbox.subscription.changes.add((state) => {
+      if (state === "unsubscribed") for (const user of this.users) this.#stopped(user);
+    });
   }
 
   get users(): readonly string[] {
     return [...this.#others.keys()];
   }
 
-  /** "ana and luis are typing…", with the names that presence knows. */
   get line(): string {
     return line(this.users.map((user) => this.#name(user)));
   }
 
-  onChange(handler: (change: TypingChange) => void): Off {
-    return this.#changes.add(handler);
+  /** One of ours types. */
+  began(own: Typing): void {
+    this.#own.add(own);
+    if (Date.now() - this.#said < pace) return;
+    this.#said = Date.now();
+    this.#publish(true);
+  }
+
+  ended(own: Typing): void {
+    if (!this.#own.delete(own) || this.#own.size > 0) return;
+    this.#said = 0;
+    this.#publish(false);
+  }
+
+  /** Ends without a word. */
+  forget(own: Typing): void {
+    this.#own.delete(own);
+    if (this.#own.size === 0) this.#said = 0;
   }
 
   #began(user: string): void {
@@ -80,7 +122,7 @@ export class Typing {
   }
 
   #tell(): void {
-    this.#changes.tell({ users: this.users, line: this.line });
+    this.changes.tell({ users: this.users, line: this.line });
   }
 
   #name(user: string): string {

@@ -156,6 +156,6 @@ test("an address that the browser forbids ends everything with its reason", asyn
     }
   }
   const client = createClient({ ...new FakeServer().options, WebSocket: Forbidden as unknown as typeof WebSocket });
-  await assert.rejects(client.channel("room:1").publish("new_message"), { code: 3904, reason: "insecure" });
+  await assert.rejects(client.channel("room:1").publish("new_message"), { code: 3904, reason: "address", message: "insecure" });
   assert.equal(client.state, "disconnected");
 });

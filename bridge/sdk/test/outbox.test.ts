@@ -53,7 +53,7 @@ test("after a drop the replay settles what arrived, and only the rest is sent ag
   const one = room.publish("new_message", { text: "one" }, { key: "k1" });
   const two = room.publish("new_message", { text: "two" }, { key: "k2" });
   await line.next("publish");
-  await line.next("publish");
+  assert.deepEqual(await line.idle(), [], "the second waits for the outcome of the first");
   line.break();
   const three = room.publish("new_message", { text: "three" }, { key: "k3" });
 
@@ -63,12 +63,18 @@ test("after a drop the replay settles what arrived, and only the rest is sent ag
   second.ok(subscribe, { position: at(7), replaying: 2 });
   second.tell(event(6, "luis", "k2"), event(7, "ana", "k1"));
   assert.deepEqual(await one, { seq: 7 });
-  const resent = await second.next("publish");
-  assert.equal(resent.key, "k2", "luis's key reads the same and is not ours");
-  const fresh = await second.next("publish");
+  const next = await second.next("publish");
+  assert.equal(next.key, "k2", "luis's key reads the same and is not ours");
+  second.break();
+
+  const third = await back(server);
+  third.ok(await third.next("subscribe"), { position: at(7), replaying: 0 });
+  const resent = await third.next("publish");
+  assert.equal(resent.key, "k2");
+  third.ok(resent, { seq: 8 });
+  const fresh = await third.next("publish");
   assert.equal(fresh.key, "k3");
-  second.ok(resent, { seq: 8 });
-  second.ok(fresh, { seq: 9 });
+  third.ok(fresh, { seq: 9 });
   assert.deepEqual([await two, await three], [{ seq: 8 }, { seq: 9 }]);
   assert.deepEqual(shown, ["k2", "k1"]);
 });
@@ -133,14 +139,21 @@ test("a volatile publish is not kept", async () => {
   await assert.rejects(sent, { code: 3902 });
 });
 
-test("a full queue refuses clearly", async () => {
+test("a full queue refuses what is new, by number and by bytes, and keeps what it has", async () => {
   const server = new FakeServer();
-  const client = createClient({ ...server.options, queue: 2 });
+  const client = createClient({ ...server.options, queue: 3, queueBytes: 1_000 });
   const room = client.channel("room:1");
-  void room.publish("new_message", { n: 1 });
+  const kept = room.publish("new_message", { n: 1 });
+  await assert.rejects(room.publish("new_message", { text: "x".repeat(1_000) }), { code: 3901, reason: "full", retry: true });
   void room.publish("new_message", { n: 2 });
-  await assert.rejects(room.publish("new_message", { n: 3 }), { code: 3901, reason: "full", retry: true });
-  assert.equal(client.pending, 2);
+  void room.publish("new_message", { n: 3 });
+  await assert.rejects(room.publish("new_message", { n: 4 }), { code: 3901, reason: "full", retry: true });
+  assert.equal(client.pending, 3);
+  const line = await server.welcome();
+  line.ok(await line.next("publish"), { seq: 1 });
+  await kept;
+  void room.publish("new_message", { n: 4 });
+  assert.equal(client.pending, 3);
 });
 
 test("a passing refusal is tried again, in order, and not for ever", async () => {
@@ -180,17 +193,96 @@ test("nothing is sent while the bus is away or the server drains", async () => {
   assert.equal((await second.next("publish")).key, "k2");
 });
 
-test("a long queue keeps to the server's pace", async () => {
+test("a long queue keeps to the server's pace, and channels take turns", async () => {
+  const server = new FakeServer();
+  const client = createClient(server.options);
+  for (let n = 0; n < 3; n++) for (const id of [1, 2]) void client.channel(`room:${id}`).publish("new_message", { n });
+  const line = await server.welcome({ limits: { frame: 65536, channels: 500, publishes: 3 } });
+  const channels: unknown[] = [];
+  for (let sent = 0; sent < 3; sent++) {
+    const request = await line.next("publish");
+    channels.push(request.channel);
+    line.ok(request, { seq: sent + 1 });
+  }
+  assert.deepEqual(channels, ["room:1", "room:2", "room:1"]);
+  assert.deepEqual(await line.idle(), []);
+  mock.timers.tick(334);
+  assert.equal((await line.next("publish")).channel, "room:2");
+  assert.deepEqual(await line.idle(), []);
+});
+
+test("whoever is refused for now is not overtaken on its channel, and nobody else waits", async () => {
+  const server = new FakeServer();
+  const client = createClient({ ...server.options, backoff });
+  const line = await server.welcome({ ping: 3_600 });
+  const receipts = ["k1", "k2"].map((key) => client.channel("room:1").publish("new_message", {}, { key }));
+  const refused = await line.next("publish");
+  line.refuse(refused, 4505, "rate_limited");
+  const other = client.channel("room:2").publish("new_message", {}, { key: "other" });
+  assert.deepEqual(await line.idle(), [], "the allowance is used up for every channel");
+  mock.timers.tick(20);
+  line.ok(await line.next("publish"), { seq: 7 });
+  await other;
+  assert.deepEqual(await line.idle(), [], "its pause is not over");
+  mock.timers.tick(480);
+  for (const [seq, key] of ["k1", "k2"].entries()) {
+    const request = await line.next("publish");
+    assert.equal(request.key, key);
+    line.ok(request, { seq });
+  }
+  assert.deepEqual(await Promise.all(receipts), [{ seq: 0 }, { seq: 1 }]);
+});
+
+test("a final refusal lets the next one pass", async () => {
   const server = new FakeServer();
   const room = createClient(server.options).channel("room:1");
-  for (let n = 0; n < 5; n++) void room.publish("new_message", { n });
-  const line = await server.welcome({ limits: { frame: 65536, channels: 500, publishes: 2 } });
-  await line.next("publish");
-  await line.next("publish");
+  const line = await server.welcome();
+  const first = room.publish("new_message", {}, { key: "k1" });
+  const second = room.publish("new_message", {}, { key: "k2" });
+  line.refuse(await line.next("publish"), 4003, "invalid_data");
+  line.ok(await line.next("publish"), { seq: 1 });
+  await assert.rejects(first, { code: 4003 });
+  await second;
+});
+
+test("a volatile message waits for an answer at most, never for a pause", async () => {
+  const server = new FakeServer();
+  const room = createClient({ ...server.options, backoff }).channel("room:1");
+  const line = await server.welcome({ ping: 3_600 });
+  void room.publish("new_message", {}, { key: "k1" });
+  const behind = room.publish("typing", {}, { key: "v1", volatile: true });
+  const kept = await line.next("publish");
   assert.deepEqual(await line.idle(), []);
+  const gone = assert.rejects(behind, { code: 3903 });
+  line.refuse(kept, 4501, "unavailable");
+  await gone;
+  await assert.rejects(room.publish("typing", {}, { volatile: true }), { code: 3903 });
   mock.timers.tick(500);
-  await line.next("publish");
-  assert.deepEqual(await line.idle(), []);
+  const again = await line.next("publish");
+  const two = [room.publish("typing", {}, { key: "v2", volatile: true }), room.publish("typing", {}, { key: "v3", volatile: true })];
+  line.ok(again, { seq: 1 });
+  for (const key of ["v2", "v3"]) {
+    const request = await line.next("publish");
+    assert.equal(request.key, key, "volatile ones do not wait for each other");
+    setImmediate(() => line.ok(request));
+  }
+  await Promise.all(two);
+});
+
+test("the time that a server may say later begins anew after a drop", async () => {
+  const server = new FakeServer();
+  const room = createClient({ ...server.options, backoff }).channel("room:1");
+  const published = room.publish("new_message", {}, { key: "k1" });
+  const line = await server.welcome({ ping: 3_600 });
+  line.refuse(await line.next("publish"), 4501, "unavailable");
+  line.break();
+  mock.timers.tick(60_000);
+  const second = await server.welcome();
+  line.tell({ op: "degraded" });
+  second.refuse(await second.next("publish"), 4501, "unavailable");
+  mock.timers.tick(500);
+  second.ok(await second.next("publish"), { seq: 1 });
+  assert.deepEqual(await published, { seq: 1 });
 });
 
 test("a frame that the server would not take is refused here", async () => {

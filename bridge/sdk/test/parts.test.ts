@@ -54,6 +54,9 @@ test("a burst is let through and the rest is spread over time", (t) => {
   assert.deepEqual([pace.take(), pace.take(), pace.take()], [0, 0, 500]);
   t.mock.timers.tick(500);
   assert.deepEqual([pace.take(), pace.take()], [0, 500]);
+  t.mock.timers.tick(1_000);
+  pace.exhaust();
+  assert.equal(pace.take(), 500, "the server says that nothing is left");
 });
 
 test("a duplicated tab finds no session, a reloaded one finds its own", () => {

@@ -51,12 +51,12 @@ test("returns to its own position and lets nothing pass twice", async () => {
   void room.subscribe();
   const line = await server.welcome();
   line.ok(await line.next("subscribe"), { position: at(5), replaying: 0 });
-  line.tell(message(6), message(8));
+  line.tell(message(6), { ...message(8), at: "2026-01-01T00:00:00Z" });
   line.break();
   assert.equal(room.state, "subscribing");
   const second = await back(server);
   const request = await second.next("subscribe");
-  assert.deepEqual(request["since"], at(8));
+  assert.deepEqual(request["since"], { ...at(8), at: "2026-01-01T00:00:00Z" }, "with the time that proves it");
   second.ok(request, { position: at(10), replaying: 2 });
   second.tell(message(8), message(9), message(10), message(10), message(11));
   assert.deepEqual(seen, [6, 8, 9, 10, 11]);
