@@ -27,6 +27,8 @@ func (s *session) dispatch(request wire.Request) error {
 	case wire.Hello:
 	case wire.Pong:
 		s.ponged.Store(int64(uptime()))
+	case wire.Probe:
+		s.tell(wire.OK{Ref: r.Ref})
 	case wire.Activity:
 		s.touch()
 	case wire.Watch:

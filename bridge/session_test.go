@@ -207,6 +207,12 @@ func TestDurableAppChannel(t *testing.T) {
 	equal(t, "events", c.events("app:x", 2), []uint64{first.seq(), second.seq()})
 }
 
+func TestAnswersWhoeverAsksWhetherItIsThere(t *testing.T) {
+	t.Parallel()
+	b, _ := runBridge(t, bustest.Start(t), Config{})
+	dial(t, b, "ana").must(`"op":"ping"`)
+}
+
 func TestTokenIsReplacedInPlace(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)

@@ -58,6 +58,8 @@ func (f *frame) request(ref string) (wire.Request, error) {
 		return wire.Count{Ref: ref, Channel: f.Channel}, nil
 	case "watch":
 		return wire.Watch{Ref: ref, Users: f.Users}, nil
+	case "ping":
+		return wire.Probe{Ref: ref}, nil
 	case "token":
 		return wire.Token{Ref: ref, Token: f.Token}, nil
 	}

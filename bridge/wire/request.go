@@ -70,6 +70,8 @@ type (
 	Untrack struct{ Ref, Channel string }
 	// Token replaces the session's token in place.
 	Token struct{ Ref, Token string }
+	// Probe asks whether the server is there.
+	Probe struct{ Ref string }
 	// Pong answers a Ping.
 	Pong struct{}
 )
@@ -81,6 +83,7 @@ func (Publish) request()     {}
 func (Call) request()        {}
 func (Track) request()       {}
 func (Untrack) request()     {}
+func (Probe) request()       {}
 func (Token) request()       {}
 func (Pong) request()        {}
 func (Count) request()       {}

@@ -105,7 +105,7 @@ type OK struct {
 	Data      json.RawMessage `json:"data,omitempty"`      // What a command answered.
 }
 
-// Ping: Nothing was said for a while: answer with pong.
+// Ping: Nothing was heard for a while: answer with pong.
 type Ping struct {
 	Op string `json:"op"` // Always "ping".
 }
@@ -184,6 +184,12 @@ type Hello struct {
 	Session string  `json:"session,omitempty"` // The secret of an earlier welcome, to go on as the same member.
 	Device  *Device `json:"device,omitempty"`  // What the user is there with, to be seen as online with it.
 	Batch   bool    `json:"batch,omitempty"`   // Whether several notices may share a WebSocket message, one on each line.
+}
+
+// Probe: Asks whether the server is there; it answers ok. For a client that has heard nothing for longer than the welcome's ping, or whose device was asleep: nothing heard within 10 s means that the connection is dead.
+type Probe struct {
+	ID uint64 `json:"id"` // Names this request in its answer; positive, and not in use.
+	Op string `json:"op"` // Always "ping".
 }
 
 // Pong: The answer to a ping.

@@ -15,7 +15,7 @@ export type Notice =
   | Unsubscribed
   | Welcome;
 export type Request =
-  Activity | Call | Count | Hello | Pong | Publish | Subscribe | Token | Track | Unsubscribe | Untrack | Watch;
+  Activity | Call | Count | Hello | Probe | Pong | Publish | Subscribe | Token | Track | Unsubscribe | Untrack | Watch;
 
 /**
  * The bus is away: events are late, none is lost.
@@ -157,7 +157,7 @@ export interface OK {
   data?: unknown;
 }
 /**
- * Nothing was said for a while: answer with pong.
+ * Nothing was heard for a while: answer with pong.
  */
 export interface Ping {
   op: "ping";
@@ -431,6 +431,16 @@ export interface Device {
    * What it is.
    */
   kind: "web" | "mobile" | "desktop";
+}
+/**
+ * Asks whether the server is there; it answers ok. For a client that has heard nothing for longer than the welcome's ping, or whose device was asleep: nothing heard within 10 s means that the connection is dead.
+ */
+export interface Probe {
+  /**
+   * Names this request in its answer; positive, and not in use.
+   */
+  id: number;
+  op: "ping";
 }
 /**
  * The answer to a ping.
