@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -38,7 +39,11 @@ type commandLine struct {
 	Drain    time.Duration `group:"browsers" default:"10s" help:"How long a stopping bridge spreads its goodbyes, so that browsers do not all return at once."`
 
 	JWTSecret string `name:"jwt-secret" group:"tokens" secret:"" placeholder:"SECRET" help:"Shared secret of HS256, HS384 and HS512 tokens, 32 bytes or more. Without it and --jwks-url anyone on this machine may make tokens, and other addresses than loopback are refused."`
-	JWKSURL   string `name:"jwks-url" group:"tokens" placeholder:"URL" help:"Where the public keys of RS, ES and EdDSA tokens are; fetched, kept and renewed."`
+	JWKSURL   string `name:"jwks-url" group:"tokens" placeholder:"URL" help:"Where the public keys of RS, ES and EdDSA tokens are; fetched, kept and renewed. Keys that sign tokens for other programs, too, need --jwt-audience or --jwt-issuer."`
+
+	JWTAudience []string      `name:"jwt-audience" group:"tokens" placeholder:"NAME" help:"A token must name one of these in aud. Any token will do when none is given."`
+	JWTIssuer   string        `name:"jwt-issuer" group:"tokens" placeholder:"NAME" help:"A token must have this iss. Any will do when empty."`
+	JWTLeeway   time.Duration `name:"jwt-leeway" group:"tokens" default:"1m" help:"How far the clock of who signs tokens may differ from ours, for exp, nbf and iat; 10m at most."`
 
 	Data       string     `group:"embedded" default:"./latido-data" help:"Folder of the embedded NATS server's streams."`
 	NATSListen string     `name:"nats-listen" group:"embedded" default:"127.0.0.1:4222" help:"Where the embedded NATS server listens, for the nats CLI and for parts in other processes."`
@@ -111,7 +116,7 @@ func help(options kong.HelpOptions, ctx *kong.Context) error {
 func (l *commandLine) config(logs io.Writer) stack.Config {
 	return stack.Config{
 		Parts: append(l.Run.Parts, l.Check.Parts...), Node: l.Node, Log: l.logger(logs),
-		HTTP: l.HTTP, Secret: []byte(l.JWTSecret), JWKSURL: l.JWKSURL, Origins: l.Origins, Kinds: l.Kinds, Meta: l.Meta, Compress: l.Compress, Debug: l.DebugListen, Limits: l.limits(), Drain: l.Drain,
+		HTTP: l.HTTP, Secret: []byte(l.JWTSecret), JWKSURL: l.JWKSURL, Audiences: l.JWTAudience, Issuer: l.JWTIssuer, Leeway: cmp.Or(l.JWTLeeway, -1), Origins: l.Origins, Kinds: l.Kinds, Meta: l.Meta, Compress: l.Compress, Debug: l.DebugListen, Limits: l.limits(), Drain: l.Drain,
 		NATSURL: l.NATSURL, NATSWait: l.NATSWait, NATSCreds: l.NATSCreds, NATSUser: l.NATSUser, NATSPassword: l.NATSPassword, NATSInbox: l.NATSInbox,
 		Replicas: l.Replicas, NATSListen: l.NATSListen, Data: l.Data, Sync: time.Duration(l.Sync),
 	}

@@ -8,11 +8,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // secretBytes is the least a shared secret may have: a key shorter than the hash
 // of HS256 can be guessed from one token.
 const secretBytes = 32
+
+// leewayMost bounds for how long an expired token is taken.
+const leewayMost = 10 * time.Minute
 
 // exposed returns an address of the stack that is not loopback, or "".
 func (c Config) exposed() string {
@@ -61,6 +65,12 @@ func (c Config) checkTokens() error {
 		if err != nil || parsed.Host == "" || !slices.Contains([]string{"http", "https"}, parsed.Scheme) {
 			return &SettingError{"jwks-url", fmt.Sprintf("%q is not an http or https URL", c.JWKSURL)}
 		}
+	}
+	if slices.Contains(c.Audiences, "") {
+		return &SettingError{"jwt-audience", "the empty text is no audience"}
+	}
+	if c.Leeway > leewayMost {
+		return &SettingError{"jwt-leeway", fmt.Sprintf("%v is more than clocks may differ, %v", c.Leeway, leewayMost)}
 	}
 	if address := c.exposed(); len(c.Secret) == 0 && c.JWKSURL == "" && address != "" {
 		return &SettingError{"jwt-secret", fmt.Sprintf("needed (or --jwks-url), because %s is not a loopback address and tokens for everyone are for this machine only", address)}

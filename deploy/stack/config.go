@@ -32,6 +32,13 @@ type Config struct {
 	// address is loopback.
 	Secret  []byte
 	JWKSURL string
+	// Issuer and Audiences are the iss and one of the aud that a token must have;
+	// none means any.
+	Issuer    string
+	Audiences []string
+	// Leeway is how far the clock of who signs tokens may differ; 0 is a minute,
+	// less than that none.
+	Leeway time.Duration
 	// Origins are the web origins browsers may connect from; none means all.
 	Origins []string
 	// Limits bound what a browser may do; zero fields take the bridge's defaults.

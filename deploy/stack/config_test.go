@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/latido/latido/deploy/stack"
 )
@@ -57,6 +58,8 @@ func TestSettingsThatCannotWork(t *testing.T) {
 		{"nats-url", stack.Config{NATSURL: "http://127.0.0.1:4222"}},
 		{"nats-url", stack.Config{NATSURL: "nats://%zz", Secret: []byte(goodSecret)}},
 		{"jwt-secret", stack.Config{Secret: []byte("short")}},
+		{"jwt-audience", stack.Config{Secret: []byte(goodSecret), Audiences: []string{"latido", ""}}},
+		{"jwt-leeway", stack.Config{Secret: []byte(goodSecret), Leeway: time.Hour}},
 		{"jwt-secret", stack.Config{HTTP: "0.0.0.0:8080"}},
 		{"jwks-url", stack.Config{JWKSURL: "keys.json"}},
 		{"replicas", stack.Config{Replicas: 3}},

@@ -13,5 +13,8 @@ func (s *Stack) newVerifier() *identity.Verifier {
 	if s.cfg.Dev() {
 		secret = []byte(devSecret)
 	}
-	return identity.New(identity.Config{Secret: secret, JWKSURL: s.cfg.JWKSURL, Log: s.cfg.Log})
+	return identity.New(identity.Config{
+		Secret: secret, JWKSURL: s.cfg.JWKSURL, Issuer: s.cfg.Issuer, Audiences: s.cfg.Audiences, Leeway: s.cfg.Leeway,
+		Log: s.cfg.Log,
+	})
 }
