@@ -78,7 +78,7 @@ func (s *session) hello(r wire.Hello) {
 	if len(secret) < minSecret || len(secret) > maxSecret {
 		secret = rand.Text()
 	}
-	s.user, s.ref = id.User, reference(secret)
+	s.user, s.ref = id.User, reference(id.User, secret)
 	replaced, err := s.bridge.registry.add(s)
 	if err != nil {
 		s.end(schemas.RefusalOf(err))

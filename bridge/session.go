@@ -243,9 +243,10 @@ func (s *session) stall(rest []byte) {
 	})
 }
 
-// reference is the public name of the session with a secret: others see it, and
-// cannot continue the session by it.
-func reference(secret string) string {
-	sum := sha256.Sum256([]byte("latido session " + secret))
+// reference is the public name of a user's session with a secret: others see it,
+// and cannot continue the session by it. Another user who comes with the same
+// secret, as when someone else signs in on a page, has another session.
+func reference(user, secret string) string {
+	sum := sha256.Sum256([]byte("latido session " + user + "\x00" + secret))
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10]))
 }
