@@ -14,6 +14,9 @@ import (
 //go:embed *.json chat tracking ops presence bridge
 var files embed.FS
 
+// Files holds all schemas, their examples beside them, by their paths below this folder.
+func Files() fs.FS { return files }
+
 // folders says which folder describes a kind of channel. The kind app has none: its events are anybody's, and any JSON.
 var folders = map[string]string{
 	"room":     "chat",

@@ -49,8 +49,8 @@ func newCompiler() *jsonschema.Compiler {
 	return compiler
 }
 
-// isTime takes the times of RFC 3339 that Go decodes, and encodes again in UTC: it knows no leap seconds, no small letters,
-// and no year after 9999.
+// isTime takes the times of RFC 3339 that Go decodes, and encodes again as they are and in UTC: it knows no leap seconds, no
+// small letters, no year after 9999 and no zone a whole day away.
 func isTime(value any) error {
 	text, ok := value.(string)
 	if !ok {
@@ -60,8 +60,9 @@ func isTime(value any) error {
 	if err := t.UnmarshalText([]byte(text)); err != nil {
 		return err
 	}
-	_, err := t.UTC().MarshalText()
-	return err
+	_, asItIs := t.MarshalText()
+	_, inUTC := t.UTC().MarshalText()
+	return errors.Join(asItIs, inUTC)
 }
 
 // Unfit explains why a body that fits its schema could not be decoded, where that is the sender's doing: JSON Schema takes
