@@ -2,7 +2,9 @@ package native
 
 import (
 	"encoding/json"
+	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/latido/latido/bridge/wire"
@@ -71,18 +73,30 @@ func (f *frame) subscribe(ref string) (wire.Request, error) {
 	if len(f.Last) == 0 || string(f.Last) == "null" {
 		return request, nil
 	}
-	var age string
 	if json.Unmarshal(f.Last, &request.Count) == nil && request.Count > 0 {
 		return request, nil
 	}
-	if json.Unmarshal(f.Last, &age) == nil {
-		if d, err := time.ParseDuration(age); err == nil && d > 0 {
-			request.Age = d
-			return request, nil
-		}
+	var age string
+	if json.Unmarshal(f.Last, &age) == nil && parseAge(age, &request.Age) {
+		return request, nil
 	}
 	return nil, malformed(ref, schemas.InvalidFrame, `last is a count or a duration such as "1h"`)
 }
+
+// parseAge reads a number of seconds, minutes, hours or days, such as "1h", or any
+// duration as Go writes it. Longer than Go's longest is as long as that.
+func parseAge(text string, age *time.Duration) bool {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 20)
+		*age = time.Duration(min(n, math.MaxInt64/uint64(day))) * day
+		return err == nil && n > 0
+	}
+	d, err := time.ParseDuration(text)
+	*age = d
+	return err == nil && d > 0
+}
+
+const day = 24 * time.Hour
 
 func orObject(data json.RawMessage) json.RawMessage {
 	if len(data) == 0 {

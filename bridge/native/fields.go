@@ -24,7 +24,7 @@ type frame struct {
 }
 
 // fields takes a frame apart. Unknown fields are passed over, null is as if
-// absent. The whole frame is made canonical, and so are the data within; gjson
+// absent but where it is what somebody says: in data and meta. The whole frame is made canonical, and so are the data within; gjson
 // finds the fields in place, at a third of the cost of decoding them.
 func fields(data []byte) (frame, error) {
 	var f frame
@@ -39,7 +39,8 @@ func fields(data []byte) (frame, error) {
 	}
 	wrong := ""
 	root.ForEach(func(key, value gjson.Result) bool {
-		if value.Type != gjson.Null && !f.take(key.Str, value) {
+		says := key.Str == "data" || key.Str == "meta"
+		if (value.Type != gjson.Null || says) && !f.take(key.Str, value) {
 			wrong = key.Str
 		}
 		return true

@@ -3,14 +3,20 @@ package native_test
 import (
 	"encoding/json"
 	"errors"
+	"io/fs"
+	"math/rand/v2"
+	"path"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/latido/latido/bridge/native"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/schemas/sample"
 )
 
 func TestDecode(t *testing.T) {
@@ -22,6 +28,8 @@ func TestDecode(t *testing.T) {
 		`{"id":1,"op":"subscribe","channel":"a:1","since":{"epoch":"e","seq":17}}`: wire.Subscribe{Ref: "1", Channel: "a:1", Since: &wire.Position{Epoch: "e", Sequence: 17}},
 		`{"id":1,"op":"subscribe","channel":"a:1","last":5}`:                       wire.Subscribe{Ref: "1", Channel: "a:1", Count: 5},
 		`{"id":1,"op":"subscribe","channel":"a:1","last":"1h"}`:                    wire.Subscribe{Ref: "1", Channel: "a:1", Age: time.Hour},
+		`{"id":1,"op":"subscribe","channel":"a:1","last":"2d"}`:                    wire.Subscribe{Ref: "1", Channel: "a:1", Age: 48 * time.Hour},
+		`{"id":1,"op":"subscribe","channel":"a:1","last":"999999d"}`:               wire.Subscribe{Ref: "1", Channel: "a:1", Age: 106751 * 24 * time.Hour},
 		`{"id":2,"op":"unsubscribe","channel":"a:1"}`:                              wire.Unsubscribe{Ref: "2", Channel: "a:1"},
 		`{"id":3,"op":"publish","channel":"a:1","event":"e","key":"k","data":[1]}`: wire.Publish{Ref: "3", Channel: "a:1", Event: "e", Key: "k", Data: json.RawMessage(`[1]`)},
 		`{"id":3,"op":"call","channel":"a:1","command":"c"}`:                       wire.Call{Ref: "3", Channel: "a:1", Command: "c", Data: json.RawMessage(`{}`)},
@@ -86,6 +94,63 @@ func TestNoticesFitTheirSchemas(t *testing.T) {
 		}
 		if err := schema.Validate((native.Dialect{}).Encode(nil, notice)); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What the schemas of the requests take is a request, and its data are what was
+// sent. Refused by name is a number that is not spelled in digits, or a text that is
+// too long in bytes.
+func TestDecodeReadsWhatSchemasTake(t *testing.T) {
+	t.Parallel()
+	examples, err := fs.Glob(schemas.Files(), "bridge/requests/*.example.json")
+	if err != nil || len(examples) < 12 {
+		t.Fatal(examples, err)
+	}
+	for _, example := range examples {
+		name := strings.TrimSuffix(path.Base(example), ".example.json")
+		schema, err := schemas.Request(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		random, taken := rand.New(rand.NewPCG(1, 2)), 0
+		for range 200 {
+			body := sample.Body(t, random, "bridge/requests/"+name)
+			canonical, err := schemas.CanonicalBody(body)
+			if err != nil || schema.Validate(canonical) != nil {
+				continue
+			}
+			request, err := (native.Dialect{}).Decode(body)
+			if err != nil {
+				malformed, ok := errors.AsType[*wire.MalformedError](err)
+				if !ok || malformed.Code != int(schemas.InvalidFrame) || malformed.Text == "" {
+					t.Errorf("%s: %v", body, err)
+				}
+				continue
+			}
+			taken++
+			sent := gjson.ParseBytes(canonical)
+			switch r := request.(type) {
+			case wire.Publish:
+				hold(t, body, map[string]string{sent.Get("data").Raw: string(r.Data), sent.Get("event").Str: r.Event, sent.Get("channel").Str: r.Channel})
+			case wire.Call:
+				hold(t, body, map[string]string{sent.Get("data").Raw: string(r.Data), sent.Get("command").Str: r.Command})
+			case wire.Track:
+				hold(t, body, map[string]string{sent.Get("meta").Raw: string(r.Meta), sent.Get("key").Str: r.Key})
+			}
+		}
+		if taken < 20 {
+			t.Errorf("%s: only %d were taken", name, taken)
+		}
+	}
+}
+
+// hold compares what was sent with what was read.
+func hold(t *testing.T, body []byte, want map[string]string) {
+	t.Helper()
+	for sent, read := range want {
+		if sent != read {
+			t.Errorf("%s: read %q, sent %q", body, read, sent)
 		}
 	}
 }
