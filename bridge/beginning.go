@@ -24,7 +24,7 @@ func (c *cursor) place(ctx context.Context, r wire.Subscribe) (wire.OK, error) {
 		return ok, err
 	}
 	defer ch.mu.Unlock()
-	c.position, c.sequence = ch.ring.head(), ch.ring.last
+	c.position, c.sequence, c.origin = ch.ring.head(), ch.ring.last, ch.ring.last
 	c.from, c.presenceFrom = c.position, c.position
 	c.askState()
 	if !ch.durable() {
@@ -38,6 +38,7 @@ func (c *cursor) place(ctx context.Context, r wire.Subscribe) (wire.OK, error) {
 		gap := ch.gap(*start.Missing, start.After)
 		c.gap = &gap
 	}
+	c.origin = start.After
 	missed := c.rewind(start.After)
 	ok.Replaying = &missed
 	return ok, nil
@@ -72,6 +73,33 @@ func (c *cursor) lockAtBeginning(ctx context.Context, r wire.Subscribe) (beginni
 			}
 		}
 	}
+}
+
+// takeOver puts the cursor where the one stands that it replaces, so that the
+// session loses nothing and gets nothing twice: unless the request wants more than
+// that one was to give. Who is there is told anew. It returns the answer to the
+// request as it is then.
+func (c *cursor) takeOver(old *cursor, ok wire.OK) wire.OK {
+	ch := c.channel
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.drop(old)
+	if c.gap != nil || ok.Replaying != nil && c.origin < old.origin {
+		return ok
+	}
+	c.origin, c.gap = old.origin, old.gap
+	c.position, c.sequence, c.from = old.position, old.sequence, old.from
+	c.behind, c.late, c.ahead = old.behind, old.late, old.ahead
+	switch {
+	case ok.Position == nil:
+	case ok.Replaying == nil: // everything up to here has been told
+		at, _ := ch.ring.timeOf(c.sequence)
+		ok.Position = &wire.Position{Epoch: ch.epoch, Sequence: c.sequence, At: at}
+	case !c.behind:
+		missed := ch.ring.facts(c.sequence)
+		ok.Replaying = &missed
+	}
+	return ok
 }
 
 func await(ctx context.Context, done <-chan struct{}) error {

@@ -244,6 +244,11 @@ func (ch *channel) attach(c *cursor) {
 func (ch *channel) detach(c *cursor) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
+	ch.drop(c)
+}
+
+// drop is detach for who holds the lock.
+func (ch *channel) drop(c *cursor) {
 	was := c.stage
 	c.stage = dropped
 	if was != attached {

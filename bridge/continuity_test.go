@@ -3,6 +3,7 @@ package bridge
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -240,5 +241,46 @@ func TestQuestionsNobodyReadsAreRefused(t *testing.T) {
 		if _ = response.Body.Close(); response.StatusCode != status {
 			t.Errorf("%s: %s", query, response.Status)
 		}
+	}
+}
+
+// Who subscribes again to what it follows loses nothing and gets nothing twice.
+func TestSubscribeAgain(t *testing.T) {
+	t.Parallel()
+	for name, again := range map[string]string{
+		"for who is there": `"presence":true`, "for new events": `"presence":false`,
+		"since what was read": `"since":{"epoch":%q,"seq":%d}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bus := bustest.Start(t)
+			b, _ := runBridge(t, bus, Config{})
+			c := dial(t, b, "ana")
+			first := c.must(`"op":"subscribe","channel":%q`, room)
+			epoch, _ := position(first)
+			var published []uint64
+			for range 20 {
+				published = append(published, publish(t, bus, 40, 10)...)
+				request := again
+				if strings.Contains(again, "%") {
+					last := uint64(0)
+					for _, m := range c.queue {
+						last = max(last, m.seq())
+					}
+					request = fmt.Sprintf(again, epoch, max(last, published[0]-1))
+				}
+				answer := c.must(`"op":"subscribe","channel":%q,%s`, room, request)
+				if _, at := position(answer); at > published[len(published)-1] {
+					t.Errorf("%v is beyond %d", answer, published[len(published)-1])
+				}
+			}
+			equal(t, "told", c.events(room, len(published)), published)
+			c.ask(`"op":"nothing"`)
+			for _, m := range c.queue {
+				if m.op() == "event" {
+					t.Errorf("one more: %v", m)
+				}
+			}
+		})
 	}
 }

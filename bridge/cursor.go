@@ -13,6 +13,7 @@ type cursor struct {
 	slot    int // index in the channel's list of the flusher
 	stage   stage
 
+	origin   uint64 // every fact above it was given out, or will be
 	position uint64 // next entry of the ring, unless behind
 	sequence uint64 // newest fact given out
 	behind   bool   // the ring does not hold what comes next: pages do
