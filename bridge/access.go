@@ -150,9 +150,7 @@ func (b *Bridge) memberChanged(name subjects.Channel, user string) {
 	if ch == nil {
 		return
 	}
-	for _, s := range ch.followers(user) {
-		b.hub.start(func(ctx context.Context) { s.recheck(ctx, name) })
-	}
+	b.hub.rights.doubt(name, ch.followers(user)...)
 }
 
 // followers lists the sessions of a user, or of everyone, that follow the channel.

@@ -174,6 +174,9 @@ func (b *Bridge) begin(ctx context.Context) error {
 	if err := live.FlushTimeout(openTimeout); err != nil {
 		return fmt.Errorf("watch leases: %w", err)
 	}
+	if err := b.hub.rights.settle(ctx); err != nil {
+		return err
+	}
 	if err := b.hub.leases.refreshAll(ctx); err != nil {
 		return err
 	}

@@ -132,6 +132,9 @@ func (c *checker) settle(ctx context.Context, thorough bool) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
+	if err := c.hub.rights.settle(ctx); err != nil {
+		return err
+	}
 	if err := c.hub.leases.refreshAll(ctx); err != nil {
 		return err
 	}

@@ -22,11 +22,17 @@ var testSecret = []byte("what the tokens of tests are signed with")
 // runBridge runs a bridge on the bus until the test, or the returned stop, ends it.
 func runBridge(t *testing.T, bus *bustest.Bus, config Config) (b *Bridge, stop func()) {
 	t.Helper()
+	return runBridgeAt(t, bus.URL(), config)
+}
+
+// runBridgeAt is runBridge on the bus at an address.
+func runBridgeAt(t *testing.T, url string, config Config) (b *Bridge, stop func()) {
+	t.Helper()
 	config.Listen, config.Dev, config.Drain = "127.0.0.1:0", true, time.Millisecond
 	config.Log = slog.New(slog.DiscardHandler)
 	config.Verifier = identity.New(identity.Config{Secret: testSecret})
 	config.Connect = func(string) (*nats.Conn, error) {
-		return nats.Connect(bus.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectBufSize(-1))
+		return nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectBufSize(-1))
 	}
 	b, err := New(config)
 	if err != nil {

@@ -46,6 +46,7 @@ type hub struct {
 	inbox    chan *nats.Msg
 	leases   *leases
 	checker  *checker
+	rights   *rights
 	degraded atomic.Bool
 
 	frameLimit int // of what browsers send; set before run
@@ -77,6 +78,7 @@ func newHub(b bus, kinds map[string]subjects.Kind, flushers int, log *slog.Logge
 	}
 	h.leases = newLeases(h)
 	h.checker = newChecker(h)
+	h.rights = newRights(h)
 	return h
 }
 
@@ -234,6 +236,7 @@ func (h *hub) run(ctx context.Context) {
 		h.start(f.run)
 	}
 	h.start(h.checker.run)
+	h.start(h.rights.run)
 	h.start(h.tellPresence)
 	h.start(func(ctx context.Context) {
 		every(ctx, tick, func() {

@@ -127,7 +127,7 @@ func (s *session) renew(r wire.Token) {
 	s.mu.Unlock()
 	s.tell(wire.OK{Ref: r.Ref})
 	for _, c := range cursors {
-		s.bridge.hub.start(func(ctx context.Context) { s.recheck(ctx, c.channel.name) })
+		s.bridge.hub.rights.doubt(c.channel.name, s)
 	}
 }
 

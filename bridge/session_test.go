@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/latido/latido/subjects"
@@ -184,6 +186,58 @@ func TestRevokedMembershipEndsTheSubscription(t *testing.T) {
 	if answer := c.ask(`"op":"subscribe","channel":"room:1"`); answer["code"] != 4030.0 {
 		t.Errorf("subscribed again: %v", answer)
 	}
+}
+
+// What ends a membership while the bridge does not hear of it is found out.
+func TestMembershipRevokedUnheard(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	cable := lay(t, bus.URL())
+	b, _ := runBridgeAt(t, cable.url, Config{})
+	js := jetStream(t, bus)
+	members, err := js.KeyValue(t.Context(), subjects.BucketMembers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := subjects.Channel{Kind: "room", ID: "1"}
+	for _, user := range []string{"ana", "luis", "eva"} {
+		if _, err := members.Put(t.Context(), name.Member(user), []byte(`{"role":"member"}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, stays, gone := dial(t, b, "ana"), dial(t, b, "luis"), dial(t, b, "eva")
+	for _, c := range []*client{c, stays, gone} {
+		c.must(`"op":"subscribe","channel":"room:1"`)
+	}
+	cable.set(true)
+	c.expect("degraded")
+	if err := members.Delete(t.Context(), name.Member("ana")); err != nil {
+		t.Fatal(err)
+	}
+	cable.set(false)
+	if ended := c.expect("unsubscribed"); ended["code"] != 4031.0 {
+		t.Errorf("ended with %v, want 4031", ended)
+	}
+	// Not even a trace is left of this one.
+	gone.expect("degraded")
+	gone.expect("restored")
+	cable.set(true)
+	gone.expect("degraded")
+	revoked := nats.NewMsg(membersKeys + name.Member("eva"))
+	revoked.Data = []byte(`{"role":""}`)
+	if _, err := js.PublishMsg(t.Context(), revoked, jetstream.WithMsgTTL(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "the revocation to be forgotten", func() bool {
+		_, err := members.Get(t.Context(), name.Member("eva"))
+		return errors.Is(err, jetstream.ErrKeyNotFound)
+	})
+	b.hub.rights.mu.Lock()
+	b.hub.rights.sound = time.Now().Add(-time.Hour) // as if cut for long
+	b.hub.rights.mu.Unlock()
+	cable.set(false)
+	gone.expect("unsubscribed")
+	stays.nothing("unsubscribed")
 }
 
 // A repeated publish is answered as the first time; one key is one event.

@@ -38,9 +38,8 @@ func (h *hub) sort(msg *nats.Msg) {
 	case "nodes":
 		h.leases.change(rest, msg)
 	case "members":
-		if name, user, err := subjects.ParseMember(rest); err == nil {
-			h.onMember(name, user)
-		}
+		sequence, _ := strconv.ParseUint(msg.Header.Get(headerSequence), 10, 64)
+		h.rights.change(sequence, rest)
 	}
 }
 

@@ -24,6 +24,7 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, a
 	if err := s.room(r.Channel); err != nil {
 		return err
 	}
+	heard := s.bridge.hub.rights.heard()
 	if err := s.bridge.mayRead(ctx, s.who(), name, kind); err != nil {
 		return err
 	}
@@ -64,6 +65,9 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, a
 	s.bridge.metrics.subscriptions.Inc()
 	accepted(ok)
 	ch.attach(c)
+	if kind.Read.ByMembership() && s.bridge.hub.rights.heard() != heard { // of somebody who was let in a moment ago
+		s.bridge.hub.rights.doubt(name, s)
+	}
 	return nil
 }
 
@@ -122,11 +126,18 @@ func (s *session) letGo(c *cursor) {
 	s.bridge.metrics.subscriptions.Dec()
 }
 
-// recheck ends a subscription that its user has no more right to.
-func (s *session) recheck(ctx context.Context, name subjects.Channel) {
+// recheck ends a subscription that its user has no more right to. An error is
+// ours, and says nothing about the right.
+func (s *session) recheck(ctx context.Context, name subjects.Channel) error {
+	s.mu.Lock()
+	_, following := s.cursors[name.String()]
+	s.mu.Unlock()
+	if !following {
+		return nil
+	}
 	err := s.bridge.mayRead(ctx, s.who(), name, s.bridge.hub.kinds[name.Kind])
 	if err == nil || schemas.RefusalOf(err).Code != schemas.Forbidden {
-		return // an error of ours must not end anything
+		return err
 	}
 	if s.drop(name.String()) {
 		if err := s.vanish(ctx, name.String()); err != nil {
@@ -134,4 +145,5 @@ func (s *session) recheck(ctx context.Context, name subjects.Channel) {
 		}
 		s.tell(wire.Unsubscribed{Channel: name.String(), Code: int(schemas.Revoked), Reason: schemas.Revoked.Reason()})
 	}
+	return nil
 }

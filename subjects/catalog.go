@@ -27,6 +27,9 @@ const (
 	Topic                  // as the channel's id says: a group's members, everyone for a user, and grants for the rest
 )
 
+// ByMembership says whether keys of the bucket "members" may decide.
+func (a Access) ByMembership() bool { return a == Members || a == Topic }
+
 // Kind is one row of the channel catalog: everything the bridge must know of a
 // channel of this kind, as data.
 type Kind struct {
