@@ -40,7 +40,8 @@ func (r *registry) open(s *session) {
 }
 
 // add counts a session to its user, unless the user has too many. It returns the
-// session that this one continues, if it is still there.
+// session that this one continues, if it is still there: that one counts no more,
+// so that who has as many as allowed can come back before a dead one is noticed.
 func (r *registry) add(s *session) (replaced *session, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -49,11 +50,16 @@ func (r *registry) add(s *session) (replaced *session, err error) {
 		u = &user{rate: rate.NewLimiter(rate.Limit(r.limits.UserPublishes), r.limits.UserPublishes)}
 		r.users[s.user] = u
 	}
-	if u.sessions >= r.limits.Sessions {
-		return nil, schemas.Refuse(schemas.TooManySessions, "at most %d sessions per user and node", r.limits.Sessions)
-	}
-	u.sessions++
 	replaced = r.byRef[s.ref]
+	switch {
+	case replaced != nil && replaced.counted && replaced.user == s.user:
+		replaced.counted = false
+	case u.sessions >= r.limits.Sessions:
+		return nil, schemas.Refuse(schemas.TooManySessions, "at most %d sessions per user and node", r.limits.Sessions)
+	default:
+		u.sessions++
+	}
+	s.counted = true
 	r.byRef[s.ref] = s
 	return replaced, nil
 }
@@ -66,7 +72,7 @@ func (r *registry) remove(s *session) {
 	}
 	delete(r.sessions, s)
 	r.metrics.sessions.Dec()
-	if u := r.users[s.user]; u != nil && s.welcomed {
+	if u := r.users[s.user]; u != nil && s.counted {
 		if u.sessions--; u.sessions == 0 {
 			delete(r.users, s.user)
 		}

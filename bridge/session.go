@@ -57,6 +57,8 @@ type session struct {
 	ref    string // public reference, stable across reconnects
 	device atomic.Pointer[device]
 
+	counted bool // to its user; guarded by the registry's lock
+
 	mu       sync.Mutex
 	identity identity.Identity
 	own      [][]byte // frames of its own that wait for the flusher

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/topology"
 	"github.com/latido/latido/subjects/topology/bustest"
@@ -185,6 +186,29 @@ func TestRevokedMembershipEndsTheSubscription(t *testing.T) {
 	}
 	if answer := c.ask(`"op":"subscribe","channel":"room:1"`); answer["code"] != 4030.0 {
 		t.Errorf("subscribed again: %v", answer)
+	}
+}
+
+// Who has as many sessions as allowed continues one whose connection is dead.
+func TestResumeAtTheLimit(t *testing.T) {
+	t.Parallel()
+	b, _ := runBridge(t, bustest.Start(t), Config{Limits: Limits{Sessions: 2}})
+	first, second := dial(t, b, "ana"), dial(t, b, "ana")
+	secret, _ := second.welcome["session"].(string)
+	for range 3 {
+		second = dial(t, b, "ana", secret)
+	}
+	second.must(`"op":"subscribe","channel":"app:x"`)
+	first.must(`"op":"subscribe","channel":"app:x"`)
+	wait(t, "the replaced to leave", func() bool { return len(b.registry.all()) == 2 })
+	conn, _, err := websocket.Dial(t.Context(), "ws://"+b.Addr()+"/ws", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	third := &client{t: t, conn: conn}
+	third.send(fmt.Sprintf(`{"op":"hello","token":%q}`, token(t, b, "ana", "")))
+	if code := third.closed(); code != int(schemas.TooManySessions) {
+		t.Errorf("a third session: closed with %d", code)
 	}
 }
 
