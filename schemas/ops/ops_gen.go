@@ -99,4 +99,6 @@ type Requested struct {
 }
 
 // Withdrawn: The client no longer wants it.
-type Withdrawn struct{}
+type Withdrawn struct {
+	Client string `json:"client,omitempty"` // Who had asked.
+}

@@ -238,4 +238,9 @@ export interface Requested {
 /**
  * The client no longer wants it.
  */
-export interface Withdrawn {}
+export interface Withdrawn {
+  /**
+   * Who had asked.
+   */
+  client?: string;
+}

@@ -142,7 +142,7 @@ func withdraw(r Request, m es.Meta) ([]es.Event, error) {
 		return nil, taken
 	}
 	return []es.Event{
-		{Name: "withdrawn", Data: ops.Withdrawn{}},
+		{Name: "withdrawn", Data: ops.Withdrawn{Client: r.Client}},
 		{Channel: broadcast, Name: "request_withdrawn", Data: ops.RequestWithdrawn{ID: m.Channel.ID}},
 	}, nil
 }
@@ -185,14 +185,14 @@ func evolve(r Request, event es.Event) Request {
 }
 
 // role is what the bucket "members" says of a user. Who serves their own
-// request stays its client.
+// request stays its client. Nobody belongs to a request that was withdrawn.
 func (r Request) role(user string) string {
-	switch user {
-	case "":
+	switch {
+	case user == "" || r.Stage == Withdrawn:
 		return ""
-	case r.Client:
+	case user == r.Client:
 		return "client"
-	case r.Operator:
+	case user == r.Operator:
 		return roleOperator
 	}
 	return ""
@@ -204,6 +204,8 @@ func changed(event es.Event) []string {
 		return []string{fact.Client}
 	case ops.Accepted:
 		return []string{fact.Operator}
+	case ops.Withdrawn:
+		return []string{fact.Client}
 	}
 	return nil
 }

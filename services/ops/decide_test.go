@@ -12,7 +12,7 @@ import (
 var (
 	asked    = es.Event{Name: "requested", Data: ops.Requested{Client: "ana", Zona: "centro", Precio: 12.5}}
 	accepted = es.Event{Name: "accepted", Data: ops.Accepted{Operator: "olga"}}
-	revoked  = es.Event{Name: "withdrawn", Data: ops.Withdrawn{}}
+	revoked  = es.Event{Name: "withdrawn", Data: ops.Withdrawn{Client: "ana"}}
 	assigned = es.Event{Name: "assigned", Data: ops.Assigned{Client: "ana", Operator: "olga", Room: "room:1", Tracking: "tracking:1"}}
 )
 
@@ -128,6 +128,7 @@ func TestWhoIsTold(t *testing.T) {
 		{taken, "ana", "client"},
 		{taken, "olga", "operator"},
 		{taken, "otto", ""},
+		{evolve(open, revoked), "ana", ""},
 	} {
 		if got := row.request.role(row.user); got != row.want {
 			t.Errorf("role of %q in %+v = %q, want %q", row.user, row.request, got, row.want)
