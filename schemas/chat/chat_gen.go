@@ -57,7 +57,6 @@ type NewMessage struct {
 	Text        string       `json:"text"`               // What was written. May be empty, and may hold control characters other than U+0000.
 	Attachments []Attachment `json:"attachments"`        // Files that go with it, or none.
 	Priority    string       `json:"priority,omitempty"` // Urgent reaches also those who do not want to be disturbed.
-	Silent      []string     `json:"silent,omitempty"`   // Who is not to be notified: they do not want to be disturbed, and it is not urgent.
 }
 
 // RoomClosed: The room takes no more messages.

@@ -131,14 +131,6 @@ export interface NewMessage {
    * Urgent reaches also those who do not want to be disturbed.
    */
   priority?: "normal" | "urgent";
-  /**
-   * Who is not to be notified: they do not want to be disturbed, and it is not urgent.
-   *
-   * @maxItems 10000
-   *
-   * Items: Names a person, or a service as `service:<name>`. Compared byte by byte; 1 to 128 bytes of UTF-8, without control and format characters, and without blanks at its ends. Never empty: in the bucket `members` the empty user means everyone.
-   */
-  silent?: string[];
 }
 /**
  * The room takes no more messages.

@@ -141,17 +141,3 @@ func TestWhoIsTold(t *testing.T) {
 		}
 	}
 }
-
-func TestSilence(t *testing.T) {
-	t.Parallel()
-	heedful := heeding(room, func(users []string) []string { return []string{"luis"} })
-	said := func(priority string, silent ...string) []es.Event {
-		return estest.Facts(es.Event{Name: "new_message", Unchecked: true, Data: chat.NewMessage{
-			Text: "hola", Attachments: []chat.Attachment{}, Priority: priority, Silent: silent,
-		}})
-	}
-	estest.Check(t, heedful, []estest.Row{
-		{Name: "who is not to be disturbed is not notified", Given: estest.Facts(opened), When: estest.By("ana", chat.Post{Text: "hola"}), Then: said("", "luis")},
-		{Name: "unless it is urgent", Given: estest.Facts(opened), When: estest.By("ana", chat.Post{Text: "hola", Priority: "urgent"}), Then: said("urgent")},
-	})
-}

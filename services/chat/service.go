@@ -17,12 +17,10 @@ import (
 // Run answers the commands of rooms until ctx ends, and returns when everything
 // it started has ended.
 func Run(ctx context.Context, nc *nats.Conn, verifier *identity.Verifier, log *slog.Logger) error {
-	quiet := &es.Quiet{}
 	return es.Run(ctx, nc, verifier, log, es.Service{
 		Name:        "chat",
 		Version:     "1.0.0",
 		Description: "Decides about rooms: membership, messages, closing.",
-		Kinds:       []es.Kind{heeding(room, quiet.Among)},
-		Quiet:       quiet,
+		Kinds:       []es.Kind{room},
 	})
 }

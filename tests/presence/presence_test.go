@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -221,13 +220,10 @@ func TestWhoWantsPeaceHasIt(t *testing.T) {
 			t.Fatalf("offered although it disturbs: %v", answer)
 		}
 	}
-	for silent := []any(nil); !slices.Contains(silent, any("olga")); {
-		ana.must(frame{"op": "publish", "channel": "room:1", "event": "new_message", "data": frame{"text": "hola"}})
-		said := ana.find("the message", func(f frame) bool { return f["event"] == "new_message" })
-		data, _ := said["data"].(map[string]any)
-		if silent, _ = data["silent"].([]any); time.Since(began) > 2*patience {
-			t.Fatalf("notified although it disturbs: %v", data)
-		}
+	ana.must(frame{"op": "publish", "channel": "room:1", "event": "new_message", "data": frame{"text": "hola"}})
+	said := ana.find("the message", func(f frame) bool { return f["event"] == "new_message" })
+	if data, _ := said["data"].(map[string]any); len(data) != 2 {
+		t.Errorf("a message tells %v, more than its text and attachments", data)
 	}
 	if answer := request(1, "urgent"); answer["op"] != "ok" {
 		t.Errorf("an urgent offer: %v", answer)
