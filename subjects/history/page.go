@@ -54,21 +54,26 @@ func Read(ctx context.Context, nc *nats.Conn, stream, subject string, after, upT
 // Next reads one page of the subject's facts after a sequence. An empty page
 // means that the replica which answered has nothing newer; it may lag.
 func Next(ctx context.Context, nc *nats.Conn, stream, subject string, after uint64) (Page, error) {
-	request, err := json.Marshal(map[string]any{
+	return get(ctx, nc, stream, map[string]any{
 		"seq": after + 1, "next_by_subj": subject, "batch": pageFacts, "max_bytes": pageBytes,
 	})
+}
+
+// get asks for one page until it has an answer or ctx ends.
+func get(ctx context.Context, nc *nats.Conn, stream string, request map[string]any) (Page, error) {
+	body, err := json.Marshal(request)
 	if err != nil {
 		return Page{}, err
 	}
 	for {
 		attempt, cancel := context.WithTimeout(ctx, requestTimeout)
-		page, err := batch(attempt, nc, "$JS.API.DIRECT.GET."+stream, request)
+		page, err := batch(attempt, nc, "$JS.API.DIRECT.GET."+stream, body)
 		cancel()
 		if err == nil {
 			return page, nil
 		}
 		if ctx.Err() != nil || !transient(err) || !pause(ctx, 50*time.Millisecond) {
-			return Page{}, fmt.Errorf("read %s: %w", subject, err)
+			return Page{}, fmt.Errorf("read %v of %s: %w", request["next_by_subj"], stream, err)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package history
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -62,15 +61,9 @@ func Tail(ctx context.Context, nc *nats.Conn, stream, subject string, n uint64) 
 // probe reads the first fact that matches and how many there are from it on; the
 // sequence is 0 when there is none.
 func probe(ctx context.Context, nc *nats.Conn, stream string, request map[string]any) (first, count uint64, err error) {
-	body, err := json.Marshal(request)
+	page, err := get(ctx, nc, stream, request)
 	if err != nil {
 		return 0, 0, err
-	}
-	attempt, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	page, err := batch(attempt, nc, "$JS.API.DIRECT.GET."+stream, body)
-	if err != nil {
-		return 0, 0, fmt.Errorf("probe %s: %w", stream, err)
 	}
 	if len(page.Facts) == 0 {
 		return 0, 0, nil
