@@ -13,6 +13,7 @@ import { tabStorage, watchPage } from "./page.ts";
 import { People } from "./people.ts";
 import { Local, Refusal } from "./refusal.ts";
 import { ResumeId } from "./resume.ts";
+import { ownSocket, type SocketConstructor } from "./socket.ts";
 import { TokenSource, type Token } from "./token.ts";
 import { Typing, Typists } from "./typing.ts";
 import type { Schedule, ServerFrame, SetStatus, WelcomeFrame } from "./wire.ts";
@@ -31,7 +32,7 @@ export interface ClientOptions extends Pick<OutboxOptions, "queue" | "queueBytes
   device?: Device;
   backoff?: BackoffOptions;
   /** The WebSocket to use where there is no global one. */
-  WebSocket?: typeof WebSocket;
+  WebSocket?: SocketConstructor;
 }
 
 /**
@@ -64,7 +65,7 @@ export class Client {
     const { socket, http } = addressOf(options.url);
     const client = options.client ?? "web";
     const tokens = new TokenSource(options.token);
-    const Socket = options.WebSocket ?? (typeof WebSocket === "undefined" ? undefined : WebSocket);
+    const Socket = options.WebSocket ?? ownSocket();
     if (!Socket) throw new Refusal(Local.invalid, "invalid", false, "there is no WebSocket here: pass one as the option WebSocket");
     this.#backoff = options.backoff ?? {};
     this.#site = { url: http, token: () => tokens.current() };

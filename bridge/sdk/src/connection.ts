@@ -3,6 +3,7 @@ import { Link, type Answer } from "./link.ts";
 import { Listeners } from "./listeners.ts";
 import { Local, Refusal } from "./refusal.ts";
 import type { ResumeId } from "./resume.ts";
+import type { Socket } from "./socket.ts";
 import type { TokenSource } from "./token.ts";
 import { verdict } from "./verdict.ts";
 import { codes, type HelloFrame, type ServerFrame, type WelcomeFrame } from "./wire.ts";
@@ -44,7 +45,7 @@ export interface ConnectionParts {
   tokens: TokenSource;
   resume: ResumeId;
   backoff: Backoff;
-  dial: () => WebSocket;
+  dial: () => Socket;
   news: ConnectionNews;
 }
 
@@ -160,7 +161,7 @@ export class Connection {
       return;
     }
     if (attempt !== this.#dialling) return;
-    let socket: WebSocket;
+    let socket: Socket;
     try {
       socket = this.#parts.dial();
     } catch (error) {

@@ -10,6 +10,7 @@ export type { BackoffOptions } from "./backoff.ts";
 export type { HistoryOptions } from "./history.ts";
 export type { Off } from "./listeners.ts";
 export type { Receipt } from "./outbox.ts";
+export type { Socket, SocketConstructor } from "./socket.ts";
 export type { Token } from "./token.ts";
 export {
   codes,

@@ -1,5 +1,6 @@
 import { report } from "./listeners.ts";
 import { Local } from "./refusal.ts";
+import type { Socket } from "./socket.ts";
 import type { ErrorFrame, HelloFrame, OkFrame, ServerFrame, WelcomeFrame } from "./wire.ts";
 
 export type Answer = OkFrame | ErrorFrame;
@@ -34,7 +35,7 @@ const known: ReadonlySet<string> = new Set<ServerFrame["op"]>([
  * wire order, which matters: the frames behind an `ok` in the same message rely on it.
  */
 export class Link {
-  readonly #socket: WebSocket;
+  readonly #socket: Socket;
   readonly #news: LinkNews;
   readonly #answers = new Map<number, (answer: Answer) => void>();
   #lastId = 0;
@@ -47,13 +48,13 @@ export class Link {
   #alarm: ReturnType<typeof setTimeout>;
   #over = false;
 
-  constructor(socket: WebSocket, hello: HelloFrame, news: LinkNews) {
+  constructor(socket: Socket, hello: HelloFrame, news: LinkNews) {
     this.#socket = socket;
     this.#news = news;
     this.#alarm = setTimeout(this.#listen, handshake);
     socket.onopen = () => socket.send(JSON.stringify(hello));
-    socket.onmessage = (message) => this.#read(message.data);
-    socket.onclose = (event) => this.#end(event.code, event.reason);
+    socket.onmessage = (message: { data: unknown }) => this.#read(message.data);
+    socket.onclose = (event: { code: number; reason: string }) => this.#end(event.code, event.reason);
     // A close follows and says what there is to say; but a WebSocket of Node's ends the process when nobody listens.
     socket.onerror = () => {};
   }

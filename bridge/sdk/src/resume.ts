@@ -1,3 +1,10 @@
+/** What is needed of a browser's storage. */
+export interface Shelf {
+  getItem(key: string): string | null;
+  setItem(key: string, value: string): void;
+  removeItem(key: string): void;
+}
+
 /**
  * The secret by which a returning page continues its session: same member, no leave, no join.
  *
@@ -7,10 +14,10 @@
  */
 export class ResumeId {
   readonly #slot: string;
-  readonly #storage: Storage | undefined;
+  readonly #storage: Shelf | undefined;
   #id: string | undefined;
 
-  constructor(name: string, storage: Storage | undefined) {
+  constructor(name: string, storage: Shelf | undefined) {
     this.#slot = `latido:${name}`;
     this.#storage = storage;
     this.take();

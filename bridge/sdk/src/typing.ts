@@ -49,7 +49,7 @@ export class Typing {
     return this.#typists.changes.add(handler);
   }
 
-  /** What was typed is being sent, which says that it is typed no more. */
+  /** @internal What was typed is being sent, which says that it is typed no more. */
   sent(): void {
     clearTimeout(this.#end);
     this.#typists.forget(this);
