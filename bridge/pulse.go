@@ -13,8 +13,10 @@ const (
 	// cannot have heard the question.
 	slowest = 800
 	// unproven is how many bytes may be sent beyond what the client is known to
-	// have read before it is asked, so that little stands before any ping.
-	unproven = 64 << 10
+	// have read before it is asked out of turn, so that little stands before any
+	// ping; and soonest is how long after the one before.
+	unproven = 4 << 10
+	soonest  = 3 * time.Second
 )
 
 // pulse judges whether a peer is there: it is asked when it has said nothing, or
@@ -76,7 +78,7 @@ func (p *pulse) ask(now, ping time.Duration, seen signs) step {
 		p.due = spread(ping, 0.3)
 	}
 	quiet := now-min(seen.heard, seen.told) > p.due
-	much := seen.sent-p.read > unproven && now-p.last > pingPatience
+	much := seen.sent-p.read > unproven && now-p.last > soonest
 	if seen.deaf || !quiet && !much {
 		return stepNone
 	}

@@ -105,7 +105,9 @@ func TestPulse(t *testing.T) {
 		"mute after a talk":                     {habit: habit{mute: 2, talks: 3, told: 0, cut: 100}, gone: true, by: 100 + silence},
 		"cut on a very busy channel":            {habit: habit{told: 1 << 20, cut: 300}, gone: true, by: 300 + silence},
 		"cut while reading slowly":              {habit: habit{told: 10_000, reads: 1000, cut: 300}, gone: true, by: 300 + silence},
-		"mute on a busy channel":                {habit: habit{told: 5000, mute: 300}, gone: true, by: 300 + 2*int(unproven/slowest)},
+		"mute on a busier channel":              {habit: habit{told: 2700, mute: 2}, gone: true},
+		"mute on a busy channel, later":         {habit: habit{told: 5000, mute: 300}, gone: true, by: 300 + silence},
+		"mute behind much":                      {habit: habit{told: 10_000, mute: 300}, gone: true, by: 300 + 60},
 	} {
 		for range 20 { // the intervals are drawn
 			gone, asks := test.live(long)

@@ -287,6 +287,8 @@ func (r *raw) answer() string {
 		r.t.Fatal(err)
 	case opcode == websocket.Pong:
 		return string(payload)
+	case bytes.Equal(payload, []byte(`{"op":"ping"}`)):
+		return r.answer()
 	case bytes.Contains(payload, []byte(`"op":"error"`)):
 		return "error"
 	case opcode == websocket.Text:
