@@ -135,6 +135,16 @@ func (l *Ledger) Await(ctx context.Context, wanted []Seat) (time.Time, error) {
 	return time.Now(), nil
 }
 
+// AwaitGone blocks until none of some seats is there.
+func (l *Ledger) AwaitGone(ctx context.Context, seats []Seat) error {
+	return l.mu.Await(ctx, func() bool {
+		return !slices.ContainsFunc(seats, func(seat Seat) bool {
+			known := l.lists[seat.Channel]
+			return known != nil && known.here[seat]
+		})
+	})
+}
+
 // count is how many are there: sooner known than who.
 func (l *Ledger) count() (count int) {
 	for _, known := range l.lists {

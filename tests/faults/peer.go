@@ -23,6 +23,7 @@ type PeerConfig struct {
 	Device  string // web, mobile or desktop; none when empty
 	Address string
 	Secret  []byte
+	Mute    bool // does not answer pings, and does not come back
 }
 
 // Peer is one browser. It comes back by itself, as the same session, and then
@@ -61,6 +62,9 @@ func (p *Peer) Run(ctx context.Context) error {
 		}
 		if err := p.attend(ctx, current); err != nil {
 			return fmt.Errorf("%s: %w", p.cfg.User, err)
+		}
+		if p.cfg.Mute {
+			return nil
 		}
 	}
 	return nil
@@ -150,6 +154,9 @@ func (p *Peer) handle(current *link, op string, line []byte) error {
 		}
 		current.answer(id, err)
 	case "ping":
+		if p.cfg.Mute {
+			return nil
+		}
 		_ = current.write(context.Background(), bridge.Pong{Op: "pong"})
 	case "degraded":
 		p.mu.Change(func() { p.tally.Degraded++ })
