@@ -1,6 +1,6 @@
 // Package console holds the start page: a chat, a map and a connection that can be cut, to show a newcomer within
-// a minute what Latido does. It talks to the bridge as any page would, through the client at /sdk/latido.js, and
-// loads nothing from anywhere else.
+// a minute what Latido does. It talks to the bridge as any page would, through the client at sdk/latido.js, and
+// loads nothing from anywhere else. Every address is relative, so that it works under any path.
 //
 // The script is committed as one bundle. `go generate ./bridge/console` makes it anew from src with the esbuild of
 // go.mod.
@@ -13,7 +13,7 @@ import (
 	"io/fs"
 )
 
-//go:generate go tool esbuild src/start.ts --bundle --minify --format=esm --target=es2022 --alias:latido=/sdk/latido.js --external:/sdk/* --tsconfig-raw={} --log-level=warning --outfile=page/start.js
+//go:generate go tool esbuild src/start.ts --bundle --minify --format=esm --target=es2022 --alias:latido=./sdk/latido.js --external:./sdk/* --tsconfig-raw={} --log-level=warning --outfile=page/start.js
 
 //go:embed page
 var page embed.FS

@@ -3,10 +3,6 @@ import { element, find } from "./dom.ts";
 import { avatar, type People } from "./people.ts";
 import type { Visitor } from "./visitor.ts";
 
-/** Say so at most this often while somebody writes, and believe it for a little longer. */
-const typingEvery = 2_000;
-const typingLasts = 3_500;
-
 /**
  * The room's conversation. What is stored stands in the stream's order, the same for everybody; own words that are
  * not stored yet wait below it.
@@ -21,9 +17,7 @@ export class Chat {
   readonly #typing = find("#typing", HTMLElement);
   readonly #input = find("#say", HTMLInputElement);
   readonly #unstored = new Map<string, HTMLElement>();
-  readonly #typists = new Map<string, ReturnType<typeof setTimeout>>();
   #lastFrom: string | undefined;
-  #saidTyping = 0;
   #returned = false;
 
   constructor(lobby: Channel, people: People, me: Visitor) {
@@ -32,10 +26,10 @@ export class Chat {
     this.#me = me;
     lobby.on("new_message", (event) => this.#heard(event));
     lobby.on("member_joined", ({ from, at }) => this.note(`${people.name(from ?? "")} came for the first time`, at));
-    lobby.on("typing", ({ from }) => this.#sawTyping(from ?? ""));
+    lobby.typing.onChange(({ users }) => this.#showTyping(users));
     lobby.onState(({ reason }) => (this.#returned ||= reason === "lost"));
     lobby.onGap(() => this.note("Older messages are gone from this server."));
-    this.#input.addEventListener("input", () => this.#tellTyping());
+    this.#input.addEventListener("input", () => (this.#input.value === "" ? lobby.typing.stop() : lobby.typing.start()));
     find("#composer", HTMLFormElement).addEventListener("submit", (submit) => {
       submit.preventDefault();
       void this.#say(this.#input.value.trim());
@@ -46,7 +40,6 @@ export class Chat {
   async #say(text: string): Promise<void> {
     if (text === "") return;
     this.#input.value = "";
-    this.#saidTyping = 0;
     const key = createKey();
     const row = this.#row(this.#me.user, text, new Date(), false);
     row.classList.add("pending");
@@ -61,7 +54,6 @@ export class Chat {
   }
 
   #heard({ from = "", data, key, at, seq, replayed }: ChannelEvent): void {
-    this.#stopTyping(from);
     if (key !== undefined && from === this.#me.user) {
       this.#unstored.get(key)?.remove();
       this.#unstored.delete(key);
@@ -102,27 +94,8 @@ export class Chat {
     this.#log.scrollTop = this.#log.scrollHeight;
   }
 
-  #tellTyping(): void {
-    if (this.#input.value === "" || Date.now() - this.#saidTyping < typingEvery) return;
-    this.#saidTyping = Date.now();
-    // Worthless when it does not arrive now, and not worth a word then.
-    this.#lobby.publish("typing", {}, { volatile: true }).catch(() => {});
-  }
-
-  #sawTyping(user: string): void {
-    if (user === this.#me.user) return;
-    clearTimeout(this.#typists.get(user));
-    this.#typists.set(user, setTimeout(() => this.#stopTyping(user), typingLasts));
-    this.#showTyping();
-  }
-
-  #stopTyping(user: string): void {
-    clearTimeout(this.#typists.get(user));
-    if (this.#typists.delete(user)) this.#showTyping();
-  }
-
-  #showTyping(): void {
-    const names = [...this.#typists.keys()].map((user) => this.#people.name(user));
+  #showTyping(users: readonly string[]): void {
+    const names = users.map((user) => this.#people.name(user));
     this.#typing.dataset["anybody"] = String(names.length > 0);
     const who = names.length > 2 ? `${names.length} people are` : `${names.join(" and ")} ${names.length > 1 ? "are" : "is"}`;
     if (names.length > 0) find("#typing-who", HTMLElement).textContent = `${who} typing`;

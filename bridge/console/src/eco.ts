@@ -7,7 +7,7 @@ export class Eco {
   readonly #devTokens: boolean;
 
   constructor(channel: string, devTokens: boolean) {
-    this.#channel = `/api/channels/${encodeURIComponent(channel)}`;
+    this.#channel = `api/channels/${encodeURIComponent(channel)}`;
     this.#devTokens = devTokens;
   }
 

@@ -1,5 +1,8 @@
 import { find } from "./dom.ts";
 
+/** Where the server is: with the path under which it stands, if it stands under one. */
+const base = new URL(".", location.href);
+
 /** The code to connect, in three ways, with this server's own address in it. */
 export function showSnippets(): void {
   const code = find("#code", HTMLElement);
@@ -27,14 +30,14 @@ export function showSnippets(): void {
     toggle.setAttribute("aria-expanded", String(!panel.hidden));
     toggle.textContent = panel.hidden ? "Show the code" : "Hide the code";
   });
-  find("#one-line", HTMLElement).textContent = `import { createClient } from "${location.origin}/sdk/latido.js"`;
+  find("#one-line", HTMLElement).textContent = `import { createClient } from "${base}sdk/latido.js"`;
   show("js");
 }
 
 function javaScript(): string {
-  return `import { createClient } from "${location.origin}/sdk/latido.js";
+  return `import { createClient } from "${base}sdk/latido.js";
 
-const token = () => fetch("/dev/token", { method: "POST", body: '{"user":"ana"}',
+const token = () => fetch("${base.pathname}dev/token", { method: "POST", body: '{"user":"ana"}',
   headers: { "Content-Type": "application/json" } }).then(r => r.json()).then(r => r.token);
 const room = createClient({ token }).channel("room:lobby");
 
@@ -45,9 +48,9 @@ await room.publish("new_message", { text: "hola" });`;
 }
 
 function curl(): string {
-  return `token=$(curl -s ${location.origin}/dev/token -d '{"user":"ana"}' | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')
+  return `token=$(curl -s ${base}dev/token -d '{"user":"ana"}' | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')
 
-lobby=${location.origin}/api/channels/room%3Alobby
+lobby=${base}api/channels/room%3Alobby
 curl -H "Authorization: Bearer $token" $lobby/commands/join -d '{"data":{}}'
 curl -H "Authorization: Bearer $token" $lobby/events -d '{"event":"new_message","data":{"text":"hola"}}'
 curl -H "Authorization: Bearer $token" $lobby/events`;

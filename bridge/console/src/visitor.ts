@@ -46,7 +46,7 @@ export function visitWith(token: string): Visitor {
 }
 
 export async function devToken(user: string, name: string): Promise<string> {
-  const response = await fetch("/dev/token", {
+  const response = await fetch("dev/token", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ user, name, role: "client" }),

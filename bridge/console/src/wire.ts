@@ -18,7 +18,7 @@ export class Wire extends WebSocket {
 
   constructor(url: string | URL, protocols?: string | string[]) {
     // Nothing listens on port 1, so that this fails as an unreachable server does.
-    super(Wire.isCut ? "ws://127.0.0.1:1/" : url, protocols);
+    super(Wire.isCut ? `${location.protocol.replace("http", "ws")}//127.0.0.1:1/` : url, protocols);
     Wire.#open.add(this);
     this.addEventListener("close", () => Wire.#open.delete(this));
   }

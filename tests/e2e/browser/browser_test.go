@@ -25,6 +25,11 @@ func TestBrowser(t *testing.T) {
 	play(t, "scenario.mjs")
 }
 
+func TestUnderAPath(t *testing.T) {
+	t.Parallel()
+	play(t, "path.mjs")
+}
+
 // TestSnippets runs what the README and the start page tell people to copy.
 func TestSnippets(t *testing.T) {
 	t.Parallel()
