@@ -5,6 +5,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/latido/latido/bridge/native"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 )
@@ -17,7 +18,10 @@ func (b *Bridge) postEvent(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	p, err := b.body(c)
+	if b.draining.Load() {
+		return errDraining
+	}
+	r, err := native.DecodePublish(channel, c.Body())
 	if err != nil {
 		return err
 	}
@@ -25,8 +29,8 @@ func (b *Bridge) postEvent(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	if command, owned := kind.Publish[p.Event]; owned {
-		return b.answerCommand(c, by, wire.Call{Channel: channel, Command: command, Key: p.Key, Data: p.Data})
+	if command, owned := kind.Publish[r.Event]; owned {
+		return b.answerCommand(c, by, wire.Call{Channel: channel, Command: command, Key: r.Key, Data: r.Data})
 	}
 	following := b.mayRead(c.UserContext(), by.Identity, name, kind) == nil
 	type outcome struct {
@@ -34,8 +38,7 @@ func (b *Bridge) postEvent(c *fiber.Ctx) error {
 		err      error
 	}
 	outcomes := make(chan outcome, 1)
-	b.broadcast(by, following, name, kind, wire.Publish{Channel: channel, Event: p.Event, Key: p.Key, Data: p.Data},
-		func(sequence uint64, err error) { outcomes <- outcome{sequence, err} })
+	b.broadcast(by, following, name, kind, r, func(sequence uint64, err error) { outcomes <- outcome{sequence, err} })
 	o := <-outcomes
 	if o.err != nil {
 		return o.err
@@ -49,12 +52,14 @@ func (b *Bridge) postCommand(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	p, err := b.body(c)
+	if b.draining.Load() {
+		return errDraining
+	}
+	r, err := native.DecodeCall(channel, string([]byte(c.Params("command"))), c.Body())
 	if err != nil {
 		return err
 	}
-	command := string([]byte(c.Params("command")))
-	return b.answerCommand(c, by, wire.Call{Channel: channel, Command: command, Key: p.Key, Data: p.Data})
+	return b.answerCommand(c, by, r)
 }
 
 func (b *Bridge) answerCommand(c *fiber.Ctx, by sender, call wire.Call) error {

@@ -3,13 +3,13 @@ package bridge
 import (
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/latido/latido/schemas"
-	"github.com/latido/latido/subjects"
 )
 
 // plain refuses, before anything reads the request, what would not be what it
@@ -31,29 +31,6 @@ func plain(c *fiber.Ctx) error {
 	return c.Next()
 }
 
-// posted is the body of a publish or a command.
-type posted struct {
-	Event string          `json:"event"`
-	Key   string          `json:"key"`
-	Data  json.RawMessage `json:"data"`
-}
-
-func (b *Bridge) body(c *fiber.Ctx) (posted, error) {
-	if b.draining.Load() {
-		return posted{}, errDraining
-	}
-	p := posted{Data: json.RawMessage(`{}`)}
-	if len(c.Body()) > 0 {
-		if err := readObject(c, &p); err != nil {
-			return p, err
-		}
-	}
-	if len(p.Key) > subjects.MaxKey {
-		return p, schemas.Refuse(schemas.InvalidData, "key: at most %d bytes", subjects.MaxKey)
-	}
-	return p, nil
-}
-
 // readObject reads a body that is one JSON object. What it keeps of it is a copy.
 func readObject(c *fiber.Ctx, into any) error {
 	body, err := schemas.CanonicalBody(c.Body())
@@ -64,4 +41,14 @@ func readObject(c *fiber.Ctx, into any) error {
 		return schemas.Refuse(schemas.InvalidJSON, "the body is one JSON object")
 	}
 	return nil
+}
+
+// knows refuses query parameters that would be passed over in silence.
+func knows(c *fiber.Ctx, names ...string) (err error) {
+	for key := range c.Queries() {
+		if !slices.Contains(names, key) {
+			err = schemas.Refuse(schemas.InvalidFrame, "no query parameter %q here, only: %s", key, strings.Join(names, ", "))
+		}
+	}
+	return err
 }

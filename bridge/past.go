@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
 	"strconv"
 	"time"
 
@@ -74,16 +73,6 @@ func (b *Bridge) getEvents(c *fiber.Ctx) error {
 		return err
 	}
 	return c.JSON(page)
-}
-
-// knows refuses query parameters that would be passed over in silence.
-func knows(c *fiber.Ctx, names ...string) (err error) {
-	for key := range c.Queries() {
-		if !slices.Contains(names, key) {
-			err = schemas.Refuse(schemas.InvalidFrame, "no query parameter %q here", key)
-		}
-	}
-	return err
 }
 
 // positionOf reads the position that a question is about; nil when there is none.

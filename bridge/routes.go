@@ -34,8 +34,9 @@ func (b *Bridge) routes() *fiber.App {
 		app.Use("/dev/token", samePlace, b.crossOrigin)
 		app.Post("/dev/token", b.devToken)
 	}
-	app.Post("/api/presence/status", b.crossOrigin, b.postStatus) // with a token of its own: before the others
-	b.api(app.Group("/api", b.crossOrigin, b.authenticate))
+	app.Use("/api", b.crossOrigin)
+	app.Post("/api/presence/status", b.postStatus) // with a token of its own: before the others
+	b.api(app.Group("/api", b.authenticate))
 	b.pages(app)
 	return app
 }
@@ -96,11 +97,13 @@ func (b *Bridge) crossOrigin(c *fiber.Ctx) error {
 		return errOrigin
 	}
 	c.Set(fiber.HeaderAccessControlAllowOrigin, origin)
+	c.Set(fiber.HeaderAccessControlExposeHeaders, "retry-after")
 	if c.Method() != fiber.MethodOptions {
 		return c.Next()
 	}
 	c.Set(fiber.HeaderAccessControlAllowHeaders, "authorization, content-type")
 	c.Set(fiber.HeaderAccessControlAllowMethods, "GET, POST, DELETE")
+	c.Set(fiber.HeaderAccessControlMaxAge, "3600")
 	return c.SendStatus(fiber.StatusNoContent)
 }
 
@@ -153,6 +156,9 @@ func (b *Bridge) api(group fiber.Router) {
 func (b *Bridge) getPresence(c *fiber.Ctx) error {
 	by, channel, err := caller(c)
 	if err != nil {
+		return err
+	}
+	if err := knows(c, "count", "limit", "after"); err != nil {
 		return err
 	}
 	ch, err := b.roll(c.UserContext(), by.Identity, channel)

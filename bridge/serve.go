@@ -170,6 +170,10 @@ func (s *session) malformed(err error) {
 		s.refuse("", err)
 		return
 	}
-	s.bridge.metrics.refuse(schemas.Code(m.Code))
-	s.refuse(m.Ref, schemas.Refusal{Code: schemas.Code(m.Code), Message: m.Text})
+	refusal := schemas.Refusal{Code: schemas.Code(m.Code), Message: m.Text}
+	if !s.isWelcomed() {
+		s.end(refusal) // nobody said hello
+		return
+	}
+	s.refuse(m.Ref, refusal)
 }

@@ -288,7 +288,7 @@ func TestDurableAppChannel(t *testing.T) {
 func TestAnswersWhoeverAsksWhetherItIsThere(t *testing.T) {
 	t.Parallel()
 	b, _ := runBridge(t, bustest.Start(t), Config{})
-	dial(t, b, "ana").must(`"op":"ping"`)
+	dial(t, b, "ana").must(`"op":"probe"`)
 }
 
 func TestTokenIsReplacedInPlace(t *testing.T) {

@@ -1,7 +1,10 @@
 package bridge
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -32,6 +35,11 @@ func (b *Bridge) postStatus(c *fiber.Ctx) error {
 	by, err := b.sendingUser(c, sent)
 	if err != nil {
 		return err
+	}
+	for field := range sent {
+		if field != "token" && !slices.Contains(fields, field) {
+			return schemas.Refusal{Code: schemas.InvalidFrame, Message: fmt.Sprintf("there is no field %q here", field), Field: field}
+		}
 	}
 	status := make(form)
 	for _, field := range fields {
@@ -80,7 +88,8 @@ func (b *Bridge) sendingUser(c *fiber.Ctx, sent form) (sender, error) {
 func readForm(c *fiber.Ctx) (form, error) {
 	sent := make(form)
 	kind := string(c.Request().Header.ContentType())
-	if !strings.HasPrefix(kind, fiber.MIMEApplicationForm) && !strings.HasPrefix(kind, fiber.MIMEMultipartForm) {
+	isForm := strings.HasPrefix(kind, fiber.MIMEApplicationForm) || strings.HasPrefix(kind, fiber.MIMEMultipartForm)
+	if !isForm || bytes.HasPrefix(bytes.TrimSpace(c.Body()), []byte("{")) { // curl -d calls everything a form
 		return sent, readObject(c, &sent)
 	}
 	for _, field := range append([]string{"token"}, fields...) {

@@ -96,6 +96,9 @@ func (s *session) who() identity.Identity {
 
 // unsubscribe ends a subscription and the presence that goes with it.
 func (s *session) unsubscribe(ctx context.Context, r wire.Unsubscribe) error {
+	if _, _, err := s.bridge.resolve(r.Channel); err != nil {
+		return err
+	}
 	if !s.drop(r.Channel) {
 		return schemas.Refuse(schemas.NotSubscribed, "there is no subscription to this channel")
 	}

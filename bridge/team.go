@@ -31,6 +31,9 @@ func (b *Bridge) ask(c *fiber.Ctx, kind, query string, names ...string) error {
 	if err != nil {
 		return schemas.Refuse(schemas.UnknownKind, "an id is percent-encoded")
 	}
+	if err := knows(c, names...); err != nil {
+		return err
+	}
 	asked := make(map[string]string)
 	for _, name := range names {
 		if value := c.Query(name); value != "" {

@@ -163,6 +163,9 @@ func (s *session) entry(ctx context.Context, name subjects.Channel) (*track, err
 
 // untrack ends the session's presence on a channel.
 func (s *session) untrack(ctx context.Context, r wire.Untrack) error {
+	if _, _, err := s.bridge.resolve(r.Channel); err != nil {
+		return err
+	}
 	if err := s.vanish(ctx, r.Channel); err != nil {
 		return err
 	}

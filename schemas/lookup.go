@@ -62,6 +62,11 @@ func Request(name string) (*Schema, error) {
 	return find("bridge/requests/"+name, Refuse(UnknownOp, "no operation %q", name))
 }
 
+// Part finds the schema of an object within the frames of the native dialect, such as "position". It refuses with [UnknownOp].
+func Part(name string) (*Schema, error) {
+	return find("bridge/"+name, Refuse(UnknownOp, "no part %q", name))
+}
+
 // Notice finds the schema of a frame that the native dialect sends to clients. It refuses with [UnknownOp].
 func Notice(name string) (*Schema, error) {
 	return find("bridge/notices/"+name, Refuse(UnknownOp, "no notice %q", name))

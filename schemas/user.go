@@ -5,8 +5,6 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
 // MaxUser is the longest id of a user, in bytes of UTF-8.
@@ -35,12 +33,3 @@ func CheckUser(id string) error {
 	}
 	return nil
 }
-
-// userFormat is the format "user" of our schemas.
-var userFormat = &jsonschema.Format{Name: "user", Validate: func(value any) error {
-	id, isText := value.(string)
-	if !isText {
-		return nil
-	}
-	return CheckUser(id)
-}}

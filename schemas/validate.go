@@ -44,7 +44,9 @@ func Compile(name string, text []byte) (*Schema, error) {
 func newCompiler() *jsonschema.Compiler {
 	compiler := jsonschema.NewCompiler()
 	compiler.AssertFormat()
-	compiler.RegisterFormat(userFormat)
+	for _, format := range nameFormats {
+		compiler.RegisterFormat(format)
+	}
 	compiler.RegisterFormat(&jsonschema.Format{Name: "date-time", Validate: isTime})
 	return compiler
 }

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// MaxID is the longest channel id, in bytes: escaped, it still leaves a subject
-// well below the 4 KB of a NATS control line.
-const MaxID = 200
+// MaxChannel is the longest name of a channel, in bytes: escaped, it still leaves
+// a subject well below the 4 KB of a NATS control line.
+const MaxChannel = 250
 
 // ErrChannel is returned for a channel name that is not "kind:id".
 var ErrChannel = errors.New("not a channel name")
@@ -18,13 +18,13 @@ var ErrSubject = errors.New("not a subject of this role")
 // Channel is what clients subscribe to. The zero value is no channel.
 type Channel struct {
 	Kind string // lower-case letters and digits, a letter first
-	ID   string // any string of at most MaxID bytes
+	ID   string // any string that leaves the name within MaxChannel
 }
 
 // ParseChannel reads "kind:id". The id may hold further colons, and be empty.
 func ParseChannel(name string) (Channel, error) {
 	kind, id, found := strings.Cut(name, ":")
-	if !found || !isKind(kind) || len(id) > MaxID {
+	if !found || !isKind(kind) || len(name) > MaxChannel {
 		return Channel{}, ErrChannel
 	}
 	return Channel{Kind: kind, ID: id}, nil

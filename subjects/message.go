@@ -42,9 +42,6 @@ func Text(header map[string][]string, name string) string {
 // RoleService is the role that services carry when they command one another.
 const RoleService = "service"
 
-// MaxKey is the longest idempotency key a client may choose, in bytes.
-const MaxKey = 64
-
 // MessageID is the Nats-Msg-Id of what user sends to the channel under an
 // idempotency key. A stream has one set of ids, so the key is scoped by channel
 // and user: nobody can collide with, or block, somebody else's message.

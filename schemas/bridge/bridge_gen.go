@@ -186,15 +186,15 @@ type Hello struct {
 	Batch   bool    `json:"batch,omitempty"`   // Whether several notices may share a WebSocket message, one on each line.
 }
 
-// Probe: Asks whether the server is there; it answers ok. For a client that has heard nothing for longer than the welcome's ping, or whose device was asleep: nothing heard within 10 s means that the connection is dead.
-type Probe struct {
-	ID uint64 `json:"id"` // Names this request in its answer; positive, and not in use.
-	Op string `json:"op"` // Always "ping".
-}
-
 // Pong: The answer to a ping.
 type Pong struct {
 	Op string `json:"op"` // Always "pong".
+}
+
+// Probe: Asks whether the server is there; it answers ok. For a client that has heard nothing for longer than the welcome's ping, or whose device was asleep: nothing heard within 10 s means that the connection is dead.
+type Probe struct {
+	ID uint64 `json:"id"` // Names this request in its answer; positive, and not in use.
+	Op string `json:"op"` // Always "probe".
 }
 
 // Publish: Says something on a channel.
@@ -202,7 +202,7 @@ type Publish struct {
 	ID      uint64          `json:"id"`            // Names this request in its answer; positive, and not in use.
 	Op      string          `json:"op"`            // Always "publish".
 	Channel string          `json:"channel"`       // Where.
-	Event   string          `json:"event"`         // The event's name.
+	Event   string          `json:"event"`         // The event's name, without control characters.
 	Key     string          `json:"key,omitempty"` // The sender's own name for this request: a repetition is answered as the first was.
 	Data    json.RawMessage `json:"data"`          // The event's body; its schema is the event's.
 }
@@ -229,7 +229,7 @@ type Track struct {
 	ID       uint64          `json:"id"`                 // Names this request in its answer; positive, and not in use.
 	Op       string          `json:"op"`                 // Always "track".
 	Channel  string          `json:"channel"`            // Where.
-	Meta     json.RawMessage `json:"meta"`               // What to show: any JSON.
+	Meta     json.RawMessage `json:"meta,omitempty"`     // What to show: any JSON.
 	Key      string          `json:"key,omitempty"`      // What to show it under, for instance a seat or a cursor; the session's ref unless given.
 	Position *Place          `json:"position,omitempty"` // Where the sender is, made as inexact as asked before anyone sees it.
 }

@@ -90,7 +90,7 @@ var decoders = map[string]func([]byte) (any, error){
 	"bridge/requests/call":               as[bridge.Call],
 	"bridge/requests/count":              as[bridge.Count],
 	"bridge/requests/hello":              as[bridge.Hello],
-	"bridge/requests/ping":               as[bridge.Probe],
+	"bridge/requests/probe":              as[bridge.Probe],
 	"bridge/requests/pong":               as[bridge.Pong],
 	"bridge/requests/publish":            as[bridge.Publish],
 	"bridge/requests/subscribe":          as[bridge.Subscribe],

@@ -15,7 +15,7 @@ export type Notice =
   | Unsubscribed
   | Welcome;
 export type Request =
-  Activity | Call | Count | Hello | Probe | Pong | Publish | Subscribe | Token | Track | Unsubscribe | Untrack | Watch;
+  Activity | Call | Count | Hello | Pong | Probe | Publish | Subscribe | Token | Track | Unsubscribe | Untrack | Watch;
 
 /**
  * The bus is away: events are late, none is lost.
@@ -433,6 +433,12 @@ export interface Device {
   kind: "web" | "mobile" | "desktop";
 }
 /**
+ * The answer to a ping.
+ */
+export interface Pong {
+  op: "pong";
+}
+/**
  * Asks whether the server is there; it answers ok. For a client that has heard nothing for longer than the welcome's ping, or whose device was asleep: nothing heard within 10 s means that the connection is dead.
  */
 export interface Probe {
@@ -440,13 +446,7 @@ export interface Probe {
    * Names this request in its answer; positive, and not in use.
    */
   id: number;
-  op: "ping";
-}
-/**
- * The answer to a ping.
- */
-export interface Pong {
-  op: "pong";
+  op: "probe";
 }
 /**
  * Says something on a channel.
@@ -462,7 +462,7 @@ export interface Publish {
    */
   channel: string;
   /**
-   * The event's name.
+   * The event's name, without control characters.
    */
   event: string;
   /**
@@ -527,7 +527,7 @@ export interface Track {
   /**
    * What to show: any JSON.
    */
-  meta: unknown;
+  meta?: unknown;
   /**
    * What to show it under, for instance a seat or a cursor; the session's ref unless given.
    */

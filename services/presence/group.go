@@ -15,10 +15,11 @@ type Group struct {
 	Members []string
 }
 
-const (
-	groupMost   = 1000 // members
-	groupIDMost = subjects.MaxID - 10
-)
+const groupMost = 1000 // members
+
+// groupIDMost is the longest id of a group, in bytes: the channel of its presence
+// has a name, too.
+var groupIDMost = subjects.MaxChannel - len(subjects.GroupPresence("").String())
 
 var group = es.Decider[Group]{
 	Kind: "group",

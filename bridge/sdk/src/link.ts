@@ -101,7 +101,7 @@ export class Link {
   #ask(within: number): void {
     this.#asked = true;
     this.#deadline = Math.min(this.#deadline, Date.now() + within);
-    this.request('{"op":"ping"}', () => {});
+    this.request('{"op":"probe"}', () => {});
   }
 
   #read(data: unknown): void {

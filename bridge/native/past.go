@@ -1,0 +1,77 @@
+package native
+
+import (
+	"math"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/schemas"
+)
+
+// lastMost is the most events that last may ask for.
+const lastMost = 10_000
+
+// age is how last names a time, as its schema has it.
+var age = regexp.MustCompile(`^([1-9][0-9]{0,5})(s|m|h|d)$`)
+
+const day = 24 * time.Hour
+
+// longest is the longest time that last means, in whole days: longer than Go's is
+// as long as that.
+const longest = math.MaxInt64 / day * day
+
+var units = map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": day}
+
+// setLast reads how much of the recent past is wanted.
+func (f *frame) setLast(value gjson.Result) string {
+	if n, ok := integer(value); ok && n >= 1 && n <= lastMost {
+		f.Count = int(n)
+		return ""
+	}
+	parts := age.FindStringSubmatch(value.Str)
+	if value.Type != gjson.String || parts == nil {
+		return `is a count from 1 to 10000, or a time such as "30s", "15m", "1h" or "7d"`
+	}
+	n, _ := strconv.Atoi(parts[1]) // six digits
+	f.Age = longest
+	if unit := units[parts[2]]; time.Duration(n) <= longest/unit {
+		f.Age = time.Duration(n) * unit
+	}
+	return ""
+}
+
+// setSince reads a position: its number may be spelled in any way.
+func (f *frame) setSince(value gjson.Result) string {
+	f.Since = new(wire.Position)
+	var position struct {
+		Epoch    string
+		Sequence float64 `json:"seq"`
+		At       time.Time
+	}
+	if wrong := part("position", value, &position); wrong != "" {
+		return wrong
+	}
+	f.Since.Epoch, f.Since.Sequence, f.Since.At = position.Epoch, uint64(position.Sequence), position.At
+	return ""
+}
+
+// setUsers reads whom to watch. How many there may be is a limit of the server's.
+func (f *frame) setUsers(value gjson.Result) string {
+	if !value.IsArray() {
+		return wrongType
+	}
+	f.Users = []string{}
+	wrong := ""
+	value.ForEach(func(_, user gjson.Result) bool {
+		var id string
+		if wrong = text(&id, user, schemas.CheckUser); wrong == "" {
+			f.Users = append(f.Users, id)
+		}
+		return wrong == ""
+	})
+	return wrong
+}

@@ -1,0 +1,86 @@
+package contract
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/subjects"
+)
+
+// TestCommandsAreAsTheirSchemasSay sends the boundary values of every command's
+// body: what its schema forbids is refused as invalid, and what it allows is never
+// "internal", nor refused without naming the field.
+func TestCommandsAreAsTheirSchemasSay(t *testing.T) {
+	t.Parallel()
+	s := run(t, generous)
+	folders := map[string]string{"room": "chat", "tracking": "tracking", "ops": "ops", "global": "ops", "user": "presence", "group": "presence"}
+	for kind, folder := range folders {
+		for _, name := range schemaFiles(t, folder+"/commands") {
+			if !serves(kind, name) {
+				continue
+			}
+			t.Run(kind+" "+name, func(t *testing.T) {
+				t.Parallel()
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				defer cancel()
+				schema, err := schemas.Command(kind, name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				written, example := schemaOf(t, folder+"/commands", name)
+				l := &line{t: t, s: s}
+				l.hello(ctx)
+				variants := mutants(written, example)
+				for i, variant := range slices.Sorted(maps.Keys(variants)) {
+					data := variants[variant]
+					id := fmt.Sprintf("c%d", i)
+					if kind == "user" {
+						id = "ana"
+					}
+					frame := text(map[string]any{
+						"id": i + 1, "op": "call", "channel": kind + ":" + id, "command": name, "data": data, "key": fmt.Sprint(name, i),
+					})
+					told := l.outcome(ctx, frame)
+					judgeCommand(t, variant, data, schema.Validate(data) == nil, told)
+				}
+			})
+		}
+	}
+}
+
+// serves says whether a kind of channel takes a command of its folder.
+func serves(kind, command string) bool {
+	announces := command == "announce"
+	switch kind {
+	case "global":
+		return announces
+	case "ops":
+		return !announces
+	case "group":
+		return slices.Contains([]string{"create", "add", "remove", "who"}, command)
+	case "user":
+		return !slices.Contains([]string{"create", "add", "remove", "who"}, command)
+	}
+	_, known := subjects.Catalog[kind]
+	return known
+}
+
+func judgeCommand(t *testing.T, variant string, data json.RawMessage, fits bool, told map[string]any) {
+	t.Helper()
+	number, _ := told["code"].(float64)
+	code := schemas.Code(number)
+	invalid := code == schemas.InvalidData || code == schemas.InvalidJSON
+	switch {
+	case code == schemas.Internal, code == schemas.Timeout, code == schemas.Unavailable, told["op"] == "closed":
+		t.Errorf("%s: %v: %.300s", variant, told, data)
+	case !fits && !invalid:
+		t.Errorf("%s: the schema forbids it, but %v: %.300s", variant, told, data)
+	case fits && code == schemas.InvalidJSON:
+		t.Errorf("%s: the schema allows it, but %v: %.300s", variant, told, data)
+	}
+}

@@ -1,0 +1,128 @@
+package contract
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// TestEveryRefusalHasItsShape asks every address for what it does not give.
+func TestEveryRefusalHasItsShape(t *testing.T) {
+	t.Parallel()
+	s := run(t, nil)
+	long := strings.Repeat("x", 1<<20)
+	for _, row := range []struct {
+		method, path, body string
+		headers            map[string]string
+		status, code       int
+	}{
+		{method: "GET", path: "/nothing/here", status: 404, code: 4040},
+		{method: "GET", path: "/api/nothing", status: 404, code: 4040},
+		{method: "PATCH", path: "/api/channels/app:x/events", status: 405, code: 4050},
+		{method: "DELETE", path: "/healthz", status: 405, code: 4050},
+		{method: "GET", path: "/ws", status: 426, code: 4260},
+		{method: "POST", path: "/api/channels/app:x/events", body: long, status: 413, code: 4130},
+		{method: "GET", path: "/api/channels/app:x/presence", headers: map[string]string{"Authorization": "none"}, status: 401, code: 4010},
+		{method: "GET", path: "/api/channels/nokind/events", status: 404, code: 4004},
+		{method: "GET", path: "/api/channels/nokind:x/events", status: 404, code: 4004},
+		{method: "GET", path: "/api/channels/app:x/events", status: 404, code: 4006},
+		{method: "GET", path: "/api/channels/app%3Ax/events?before=1", status: 400, code: 4002},
+		{method: "GET", path: "/api/channels/app%3Ax/presence?limit=0", status: 422, code: 4003},
+		{method: "GET", path: "/api/channels/app%3Ax/presence?limits=5", status: 400, code: 4002},
+		{method: "GET", path: "/api/users/ana/status?at=now", status: 400, code: 4002},
+		{method: "GET", path: "/api/users/ana/duty?from=x", status: 422, code: 4003},
+		{method: "GET", path: "/api/groups/none/online?when=now", status: 400, code: 4002},
+		{method: "POST", path: "/api/channels/app:x/events", body: `{`, status: 400, code: 4000},
+		{method: "POST", path: "/api/channels/app:x/events", body: `[]`, status: 400, code: 4000},
+		{method: "POST", path: "/api/channels/app:x/events", body: ``, status: 400, code: 4000},
+		{method: "POST", path: "/api/channels/app:x/events", body: `{"data":{}}`, status: 400, code: 4002},
+		{method: "POST", path: "/api/channels/app:x/events", body: `{"event":"","data":{}}`, status: 400, code: 4002},
+		{method: "POST", path: "/api/channels/app:x/events", body: `{"event":"e"}`, status: 400, code: 4002},
+		{method: "POST", path: "/api/channels/app:x/events", body: `{"event":"e","data":{},"to":"luis"}`, status: 400, code: 4002},
+		{method: "POST", path: "/api/channels/app:x/events", body: `{"event":7,"data":{}}`, status: 400, code: 4002},
+		{method: "POST", path: "/api/channels/app:x/events", body: `{"event":"e","data":{},"key":"` + strings.Repeat("k", 1000) + `"}`, status: 400, code: 4002},
+		{method: "POST", path: "/api/channels/room:x/commands/open", body: `{"members":["luis"]}`, status: 400, code: 4002},
+		{method: "POST", path: "/api/channels/room:x/commands/open", body: `{"event":"e","data":{"members":["luis"]}}`, status: 400, code: 4002},
+		{method: "POST", path: "/api/channels/room:x/commands/remove", body: `{"data":{}}`, status: 404, code: 4005},
+		{method: "POST", path: "/api/channels/room:x/commands/Open", body: `{"data":{}}`, status: 404, code: 4005},
+		{method: "POST", path: "/api/channels/app:x/commands/open", body: `{"data":{}}`, status: 404, code: 4005},
+		{method: "POST", path: "/api/presence/status", body: `{"status":"busy","mood":"good"}`, status: 400, code: 4002},
+		{method: "POST", path: "/api/presence/status", body: `{"status":"asleep"}`, status: 422, code: 4003},
+	} {
+		name := fmt.Sprintf("%s %s %.60s", row.method, row.path, row.body)
+		a := ask(t, s, row.method, row.path, row.body, row.headers)
+		code, _ := a.body["code"].(float64)
+		reason, _ := a.body["reason"].(string)
+		message, _ := a.body["message"].(string)
+		_, retry := a.body["retry"].(bool)
+		if a.status != row.status || int(code) != row.code || reason == "" || message == "" || !retry {
+			t.Errorf("%s: %d %.200s, want %d and code %d with reason, retry and message", name, a.status, a.raw, row.status, row.code)
+		}
+		for _, inner := range []string{"schema ", "json:", "missing property 'members'", "goroutine", ".go:"} {
+			if strings.Contains(message, inner) {
+				t.Errorf("%s: %q speaks of our inside", name, message)
+			}
+		}
+	}
+}
+
+// TestRefusalsNameWhatIsWrong: the field or parameter that nobody knows is in the
+// sentence, and what was meant.
+func TestRefusalsNameWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	s := run(t, nil)
+	for _, row := range []struct{ method, path, body, says string }{
+		{"POST", "/api/channels/room:x/commands/open", `{"members":["luis"]}`, `members`},
+		{"POST", "/api/channels/app:x/events", `{"event":"e","data":{},"to":"luis"}`, `"to"`},
+		{"POST", "/api/channels/app:x/events", `{"data":{}}`, `event`},
+		{"POST", "/api/channels/app:x/events", `{"event":"e"}`, `data`},
+		{"GET", "/api/channels/app:x/presence?limits=5", ``, `limits`},
+		{"POST", "/api/channels/room:x/commands/remove", `{"data":{}}`, `remove`},
+	} {
+		if a := ask(t, s, row.method, row.path, row.body, nil); !strings.Contains(fmt.Sprint(a.body["message"]), row.says) {
+			t.Errorf("%s %s %s: %v does not name %s", row.method, row.path, row.body, a.body["message"], row.says)
+		}
+	}
+}
+
+// TestBodiesOfCurl: curl -d says that it sends a form, whatever it sends.
+func TestBodiesOfCurl(t *testing.T) {
+	t.Parallel()
+	s := run(t, nil)
+	curl := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
+	for _, row := range []struct{ path, body string }{
+		{"/api/channels/app:x/events", `{"event":"e","data":{}}`},
+		{"/api/channels/room:x/commands/open", `{"data":{"members":["luis"]}}`},
+		{"/api/presence/status", `{"status":"busy"}`},
+		{"/api/presence/status", `status=busy`},
+	} {
+		if a := ask(t, s, "POST", row.path, row.body, curl); a.status != http.StatusOK {
+			t.Errorf("%s %s: %d %s", row.path, row.body, a.status, a.raw)
+		}
+	}
+}
+
+// TestOriginsHoldForTheAPI: pages of other origins are told no, and a browser is
+// told what it may send.
+func TestOriginsHoldForTheAPI(t *testing.T) {
+	t.Parallel()
+	s := run(t, allow("https://shop.example"))
+	for _, path := range []string{"/api/channels/app:x/events", "/api/presence/status", "/api/users/ana/status", "/api/groups/g/online"} {
+		asked := ask(t, s, "OPTIONS", path, "", map[string]string{
+			"Origin": "https://shop.example", "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization, content-type",
+		})
+		if asked.status != http.StatusNoContent || asked.header.Get("Access-Control-Allow-Origin") != "https://shop.example" ||
+			!strings.Contains(asked.header.Get("Access-Control-Allow-Headers"), "authorization") || asked.header.Get("Access-Control-Max-Age") == "" {
+			t.Errorf("preflight of %s: %d %v", path, asked.status, asked.header)
+		}
+		refused := ask(t, s, "POST", path, `{"event":"e","data":{}}`, map[string]string{"Origin": "https://evil.example"})
+		if refused.status != http.StatusForbidden || fmt.Sprint(refused.body["code"]) != "4032" {
+			t.Errorf("%s of another origin: %d %s", path, refused.status, refused.raw)
+		}
+	}
+	seen := ask(t, s, "GET", "/api/nothing", "", map[string]string{"Origin": "https://shop.example"})
+	if seen.header.Get("Access-Control-Allow-Origin") != "https://shop.example" {
+		t.Errorf("a page cannot read a refusal: %v", seen.header)
+	}
+}
