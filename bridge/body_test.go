@@ -21,7 +21,7 @@ func TestBodies(t *testing.T) {
 		t.Fatal(err)
 	}
 	bus := bustest.StartWith(t, topology.Config{Kinds: []subjects.Kind{kind}})
-	b, _ := runBridge(t, bus, Config{Kinds: []subjects.Kind{kind}, Limits: Limits{Frame: 8 << 10}})
+	b, _ := runBridge(t, bus, Config{Dev: true, Kinds: []subjects.Kind{kind}, Limits: Limits{Frame: 8 << 10}})
 	const events, status, form = "/api/channels/log%3A1/events", "/api/presence/status", "application/x-www-form-urlencoded"
 	bomb := layers(t, bytes.Repeat([]byte{'0'}, 1<<20), 2)
 	for name, row := range map[string]struct {

@@ -28,7 +28,7 @@ func runBridge(t *testing.T, bus *bustest.Bus, config Config) (b *Bridge, stop f
 // runBridgeAt is runBridge on the bus at an address.
 func runBridgeAt(t *testing.T, url string, config Config) (b *Bridge, stop func()) {
 	t.Helper()
-	config.Listen, config.Dev, config.Drain = "127.0.0.1:0", true, time.Millisecond
+	config.Listen, config.Drain = "127.0.0.1:0", time.Millisecond
 	config.Log = slog.New(slog.DiscardHandler)
 	config.Verifier = identity.New(identity.Config{Secret: testSecret})
 	config.Connect = func(string) (*nats.Conn, error) {

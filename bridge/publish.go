@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -200,6 +201,9 @@ func (b *Bridge) command(ctx context.Context, by sender, r wire.Call) (result, e
 		return result{}, err
 	}
 	if refusal, refused := refusalOf(reply); refused {
+		if refusal.Code == schemas.Unauthenticated {
+			return result{}, fmt.Errorf("%w: the service %s takes none that this bridge took: %s", errMisfit, kind.Owner, refusal.Message)
+		}
 		return result{}, refusal
 	}
 	answered, err := schemas.CanonicalBody(reply.Data)
@@ -212,6 +216,9 @@ func (b *Bridge) command(ctx context.Context, by sender, r wire.Call) (result, e
 	}
 	return answer, nil
 }
+
+// errMisfit is no fault of the client's: the token was good a moment ago.
+var errMisfit = errors.New("tokens: bridges and services need the same --jwt-secret, --jwks-url, --jwt-audience and --jwt-issuer, and in dev mode the same --data")
 
 // Headers by which a micro service says no.
 const (

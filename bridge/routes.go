@@ -2,8 +2,6 @@ package bridge
 
 import (
 	"cmp"
-	"encoding/json"
-	"net"
 	"net/url"
 	"slices"
 	"strconv"
@@ -26,12 +24,15 @@ func (b *Bridge) routes() *fiber.App {
 	})
 	app.Server().KeepHijackedConns = true
 	app.Use(plain)
+	if b.config.Dev {
+		app.Use([]string{"/ws", "/api", "/dev"}, thisMachine)
+	}
 	app.Get("/ws", b.upgrade(nativeDialect, nativeDeflated))
 	app.Get("/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
 	app.Get("/readyz", b.readiness)
 	app.Get("/metrics", adaptor.HTTPHandler(promhttp.HandlerFor(b.metrics.registry, promhttp.HandlerOpts{})))
 	if b.config.Dev {
-		app.Use("/dev/token", samePlace, b.crossOrigin)
+		app.Use("/dev/token", b.crossOrigin)
 		app.Post("/dev/token", b.devToken)
 	}
 	app.Use("/api", b.crossOrigin)
@@ -53,37 +54,6 @@ func (b *Bridge) readiness(c *fiber.Ctx) error {
 		return c.Status(fiber.StatusServiceUnavailable).SendString(err.Error() + "\n")
 	}
 	return c.SendString("ready\n")
-}
-
-// devTokenAge is how long a token of dev mode is good.
-const devTokenAge = 24 * time.Hour
-
-// devToken hands out a token to anyone, in dev mode.
-func (b *Bridge) devToken(c *fiber.Ctx) error {
-	var ask struct{ User, Name, Role string }
-	// Whatever the content type says: curl -d says that it sends a form.
-	if err := json.Unmarshal(c.Body(), &ask); err != nil || schemas.CheckUser(ask.User) != nil {
-		return schemas.Refuse(schemas.InvalidData, `a body such as {"user":"ana"} is needed`)
-	}
-	token, err := b.verifier.Sign(ask.User, ask.Name, ask.Role, devTokenAge)
-	if err != nil {
-		return err
-	}
-	return c.JSON(fiber.Map{"token": token})
-}
-
-// samePlace refuses pages that do not come from this machine: dev mode must not
-// hand tokens to any page that a developer happens to visit.
-func samePlace(c *fiber.Ctx) error {
-	origin := c.Get(fiber.HeaderOrigin)
-	if origin == "" {
-		return c.Next()
-	}
-	page, err := url.Parse(origin)
-	if err != nil || page.Hostname() != "localhost" && !net.ParseIP(page.Hostname()).IsLoopback() {
-		return schemas.Refuse(schemas.OriginRefused, "dev tokens are for pages of this machine")
-	}
-	return c.Next()
 }
 
 // crossOrigin lets pages of the allowed origins use the API.

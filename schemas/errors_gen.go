@@ -16,6 +16,7 @@ const (
 	Unauthenticated  Code = 4010 // The token is missing, or is not valid.
 	TokenExpired     Code = 4011 // The token has expired: send a newer one.
 	TokenNotYetValid Code = 4012 // The token begins to be valid later, by more than clocks may differ.
+	ThisMachineOnly  Code = 4013 // Dev mode serves this machine, by a name of its own and without proxies.
 	Forbidden        Code = 4030 // Not allowed, or not there: the answer does not tell which.
 	Revoked          Code = 4031 // The permission was taken back.
 	OriginRefused    Code = 4032 // Pages of this origin may not connect.
@@ -62,6 +63,7 @@ var codes = map[Code]entry{
 	Unauthenticated:  {reason: "unauthenticated", status: 401, sentence: "The token is missing, or is not valid."},
 	TokenExpired:     {reason: "token_expired", status: 401, sentence: "The token has expired: send a newer one."},
 	TokenNotYetValid: {reason: "token_not_yet_valid", status: 401, sentence: "The token begins to be valid later, by more than clocks may differ."},
+	ThisMachineOnly:  {reason: "this_machine_only", status: 403, sentence: "Dev mode serves this machine, by a name of its own and without proxies."},
 	Forbidden:        {reason: "forbidden", status: 403, sentence: "Not allowed, or not there: the answer does not tell which."},
 	Revoked:          {reason: "revoked", status: 403, sentence: "The permission was taken back."},
 	OriginRefused:    {reason: "origin_refused", status: 403, sentence: "Pages of this origin may not connect."},

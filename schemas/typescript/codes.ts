@@ -26,6 +26,8 @@ export const codes = {
   token_expired: 4011,
   /** The token begins to be valid later, by more than clocks may differ. */
   token_not_yet_valid: 4012,
+  /** Dev mode serves this machine, by a name of its own and without proxies. */
+  this_machine_only: 4013,
   /** Not allowed, or not there: the answer does not tell which. */
   forbidden: 4030,
   /** The permission was taken back. */
