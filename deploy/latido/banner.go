@@ -29,7 +29,7 @@ func partNames() string { return strings.Join(stack.Parts(), ", ") }
 func (l *commandLine) announce(w io.Writer, running *stack.Stack) {
 	cfg := running.Config()
 	if l.LogFormat == "json" {
-		cfg.Log.Info("ready", "version", version(), "parts", cfg.Parts, "http", running.HTTPAddr(), "nats", running.NATSURL())
+		cfg.Log.Info("ready", "version", version(), "parts", cfg.Parts, "http", running.HTTPAddr(), "nats", running.NATSURL(), "nats_password", running.NATSLogin().File)
 		return
 	}
 	var banner strings.Builder
@@ -41,6 +41,11 @@ func (l *commandLine) announce(w io.Writer, running *stack.Stack) {
 		fmt.Fprintf(table, "  tokens\t%s\n", tokens(cfg))
 	}
 	fmt.Fprintf(table, "  NATS\t%s\n", running.NATSURL())
+	if login := running.NATSLogin(); login.Password != "" {
+		fmt.Fprintf(table, "  \tuser %s, password %s: shown this once, and kept in %s\n", login.User, login.Password, login.File)
+	} else if login.User != "" {
+		fmt.Fprintf(table, "  \tuser %s, password in %s\n", login.User, login.File)
+	}
 	if cfg.Embeds() {
 		fmt.Fprintf(table, "  data\t%s, flushed to disk: %s\n", cfg.Data, l.Sync)
 	}

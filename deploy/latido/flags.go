@@ -45,14 +45,14 @@ type commandLine struct {
 	JWTIssuer   string        `name:"jwt-issuer" group:"tokens" placeholder:"NAME" help:"A token must have this iss. Any will do when empty."`
 	JWTLeeway   time.Duration `name:"jwt-leeway" group:"tokens" default:"1m" help:"How far the clock of who signs tokens may differ from ours, for exp, nbf and iat; 10m at most."`
 
-	Data       string     `group:"embedded" default:"./latido-data" help:"Folder of the embedded NATS server's streams."`
+	Data       string     `group:"embedded" default:"./latido-data" help:"Folder of the embedded NATS server's streams, of its password, and of the secret of dev mode. Processes on this machine that join that server find both there when they are given the same folder."`
 	NATSListen string     `name:"nats-listen" group:"embedded" default:"127.0.0.1:4222" help:"Where the embedded NATS server listens, for the nats CLI and for parts in other processes."`
 	Sync       syncPolicy `group:"embedded" default:"always" help:"When the embedded server flushes to disk: 'always', or every duration such as 2m. 'always' does so before a write is acknowledged: a power cut loses nothing acknowledged but positions of a moving trail, which stay relaxed. Measured on one SSD: 0.23 ms and 5,000 writes/s, against 0.01 ms and 69,000/s with 2m, where a power cut loses up to 2 minutes."`
 
 	NATSURL      string        `name:"nats-url" group:"nats" placeholder:"URL,..." help:"NATS servers to connect to instead of embedding one, as nats://n1:4222,nats://n2:4222."`
 	NATSWait     time.Duration `name:"nats-wait" group:"nats" default:"30s" help:"How long to wait for these servers at the start. Later on a lost server is waited for without end."`
 	NATSCreds    string        `name:"nats-creds" group:"nats" placeholder:"FILE" help:"Credentials file to log in to NATS with."`
-	NATSUser     string        `name:"nats-user" group:"nats" placeholder:"NAME" help:"User to log in to NATS as; the embedded server then demands it of everyone."`
+	NATSUser     string        `name:"nats-user" group:"nats" placeholder:"NAME" help:"User to log in to NATS as; the embedded server then demands it of everyone. Without one, and with --jwt-secret or --jwks-url, it demands the user latido and a password that it makes and keeps in --data."`
 	NATSPassword string        `name:"nats-password" group:"nats" secret:"" placeholder:"PASSWORD" help:"Password of --nats-user."`
 	NATSInbox    string        `name:"nats-inbox" group:"nats" default:"_INBOX" help:"Prefix of the subjects that replies come to, where a NATS user may read only its own."`
 	Replicas     int           `group:"nats" default:"1" help:"How many servers of a NATS cluster keep each stream: 1, 3 or 5."`

@@ -83,6 +83,9 @@ func (c Config) checkBus() error {
 		return &SettingError{"replicas", fmt.Sprintf("%d is not between 1 and 5", c.Replicas)}
 	}
 	if c.Embeds() {
+		if (c.NATSUser == "") != (c.NATSPassword == "") {
+			return &SettingError{"nats-password", "the embedded server takes both a user and a password, or neither"}
+		}
 		if c.Replicas > 1 {
 			return &SettingError{"replicas", "the embedded server is one server; more replicas need a cluster and --nats-url"}
 		}
@@ -114,6 +117,14 @@ func (c Config) natsURLs() []*url.URL {
 		servers = append(servers, server)
 	}
 	return servers
+}
+
+// joinsNeighbour reports whether the bus is one of this machine and nothing says
+// how to log in: then it may be the embedded server of another process, whose
+// password is in its data folder.
+func (c Config) joinsNeighbour() bool {
+	login := func(server *url.URL) bool { return server.User != nil || !loopback(server.Host) }
+	return !c.Embeds() && c.NATSUser == "" && c.NATSCreds == "" && !slices.ContainsFunc(c.natsURLs(), login)
 }
 
 // redactedURL is NATSURL without passwords.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"sync"
@@ -20,10 +21,18 @@ type bus struct {
 	servers string // for the client
 	options []nats.Option
 	cfg     Config
+	login   Login
 	shut    func() error // ends an embedded server
 
 	mu          sync.Mutex
 	connections []*nats.Conn
+}
+
+// Login is a user of the embedded server.
+type Login struct {
+	User     string
+	File     string // which holds the password
+	Password string // when it was made just now
 }
 
 // openBus is the one place where a single process and a distributed system
@@ -31,6 +40,14 @@ type bus struct {
 func openBus(cfg Config) (*bus, error) {
 	if cfg.Embeds() {
 		return embed(cfg)
+	}
+	if cfg.joinsNeighbour() {
+		password, err := readSecret(cfg.Data, natsPasswordFile)
+		if err == nil {
+			cfg.NATSUser, cfg.NATSPassword = natsUser, password
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return nil, &DataError{cfg.Data, reason(err)}
+		}
 	}
 	return &bus{
 		url:     cfg.redactedURL(),
@@ -48,6 +65,9 @@ func (b *bus) connect(ctx context.Context, purpose string) (*nats.Conn, error) {
 	var connection *nats.Conn
 	err := b.patiently(ctx, "connect to "+b.url, func() (err error) {
 		connection, err = nats.Connect(b.servers, named...)
+		if errors.Is(err, nats.ErrAuthorization) {
+			err = fmt.Errorf("%w: give --nats-user and --nats-password, or the --data of the process on this machine that runs the server", err)
+		}
 		return err
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -60,7 +61,7 @@ func claimable(path string) error {
 		return reason(err)
 	}
 	for _, entry := range entries {
-		if entry.Name() == versionFile || entry.Name() == lockFile {
+		if slices.Contains([]string{versionFile, lockFile, devSecretFile}, entry.Name()) {
 			return nil
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -25,6 +26,10 @@ func embed(cfg Config) (*bus, error) {
 	if err != nil {
 		return nil, err
 	}
+	login, err := guard(&cfg)
+	if err != nil {
+		return nil, &DataError{cfg.Data, errors.Join(reason(err), data.close())}
+	}
 	running, err := startServer(cfg, data.path)
 	if err != nil {
 		return nil, errors.Join(err, data.close())
@@ -34,12 +39,31 @@ func embed(cfg Config) (*bus, error) {
 		servers: running.ClientURL(),
 		options: append(options(cfg), nats.InProcessServer(running)),
 		cfg:     cfg,
+		login:   login,
 		shut: func() error {
 			running.Shutdown()
 			running.WaitForShutdown()
 			return data.close()
 		},
 	}, nil
+}
+
+// guard has the server demand a login as soon as tokens are demanded of browsers:
+// who reaches NATS without one can read and write everything.
+func guard(cfg *Config) (login Login, err error) {
+	if cfg.Dev() || cfg.NATSUser != "" {
+		return Login{}, nil
+	}
+	password, made, err := keepSecret(cfg.Data, natsPasswordFile)
+	if err != nil {
+		return Login{}, err
+	}
+	cfg.NATSUser, cfg.NATSPassword = natsUser, password
+	login = Login{User: natsUser, File: filepath.Join(cfg.Data, natsPasswordFile)}
+	if made {
+		login.Password = password
+	}
+	return login, nil
 }
 
 func startServer(cfg Config, folder string) (*server.Server, error) {

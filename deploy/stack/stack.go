@@ -78,7 +78,9 @@ func (s *Stack) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.back.start("memory", returnMemory)
-	s.verifier = s.newVerifier()
+	if s.verifier, err = s.newVerifier(); err != nil {
+		return err
+	}
 	s.back.start("keys", s.verifier.Run)
 	if s.cfg.Runs(bridgePart) {
 		if s.bridge, err = s.newBridge(ctx); err != nil {
@@ -154,6 +156,10 @@ func (s *Stack) HTTPAddr() string {
 	}
 	return s.bridge.Addr()
 }
+
+// NATSLogin is how to log in to the embedded server of a data folder whose
+// password Latido made; all is "" where that is not so.
+func (s *Stack) NATSLogin() Login { return s.bus.login }
 
 // NATSURL is where the bus can be reached, without passwords.
 func (s *Stack) NATSURL() string { return s.bus.url }

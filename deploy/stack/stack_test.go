@@ -32,6 +32,7 @@ func config(tb testing.TB) stack.Config {
 	return stack.Config{
 		HTTP: "127.0.0.1:0", NATSListen: "127.0.0.1:0", Data: tb.TempDir(),
 		Log: slog.New(slog.DiscardHandler), Drain: time.Millisecond, Sync: time.Minute, Secret: []byte(goodSecret),
+		NATSUser: "tests", NATSPassword: "password",
 	}
 }
 
@@ -53,7 +54,7 @@ func start(tb testing.TB, cfg stack.Config) *stack.Stack {
 // open opens a room by its command, as the bridge would, and returns the answer.
 func open(tb testing.TB, url, room string) *nats.Msg {
 	tb.Helper()
-	connection, err := nats.Connect(url)
+	connection, err := nats.Connect(url, nats.UserInfo("tests", "password"))
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -1,20 +1,37 @@
 package stack
 
-import "github.com/latido/latido/subjects/identity"
+import (
+	"fmt"
+	"os"
 
-// devSecret signs the tokens of dev mode, which listens on loopback addresses
-// only. It is the same everywhere, so that several bridges on one machine take
-// one another's tokens.
-const devSecret = "latido signs tokens of dev mode with this"
+	"github.com/latido/latido/subjects/identity"
+)
 
 // newVerifier makes what tells the bridge and the services here whose tokens are good.
-func (s *Stack) newVerifier() *identity.Verifier {
+func (s *Stack) newVerifier() (*identity.Verifier, error) {
 	secret := s.cfg.Secret
 	if s.cfg.Dev() {
-		secret = []byte(devSecret)
+		kept, err := devSecret(s.cfg.Data)
+		if err != nil {
+			return nil, &DataError{s.cfg.Data, fmt.Errorf("dev mode keeps its secret there, which --jwt-secret makes needless: %w", reason(err))}
+		}
+		secret = []byte(kept)
 	}
 	return identity.New(identity.Config{
 		Secret: secret, JWKSURL: s.cfg.JWKSURL, Issuer: s.cfg.Issuer, Audiences: s.cfg.Audiences, Leeway: s.cfg.Leeway,
 		Log: s.cfg.Log,
-	})
+	}), nil
+}
+
+// devSecret signs the tokens of dev mode, at every process with the same folder:
+// also at one that has joined the server of another, which holds the folder.
+func devSecret(folder string) (string, error) {
+	if err := claimable(folder); err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(folder, 0o750); err != nil {
+		return "", err
+	}
+	secret, _, err := keepSecret(folder, devSecretFile)
+	return secret, err
 }

@@ -63,6 +63,7 @@ func (w *world) disperse() {
 func (w *world) start(cfg stack.Config) *stack.Stack {
 	w.t.Helper()
 	cfg.HTTP, cfg.Secret, cfg.Drain = cmp.Or(cfg.HTTP, "127.0.0.1:0"), w.secret, time.Second
+	cfg.NATSUser, cfg.NATSPassword = natsUser, natsPassword
 	cfg.Log = slog.New(slog.NewTextHandler(&output{t: w.t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	switch {
 	case w.bus != nil:
@@ -100,13 +101,16 @@ func (w *world) replace(s *stack.Stack, node string, into *counts) {
 	w.start(stack.Config{Node: node, HTTP: address, Parts: []string{"bridge"}})
 }
 
+// A server that a world embeds demands this login; others take anyone.
+const natsUser, natsPassword = "e2e", "end to end"
+
 // join connects the verdict to the bus, once.
 func (w *world) join(url string) {
 	w.t.Helper()
 	if w.nc != nil {
 		return
 	}
-	nc, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	nc, err := nats.Connect(url, nats.UserInfo(natsUser, natsPassword), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
 	if err != nil {
 		w.t.Fatal(err)
 	}
