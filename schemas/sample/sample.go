@@ -209,3 +209,9 @@ func (m maker) any(n int) string {
 	}
 	return b.String()
 }
+
+// Text makes a string of n characters.
+func Text(random *rand.Rand, n int) []byte {
+	m := maker{random: random}
+	return m.text(m.any(n))
+}
