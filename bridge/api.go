@@ -67,7 +67,7 @@ func (b *Bridge) answerCommand(c *fiber.Ctx, by sender, call wire.Call) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(struct {
+	return b.answer(c, struct {
 		Sequence uint64          `json:"seq,omitempty"`
 		Data     json.RawMessage `json:"data,omitempty"`
 	}{result.Sequence, result.Data})

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 
+	"github.com/latido/latido/bridge/admission"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/subjects/history"
 )
@@ -12,6 +13,23 @@ type beginning struct {
 	history.Standing
 	replay bool // otherwise it wants new events only
 	life   int  // of the channel when it was found
+}
+
+// begin places the cursor, as one of few reads of history that its user has at once.
+func (c *cursor) begin(ctx context.Context, r wire.Subscribe) (wire.OK, error) {
+	if !c.channel.durable() || r.Since == nil && r.Count == 0 && r.Age == 0 {
+		return c.place(ctx, r)
+	}
+	done, err := admission.Read(ctx, c.session.payer.User)
+	if err != nil {
+		return wire.OK{}, err
+	}
+	defer done()
+	ok, err := c.place(ctx, r)
+	if c.behind {
+		c.session.bridge.door.Charge(&c.session.payer, admission.StreamPage)
+	}
+	return ok, err
 }
 
 // place puts the cursor where the request wants to begin, and answers how much
@@ -145,6 +163,13 @@ func (c *cursor) beginning(ctx context.Context, r wire.Subscribe) (start beginni
 	ch.mu.Lock()
 	start.life = ch.life
 	ch.mu.Unlock()
+	if r.Age > 0 || r.Count > 0 {
+		done, err := ch.hub.reading(ctx)
+		if err != nil {
+			return start, err
+		}
+		defer done()
+	}
 	switch {
 	case r.Since != nil:
 		start.replay = true
@@ -168,6 +193,11 @@ func (ch *channel) judge(ctx context.Context, p history.Position) (history.Stand
 	if proven {
 		return history.Standing{After: p.Sequence}, nil
 	}
+	done, err := ch.hub.reading(ctx)
+	if err != nil {
+		return history.Standing{}, err
+	}
+	defer done()
 	nc, stream, subject := ch.hub.bus.Replay, ch.kind.Stream, ch.name.Event()
 	standing, err := history.Resume(ctx, nc, stream, subject, epoch, p)
 	if err != nil || standing.Anew || p.Sequence <= place.Sequence {

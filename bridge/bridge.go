@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/latido/latido/bridge/admission"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/identity"
@@ -39,6 +40,7 @@ type Bridge struct {
 	crew     *crew
 	poller   *poller
 	verifier *identity.Verifier
+	door     *admission.Door
 
 	ready    atomic.Bool // takes sessions
 	draining atomic.Bool // takes no more
@@ -55,6 +57,10 @@ func New(config Config) (*Bridge, error) {
 	b := &Bridge{
 		config: config, verifier: config.Verifier, limits: config.Limits.withDefaults(), metrics: newMetrics(),
 		node: cmp.Or(config.Node, strings.ToLower(rand.Text()[:8])), log: cmp.Or(config.Log, slog.Default()),
+	}
+	b.door = admission.New(b.limits.admission())
+	if b.config.TrustedProxies == nil {
+		b.config.TrustedProxies = admission.Loopback
 	}
 	b.config.Drain = cmp.Or(config.Drain, 5*time.Second)
 	listener, err := net.Listen("tcp", cmp.Or(config.Listen, "127.0.0.1:8080"))

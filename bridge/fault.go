@@ -5,6 +5,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/latido/latido/bridge/admission"
 	"github.com/latido/latido/schemas"
 )
 
@@ -16,6 +17,9 @@ func (b *Bridge) fault(c *fiber.Ctx, err error) error {
 		b.log.Error("request", "path", c.Path(), "error", err)
 	}
 	b.metrics.refuse(refusal.Code)
+	if limited, ok := errors.AsType[*admission.LimitedError](err); ok {
+		retryAfter(c, limited.After)
+	}
 	body := fiber.Map{
 		"code": refusal.Code, "reason": refusal.Code.Reason(), "retry": refusal.Code.Retry(), "message": refusal.Sentence(),
 	}

@@ -96,16 +96,25 @@ func (ch *channel) fetch(ctx context.Context, life int, after, upTo uint64, done
 // errEnough ends a read after its first page.
 var errEnough = errors.New("one page is enough")
 
+// reading waits until one more read of history may begin, and returns what ends it.
+func (h *hub) reading(ctx context.Context) (done func(), err error) {
+	select {
+	case h.replays <- struct{}{}:
+		return func() { <-h.replays }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
 // readPage reads the facts after a sequence, at most one page of them and none
 // above upTo. A few reads are admitted at a time. Whether something is lost is
 // judged when they have been read: retention does not wait.
 func (h *hub) readPage(ctx context.Context, ch *channel, life int, after, upTo uint64) (*page, error) {
-	select {
-	case h.replays <- struct{}{}:
-		defer func() { <-h.replays }()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	done, err := h.reading(ctx)
+	if err != nil {
+		return nil, err
 	}
+	defer done()
 	began := time.Now()
 	defer func() { h.metrics.replay.Observe(time.Since(began).Seconds()) }()
 	fresh := &page{after: after, upTo: upTo}

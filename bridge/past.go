@@ -31,6 +31,7 @@ type pastPage struct {
 	Position wire.Position `json:"position"` // where a reader of it stands
 	Gap      *pastGap      `json:"gap,omitempty"`
 	Events   []storedEvent `json:"events"`
+	More     bool          `json:"more"`           // after the position
 	Gaps     []pastGap     `json:"gaps,omitempty"` // facts among the events that nobody can read
 }
 
@@ -39,6 +40,10 @@ type pastGap struct {
 	From uint64 `json:"from"`
 	To   uint64 `json:"to"`
 }
+
+// historyBytes ends one answer of history once its data is that long: it may hold
+// fewer events than were asked for, and says that there are more.
+const historyBytes = 512 << 10
 
 // getEvents reads stored events: those behind a position, or the last ones.
 func (b *Bridge) getEvents(c *fiber.Ctx) error {
@@ -68,11 +73,16 @@ func (b *Bridge) getEvents(c *fiber.Ctx) error {
 	if kind.Durability != subjects.Durable {
 		return schemas.Refuse(schemas.UnknownEvent, "events of this channel are not stored")
 	}
+	done, err := b.reading(ctx, payerOf(c).User)
+	if err != nil {
+		return err
+	}
+	defer done()
 	page, err := b.hub.past(ctx, name, kind.Stream, since, limit)
 	if err != nil {
 		return err
 	}
-	return c.JSON(page)
+	return b.answer(c, page)
 }
 
 // positionOf reads the position that a question is about; nil when there is none.
@@ -139,11 +149,13 @@ func (h *hub) pageAfter(ctx context.Context, name subjects.Channel, stream strin
 	if err != nil {
 		return page, err
 	}
+	size := 0
 	_, err = history.Read(ctx, h.bus.Replay, stream, name.Event(), after.Sequence, last, func(p history.Page) error {
 		for _, fact := range p.Facts {
-			if len(page.Events) == limit {
+			if len(page.Events) == limit || size > historyBytes {
 				return errEnough
 			}
+			size += len(fact.Data)
 			switch told := h.factEntry(name, name.String(), fact).notice.(type) {
 			case wire.Event:
 				page.Events = append(page.Events, storedEvent{told.Event, told.Sequence, told.From, told.Key, told.At, told.Encoding, told.Data})
@@ -157,5 +169,6 @@ func (h *hub) pageAfter(ctx context.Context, name subjects.Channel, stream strin
 	if errors.Is(err, errEnough) {
 		err = nil
 	}
+	page.More = page.Position.Sequence < last && size > 0
 	return page, err
 }

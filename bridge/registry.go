@@ -3,12 +3,10 @@ package bridge
 import (
 	"sync"
 
-	"golang.org/x/time/rate"
-
 	"github.com/latido/latido/schemas"
 )
 
-// registry holds the sessions of this node and what is limited per user.
+// registry holds the sessions of this node, and how many each user has.
 type registry struct {
 	limits  Limits
 	metrics *metrics
@@ -16,18 +14,13 @@ type registry struct {
 	mu       sync.Mutex
 	sessions map[*session]struct{}
 	byRef    map[string]*session
-	users    map[string]*user
-}
-
-type user struct {
-	sessions int
-	rate     *rate.Limiter
+	users    map[string]int // sessions of each
 }
 
 func newRegistry(limits Limits, m *metrics) *registry {
 	return &registry{
 		limits: limits, metrics: m, sessions: make(map[*session]struct{}),
-		byRef: make(map[string]*session), users: make(map[string]*user),
+		byRef: make(map[string]*session), users: make(map[string]int),
 	}
 }
 
@@ -45,19 +38,14 @@ func (r *registry) open(s *session) {
 func (r *registry) add(s *session) (replaced *session, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	u := r.users[s.user]
-	if u == nil {
-		u = &user{rate: rate.NewLimiter(rate.Limit(r.limits.UserPublishes), r.limits.UserPublishes)}
-		r.users[s.user] = u
-	}
 	replaced = r.byRef[s.ref]
 	switch {
 	case replaced != nil && replaced.counted && replaced.user == s.user:
 		replaced.counted = false
-	case u.sessions >= r.limits.Sessions:
+	case r.users[s.user] >= r.limits.Sessions:
 		return nil, schemas.Refuse(schemas.TooManySessions, "at most %d sessions per user and node", r.limits.Sessions)
 	default:
-		u.sessions++
+		r.users[s.user]++
 	}
 	s.counted = true
 	r.byRef[s.ref] = s
@@ -72,8 +60,8 @@ func (r *registry) remove(s *session) {
 	}
 	delete(r.sessions, s)
 	r.metrics.sessions.Dec()
-	if u := r.users[s.user]; u != nil && s.counted {
-		if u.sessions--; u.sessions == 0 {
+	if s.counted {
+		if r.users[s.user]--; r.users[s.user] == 0 {
 			delete(r.users, s.user)
 		}
 	}
@@ -86,14 +74,6 @@ func (r *registry) find(ref string) *session {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.byRef[ref]
-}
-
-// allow says whether a user may send one more event now, over all sessions here.
-func (r *registry) allow(name string) bool {
-	r.mu.Lock()
-	u := r.users[name]
-	r.mu.Unlock()
-	return u == nil || u.rate.Allow()
 }
 
 func (r *registry) all() []*session {

@@ -5,8 +5,7 @@ import (
 	"crypto/rand"
 	"time"
 
-	"golang.org/x/time/rate"
-
+	"github.com/latido/latido/bridge/admission"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 )
@@ -14,13 +13,16 @@ import (
 // dispatch takes one request. What needs the bus is worked on in the lane of its
 // channel: requests about one channel are answered in order, and those about
 // another do not wait for them.
-func (s *session) dispatch(request wire.Request) error {
+func (s *session) dispatch(request wire.Request, bytes int) error {
 	if hello, ok := request.(wire.Hello); ok {
 		s.hello(hello)
 		return nil
 	}
 	if !s.isWelcomed() {
 		s.end(schemas.Refuse(schemas.HelloExpected, "the first frame must be hello"))
+		return nil
+	}
+	if !s.admit(request, bytes) {
 		return nil
 	}
 	switch r := request.(type) {
@@ -46,11 +48,11 @@ func (s *session) dispatch(request wire.Request) error {
 	case wire.Untrack:
 		s.work(r.Ref, r.Channel, func(ctx context.Context) error { return s.untrack(ctx, r) })
 	case wire.Publish:
-		if s.admit(r.Ref) {
+		if s.serves(r.Ref) {
 			s.publish(r)
 		}
 	case wire.Call:
-		if s.admit(r.Ref) {
+		if s.serves(r.Ref) {
 			s.work(r.Ref, r.Channel, func(ctx context.Context) error { return s.call(ctx, r) })
 		}
 	}
@@ -69,8 +71,17 @@ func (s *session) hello(r wire.Hello) {
 		s.refuse("", schemas.Refuse(schemas.InvalidFrame, "hello was said already"))
 		return
 	}
+	if err := s.bridge.door.Take(&s.payer, admission.Cost{Work: admission.Verify}); err != nil {
+		s.end(schemas.RefusalOf(err))
+		return
+	}
 	id, err := s.bridge.verifier.Verify(r.Token)
 	if err != nil {
+		s.end(schemas.RefusalOf(err))
+		return
+	}
+	s.payer.User = s.visit.Welcome(id.User)
+	if err := s.bridge.door.Take(&s.payer, admission.Greeting(r)); err != nil {
 		s.end(schemas.RefusalOf(err))
 		return
 	}
@@ -131,20 +142,38 @@ func (s *session) renew(r wire.Token) {
 	}
 }
 
-// admit says whether the session may send something now.
-func (s *session) admit(ref string) bool {
-	if s.bridge.draining.Load() {
-		s.refuse(ref, schemas.Refuse(schemas.Draining, "this node stops: repeat after the reconnect"))
+// admit passes a request by the doorman, who refuses it when too much is asked
+// for. What has no answer counts as strain.
+func (s *session) admit(request wire.Request, bytes int) bool {
+	s.mu.Lock()
+	held := len(s.cursors)
+	s.mu.Unlock()
+	ref, cost := admission.Price(request, bytes, held)
+	if cost == (admission.Cost{}) {
+		return !s.strained()
+	}
+	if err := s.bridge.door.Take(&s.payer, cost); err != nil {
+		s.refuse(ref, err)
+		s.strained()
 		return false
 	}
-	s.mu.Lock()
-	if s.rate == nil {
-		s.rate = rate.NewLimiter(rate.Limit(s.bridge.limits.Publishes), s.bridge.limits.Publishes)
+	return true
+}
+
+// strained notes a frame that was in vain, and ends a session that sends far too
+// many of them.
+func (s *session) strained() bool {
+	strained := s.bridge.door.Strained(&s.strain)
+	if strained {
+		s.end(schemas.Refuse(schemas.RateLimited, "far too many frames that are refused, or that nobody asked for"))
 	}
-	limiter := s.rate
-	s.mu.Unlock()
-	if !limiter.Allow() || !s.bridge.registry.allow(s.user) {
-		s.refuse(ref, schemas.Refuse(schemas.RateLimited, "at most %d publishes and calls per second", s.bridge.limits.Publishes))
+	return strained
+}
+
+// serves says whether the session may send something now.
+func (s *session) serves(ref string) bool {
+	if s.bridge.draining.Load() {
+		s.refuse(ref, schemas.Refuse(schemas.Draining, "this node stops: repeat after the reconnect"))
 		return false
 	}
 	return true
@@ -176,6 +205,7 @@ func (s *session) work(ref, channel string, job func(context.Context) error) {
 			err = errUnanswered
 		}
 		if err != nil {
+			s.bridge.door.Charge(&s.payer, admission.Refused)
 			s.refuse(ref, err)
 		}
 	})

@@ -9,18 +9,23 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/latido/latido/bridge/admission"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects/identity"
 )
 
+// connectionsAtOnce bounds the connections that speak HTTP: those of sessions
+// have left it. One too many is answered 503.
+const connectionsAtOnce = 1 << 14
+
 // routes lays out everything that is spoken over HTTP.
 func (b *Bridge) routes() *fiber.App {
 	app := fiber.New(fiber.Config{
 		AppName: "latido", DisableStartupMessage: true, ReduceMemoryUsage: true, ReadBufferSize: 16 << 10,
-		BodyLimit: b.limits.Frame, DisablePreParseMultipartForm: true, ReadTimeout: 10 * time.Second, ErrorHandler: b.fault,
+		BodyLimit: b.limits.Frame, DisablePreParseMultipartForm: true, ErrorHandler: b.fault, Concurrency: connectionsAtOnce,
+		ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 10 * time.Second,
 	})
 	app.Server().KeepHijackedConns = true
 	app.Use(plain)
@@ -30,14 +35,15 @@ func (b *Bridge) routes() *fiber.App {
 	app.Get("/ws", b.upgrade(nativeDialect, nativeDeflated))
 	app.Get("/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
 	app.Get("/readyz", b.readiness)
-	app.Get("/metrics", adaptor.HTTPHandler(promhttp.HandlerFor(b.metrics.registry, promhttp.HandlerOpts{})))
+	app.Use(b.enter)
+	app.Get("/metrics", b.guardMetrics, adaptor.HTTPHandler(b.Metrics()))
 	if b.config.Dev {
 		app.Use("/dev/token", b.crossOrigin)
-		app.Post("/dev/token", b.devToken)
+		app.Post("/dev/token", b.costs(admission.Cost{Work: admission.DevToken}), b.devToken)
 	}
 	app.Use("/api", b.crossOrigin)
-	app.Post("/api/presence/status", b.postStatus) // with a token of its own: before the others
-	b.api(app.Group("/api", b.authenticate))
+	app.Post("/api/presence/status", b.verifying, b.postStatus) // with a token of its own: before the others
+	b.api(app.Group("/api", b.verifying, b.authenticate))
 	b.pages(app)
 	return app
 }
@@ -84,7 +90,13 @@ func (b *Bridge) mayUse(origin string) bool {
 	return len(b.config.Origins) == 0 || slices.Contains(b.config.Origins, "*") || slices.Contains(b.config.Origins, origin)
 }
 
-const localIdentity = "identity"
+// verifying is the price of looking at a token, before it is known to be good.
+func (b *Bridge) verifying(c *fiber.Ctx) error {
+	if err := b.pay(c, "", admission.Cost{Work: admission.Verify}); err != nil {
+		return err
+	}
+	return c.Next()
+}
 
 // authenticate reads the bearer's token.
 func (b *Bridge) authenticate(c *fiber.Ctx) error {
@@ -113,14 +125,15 @@ func caller(c *fiber.Ctx) (sender, string, error) {
 }
 
 func (b *Bridge) api(group fiber.Router) {
-	group.Post("/channels/:channel/events", b.postEvent)
-	group.Get("/channels/:channel/events", b.getEvents)
-	group.Get("/channels/:channel/presence", b.getPresence)
-	group.Post("/channels/:channel/commands/:command", b.postCommand)
-	group.Delete("/presence/status", b.deleteStatus)
-	group.Get("/users/:user/status", b.getStatus)
-	group.Get("/users/:user/duty", b.getDuty)
-	group.Get("/groups/:group/online", b.getOnline)
+	sending, query := b.costs(admission.Sending), b.costs(admission.Cost{Work: admission.Query})
+	group.Post("/channels/:channel/events", sending, b.postEvent)
+	group.Get("/channels/:channel/events", b.costs(admission.Cost{Work: admission.History}), b.getEvents)
+	group.Get("/channels/:channel/presence", b.costs(admission.Cost{Work: admission.PresenceList}), b.getPresence)
+	group.Post("/channels/:channel/commands/:command", sending, b.postCommand)
+	group.Delete("/presence/status", sending, b.deleteStatus)
+	group.Get("/users/:user/status", query, b.getStatus)
+	group.Get("/users/:user/duty", query, b.getDuty)
+	group.Get("/groups/:group/online", query, b.getOnline)
 }
 
 func (b *Bridge) getPresence(c *fiber.Ctx) error {
@@ -153,7 +166,7 @@ func (b *Bridge) getPresence(c *fiber.Ctx) error {
 		page = page[:limit]
 		next = page[limit-1].Ref
 	}
-	return c.JSON(struct {
+	return b.answer(c, struct {
 		Count   int           `json:"count"`
 		Members []wire.Member `json:"members"`
 		Next    string        `json:"next,omitempty"` // the ref to go on after

@@ -126,8 +126,11 @@ func (s *session) handle(opcode websocket.Opcode, payload []byte) error {
 			s.malformed(err)
 			return nil
 		}
-		return s.dispatch(request)
+		return s.dispatch(request, len(payload))
 	case websocket.Ping:
+		if s.strained() {
+			return nil
+		}
 		s.send(websocket.AppendFrame(nil, websocket.Pong, payload))
 	case websocket.Close:
 		return s.part(payload)
@@ -165,6 +168,9 @@ func (s *session) part(payload []byte) error {
 }
 
 func (s *session) malformed(err error) {
+	if s.strained() {
+		return
+	}
 	m, ok := errors.AsType[*wire.MalformedError](err)
 	if !ok {
 		s.refuse("", err)

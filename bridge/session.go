@@ -10,8 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
+	"github.com/latido/latido/bridge/admission"
 	"github.com/latido/latido/bridge/websocket"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
@@ -53,6 +52,11 @@ type session struct {
 	state   atomic.Int32   // whether it is served
 	working sync.WaitGroup // who serves it, until it has left, and its lanes
 
+	visit   *admission.Visit
+	account admission.Account
+	payer   admission.Payer // of its requests; the user is set once, by hello
+	strain  admission.Meter
+
 	user   string // set once, by hello
 	ref    string // public reference, stable across reconnects
 	device atomic.Pointer[device]
@@ -73,12 +77,12 @@ type session struct {
 	lanes    map[string][]func(context.Context)
 	open     map[string]struct{} // references of the requests in work
 	spare    sync.Cond           // there is room for another request
-	rate     *rate.Limiter
-	goodbye  bool // the peer said that it will not come back
+	goodbye  bool                // the peer said that it will not come back
 }
 
-func newSession(b *Bridge, conn arrival, d dialect, f *flusher) *session {
-	created := &session{bridge: b, dialect: d, flusher: f, opened: conn.opened}
+func newSession(b *Bridge, conn arrival, d dialect, f *flusher, v *admission.Visit) *session {
+	created := &session{bridge: b, dialect: d, flusher: f, opened: conn.opened, visit: v}
+	created.payer = admission.Payer{Session: &created.account, Address: v.Address()}
 	created.socket.take(conn.Conn)
 	created.socket.early = conn.early
 	created.state.Store(served) // until it is parked for the first time
@@ -190,6 +194,7 @@ func (s *session) leave() {
 	s.bridge.poller.remove(s)
 	_ = s.socket.conn.Close() // the peer may have closed it already
 	s.bridge.registry.remove(s)
+	s.visit.Leave()
 	s.working.Done()
 	s.working.Wait()
 	s.bridge.sessions.Done()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/latido/latido/bridge/admission"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects/identity"
@@ -34,6 +35,9 @@ func (b *Bridge) postStatus(c *fiber.Ctx) error {
 	}
 	by, err := b.sendingUser(c, sent)
 	if err != nil {
+		return err
+	}
+	if err := b.pay(c, by.User, admission.Sending); err != nil {
 		return err
 	}
 	for field := range sent {

@@ -33,7 +33,7 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, a
 		return fmt.Errorf("subscribe: %w", err)
 	}
 	c := &cursor{session: s, channel: ch, presence: r.Presence, watching: watching}
-	ok, err := c.place(ctx, r)
+	ok, err := c.begin(ctx, r)
 	if err == nil && r.Presence {
 		err = ch.muster(ctx)
 	}

@@ -49,6 +49,5 @@ func (b *Bridge) ask(c *fiber.Ctx, kind, query string, names ...string) error {
 	if err != nil {
 		return err
 	}
-	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-	return c.Send(answer.Data)
+	return b.answer(c, answer.Data)
 }

@@ -3,6 +3,7 @@ package bridge
 import (
 	"encoding/base64"
 	"net"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -21,7 +22,8 @@ import (
 func (b *Bridge) upgrade(plain, deflated dialect) fiber.Handler {
 	handshake := func(d dialect) fiber.Handler {
 		return fiberws.New(func(c *fiberws.Conn) {
-			b.accept(unwrap(c.NetConn()), d)
+			client, _ := c.Locals(localClient).(netip.Addr)
+			b.accept(unwrap(c.NetConn()), d, client)
 		}, fiberws.Config{Subprotocols: []string{native.Subprotocol}, ReadBufferSize: 1 << 10, WriteBufferSize: 1 << 10})
 	}
 	withoutDeflate, withDeflate := handshake(plain), handshake(deflated)
@@ -29,6 +31,7 @@ func (b *Bridge) upgrade(plain, deflated dialect) fiber.Handler {
 		if err := b.checkHandshake(c); err != nil {
 			return err
 		}
+		c.Locals(localClient, b.client(c))
 		c.Request().Header.Set(fiber.HeaderSecWebSocketProtocol, strings.Join(values(c, fiber.HeaderSecWebSocketProtocol), ","))
 		answer := ""
 		if b.config.Compress {
@@ -118,16 +121,22 @@ func unwrap(conn net.Conn) arrival {
 
 // accept begins a session on a connection. While the node drains it is still
 // accepted: a close with a code brings a client back sooner than a refused
-// connect.
-func (b *Bridge) accept(conn arrival, d dialect) {
+// connect; so is one of too many that nobody knows yet.
+func (b *Bridge) accept(conn arrival, d dialect, client netip.Addr) {
 	b.gate.RLock()
 	defer b.gate.RUnlock()
 	if b.closed {
 		_ = conn.Close() // the last session has been waited for
 		return
 	}
+	visit, refused := b.door.Enter(client)
+	if b.door.Crowded() {
+		visit.Leave()
+		_ = conn.Close() // those told before it are not gone yet
+		return
+	}
 	f := b.hub.flushers[b.next.Add(1)%uint64(len(b.hub.flushers))]
-	s := newSession(b, conn, d, f)
+	s := newSession(b, conn, d, f, visit)
 	s.working.Add(1)
 	b.sessions.Add(1)
 	s.socket.polled = b.poller.add(s)
@@ -135,7 +144,10 @@ func (b *Bridge) accept(conn arrival, d dialect) {
 	if !s.socket.polled || conn.early != nil || !s.park() {
 		b.crew.take(b.hub, s)
 	}
-	if b.draining.Load() {
+	switch {
+	case b.draining.Load():
 		s.end(errDraining)
+	case refused != nil:
+		s.end(schemas.RefusalOf(refused))
 	}
 }

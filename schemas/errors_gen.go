@@ -4,95 +4,97 @@ package schemas
 
 // The codes of errors.json.
 const (
-	InvalidJSON      Code = 4000 // The body is not JSON that every reader can take.
-	UnknownOp        Code = 4001 // No such operation exists.
-	InvalidFrame     Code = 4002 // The frame lacks a field, or has one that it should not.
-	InvalidData      Code = 4003 // The data does not fit the schema of its command or event.
-	UnknownKind      Code = 4004 // No kind of channel has this name.
-	UnknownCommand   Code = 4005 // The channel's owner knows no such command.
-	UnknownEvent     Code = 4006 // The channel has no such event, or clients do not publish it.
-	DuplicateID      Code = 4007 // Another request with this id waits for its answer.
-	HelloExpected    Code = 4008 // The first frame must be hello, and must come in time.
-	Unauthenticated  Code = 4010 // The token is missing, or is not valid.
-	TokenExpired     Code = 4011 // The token has expired: send a newer one.
-	TokenNotYetValid Code = 4012 // The token begins to be valid later, by more than clocks may differ.
-	ThisMachineOnly  Code = 4013 // Dev mode serves this machine, by a name of its own and without proxies.
-	Forbidden        Code = 4030 // Not allowed, or not there: the answer does not tell which.
-	Revoked          Code = 4031 // The permission was taken back.
-	OriginRefused    Code = 4032 // Pages of this origin may not connect.
-	NotFound         Code = 4040 // Nothing is at this address.
-	MethodNotAllowed Code = 4050 // This address does not take the method.
-	Conflict         Code = 4090 // The state does not allow it.
-	Taken            Code = 4091 // Someone else was first.
-	Closed           Code = 4092 // The channel is closed.
-	KeyReused        Code = 4093 // The key belongs to an earlier, different request.
-	Stale            Code = 4094 // Something newer is known already.
-	Exists           Code = 4095 // It exists already.
-	Replaced         Code = 4096 // A newer connection has taken over this session.
-	Implausible      Code = 4097 // It cannot physically be so.
-	Withdrawn        Code = 4098 // The request was withdrawn.
-	NotSubscribed    Code = 4099 // The session has no subscription to the channel.
-	FrameTooLarge    Code = 4130 // The frame is larger than the limit.
-	TooManyChannels  Code = 4131 // The session has as many subscriptions as it may.
-	MetaTooLarge     Code = 4132 // The presence data is larger than the limit.
-	TooLarge         Code = 4133 // The body, or the event with all that goes with it, is larger than the limit.
-	EncodingRefused  Code = 4134 // A body is sent as it is: no Content-Encoding is taken.
-	BadHandshake     Code = 4140 // The request is no opening handshake of WebSocket.
-	UpgradeRequired  Code = 4260 // This address speaks WebSocket.
-	Internal         Code = 4500 // The fault is ours; it has been logged.
-	Unavailable      Code = 4501 // Whoever decides this cannot be reached.
-	Timeout          Code = 4502 // The answer did not come in time: it may or may not have been done, so repeat it with the same key.
-	Draining         Code = 4503 // This bridge is about to stop: connect again.
-	Slow             Code = 4504 // The connection took nothing for too long.
-	RateLimited      Code = 4505 // Too many requests in too short a time.
-	Busy             Code = 4506 // Too much is going on at once.
-	TooManySessions  Code = 4507 // The user has as many sessions as they may.
-	Silent           Code = 4508 // The client did not answer a ping.
+	InvalidJSON        Code = 4000 // The body is not JSON that every reader can take.
+	UnknownOp          Code = 4001 // No such operation exists.
+	InvalidFrame       Code = 4002 // The frame lacks a field, or has one that it should not.
+	InvalidData        Code = 4003 // The data does not fit the schema of its command or event.
+	UnknownKind        Code = 4004 // No kind of channel has this name.
+	UnknownCommand     Code = 4005 // The channel's owner knows no such command.
+	UnknownEvent       Code = 4006 // The channel has no such event, or clients do not publish it.
+	DuplicateID        Code = 4007 // Another request with this id waits for its answer.
+	HelloExpected      Code = 4008 // The first frame must be hello, and must come in time.
+	Unauthenticated    Code = 4010 // The token is missing, or is not valid.
+	TokenExpired       Code = 4011 // The token has expired: send a newer one.
+	TokenNotYetValid   Code = 4012 // The token begins to be valid later, by more than clocks may differ.
+	ThisMachineOnly    Code = 4013 // Dev mode serves this machine, by a name of its own and without proxies.
+	Forbidden          Code = 4030 // Not allowed, or not there: the answer does not tell which.
+	Revoked            Code = 4031 // The permission was taken back.
+	OriginRefused      Code = 4032 // Pages of this origin may not connect.
+	NotFound           Code = 4040 // Nothing is at this address.
+	MethodNotAllowed   Code = 4050 // This address does not take the method.
+	Conflict           Code = 4090 // The state does not allow it.
+	Taken              Code = 4091 // Someone else was first.
+	Closed             Code = 4092 // The channel is closed.
+	KeyReused          Code = 4093 // The key belongs to an earlier, different request.
+	Stale              Code = 4094 // Something newer is known already.
+	Exists             Code = 4095 // It exists already.
+	Replaced           Code = 4096 // A newer connection has taken over this session.
+	Implausible        Code = 4097 // It cannot physically be so.
+	Withdrawn          Code = 4098 // The request was withdrawn.
+	NotSubscribed      Code = 4099 // The session has no subscription to the channel.
+	FrameTooLarge      Code = 4130 // The frame is larger than the limit.
+	TooManyChannels    Code = 4131 // The session has as many subscriptions as it may.
+	MetaTooLarge       Code = 4132 // The presence data is larger than the limit.
+	TooLarge           Code = 4133 // The body, or the event with all that goes with it, is larger than the limit.
+	EncodingRefused    Code = 4134 // A body is sent as it is: no Content-Encoding is taken.
+	BadHandshake       Code = 4140 // The request is no opening handshake of WebSocket.
+	UpgradeRequired    Code = 4260 // This address speaks WebSocket.
+	Internal           Code = 4500 // The fault is ours; it has been logged.
+	Unavailable        Code = 4501 // Whoever decides this cannot be reached.
+	Timeout            Code = 4502 // The answer did not come in time: it may or may not have been done, so repeat it with the same key.
+	Draining           Code = 4503 // This bridge is about to stop: connect again.
+	Slow               Code = 4504 // The connection took nothing for too long.
+	RateLimited        Code = 4505 // Too many requests in too short a time.
+	Busy               Code = 4506 // Too much is going on at once.
+	TooManySessions    Code = 4507 // The user has as many sessions as they may.
+	Silent             Code = 4508 // The client did not answer a ping.
+	TooManyConnections Code = 4511 // Too many connections have not said yet who they are.
 )
 
 var codes = map[Code]entry{
-	InvalidJSON:      {reason: "invalid_json", status: 400, sentence: "The body is not JSON that every reader can take."},
-	UnknownOp:        {reason: "unknown_op", status: 400, sentence: "No such operation exists."},
-	InvalidFrame:     {reason: "invalid_frame", status: 400, sentence: "The frame lacks a field, or has one that it should not."},
-	InvalidData:      {reason: "invalid_data", status: 422, sentence: "The data does not fit the schema of its command or event."},
-	UnknownKind:      {reason: "unknown_kind", status: 404, sentence: "No kind of channel has this name."},
-	UnknownCommand:   {reason: "unknown_command", status: 404, sentence: "The channel's owner knows no such command."},
-	UnknownEvent:     {reason: "unknown_event", status: 404, sentence: "The channel has no such event, or clients do not publish it."},
-	DuplicateID:      {reason: "duplicate_id", status: 400, sentence: "Another request with this id waits for its answer."},
-	HelloExpected:    {reason: "hello_expected", status: 400, sentence: "The first frame must be hello, and must come in time."},
-	Unauthenticated:  {reason: "unauthenticated", status: 401, sentence: "The token is missing, or is not valid."},
-	TokenExpired:     {reason: "token_expired", status: 401, sentence: "The token has expired: send a newer one."},
-	TokenNotYetValid: {reason: "token_not_yet_valid", status: 401, sentence: "The token begins to be valid later, by more than clocks may differ."},
-	ThisMachineOnly:  {reason: "this_machine_only", status: 403, sentence: "Dev mode serves this machine, by a name of its own and without proxies."},
-	Forbidden:        {reason: "forbidden", status: 403, sentence: "Not allowed, or not there: the answer does not tell which."},
-	Revoked:          {reason: "revoked", status: 403, sentence: "The permission was taken back."},
-	OriginRefused:    {reason: "origin_refused", status: 403, sentence: "Pages of this origin may not connect."},
-	NotFound:         {reason: "not_found", status: 404, sentence: "Nothing is at this address."},
-	MethodNotAllowed: {reason: "method_not_allowed", status: 405, sentence: "This address does not take the method."},
-	Conflict:         {reason: "conflict", status: 409, sentence: "The state does not allow it."},
-	Taken:            {reason: "taken", status: 409, sentence: "Someone else was first."},
-	Closed:           {reason: "closed", status: 409, sentence: "The channel is closed."},
-	KeyReused:        {reason: "key_reused", status: 409, sentence: "The key belongs to an earlier, different request."},
-	Stale:            {reason: "stale", status: 409, sentence: "Something newer is known already."},
-	Exists:           {reason: "exists", status: 409, sentence: "It exists already."},
-	Replaced:         {reason: "replaced", status: 409, sentence: "A newer connection has taken over this session."},
-	Implausible:      {reason: "implausible", status: 409, sentence: "It cannot physically be so."},
-	Withdrawn:        {reason: "withdrawn", status: 409, sentence: "The request was withdrawn."},
-	NotSubscribed:    {reason: "not_subscribed", status: 409, sentence: "The session has no subscription to the channel."},
-	FrameTooLarge:    {reason: "frame_too_large", status: 413, sentence: "The frame is larger than the limit."},
-	TooManyChannels:  {reason: "too_many_channels", status: 413, sentence: "The session has as many subscriptions as it may."},
-	MetaTooLarge:     {reason: "meta_too_large", status: 413, sentence: "The presence data is larger than the limit."},
-	TooLarge:         {reason: "too_large", status: 413, sentence: "The body, or the event with all that goes with it, is larger than the limit."},
-	EncodingRefused:  {reason: "encoding_refused", status: 415, sentence: "A body is sent as it is: no Content-Encoding is taken."},
-	BadHandshake:     {reason: "bad_handshake", status: 400, sentence: "The request is no opening handshake of WebSocket."},
-	UpgradeRequired:  {reason: "upgrade_required", status: 426, sentence: "This address speaks WebSocket."},
-	Internal:         {reason: "internal", status: 500, sentence: "The fault is ours; it has been logged."},
-	Unavailable:      {reason: "unavailable", status: 503, sentence: "Whoever decides this cannot be reached."},
-	Timeout:          {reason: "timeout", status: 504, sentence: "The answer did not come in time: it may or may not have been done, so repeat it with the same key."},
-	Draining:         {reason: "draining", status: 503, sentence: "This bridge is about to stop: connect again."},
-	Slow:             {reason: "slow", status: 503, sentence: "The connection took nothing for too long."},
-	RateLimited:      {reason: "rate_limited", status: 429, sentence: "Too many requests in too short a time."},
-	Busy:             {reason: "busy", status: 503, sentence: "Too much is going on at once."},
-	TooManySessions:  {reason: "too_many_sessions", status: 429, sentence: "The user has as many sessions as they may."},
-	Silent:           {reason: "silent", status: 503, sentence: "The client did not answer a ping."},
+	InvalidJSON:        {reason: "invalid_json", status: 400, sentence: "The body is not JSON that every reader can take."},
+	UnknownOp:          {reason: "unknown_op", status: 400, sentence: "No such operation exists."},
+	InvalidFrame:       {reason: "invalid_frame", status: 400, sentence: "The frame lacks a field, or has one that it should not."},
+	InvalidData:        {reason: "invalid_data", status: 422, sentence: "The data does not fit the schema of its command or event."},
+	UnknownKind:        {reason: "unknown_kind", status: 404, sentence: "No kind of channel has this name."},
+	UnknownCommand:     {reason: "unknown_command", status: 404, sentence: "The channel's owner knows no such command."},
+	UnknownEvent:       {reason: "unknown_event", status: 404, sentence: "The channel has no such event, or clients do not publish it."},
+	DuplicateID:        {reason: "duplicate_id", status: 400, sentence: "Another request with this id waits for its answer."},
+	HelloExpected:      {reason: "hello_expected", status: 400, sentence: "The first frame must be hello, and must come in time."},
+	Unauthenticated:    {reason: "unauthenticated", status: 401, sentence: "The token is missing, or is not valid."},
+	TokenExpired:       {reason: "token_expired", status: 401, sentence: "The token has expired: send a newer one."},
+	TokenNotYetValid:   {reason: "token_not_yet_valid", status: 401, sentence: "The token begins to be valid later, by more than clocks may differ."},
+	ThisMachineOnly:    {reason: "this_machine_only", status: 403, sentence: "Dev mode serves this machine, by a name of its own and without proxies."},
+	Forbidden:          {reason: "forbidden", status: 403, sentence: "Not allowed, or not there: the answer does not tell which."},
+	Revoked:            {reason: "revoked", status: 403, sentence: "The permission was taken back."},
+	OriginRefused:      {reason: "origin_refused", status: 403, sentence: "Pages of this origin may not connect."},
+	NotFound:           {reason: "not_found", status: 404, sentence: "Nothing is at this address."},
+	MethodNotAllowed:   {reason: "method_not_allowed", status: 405, sentence: "This address does not take the method."},
+	Conflict:           {reason: "conflict", status: 409, sentence: "The state does not allow it."},
+	Taken:              {reason: "taken", status: 409, sentence: "Someone else was first."},
+	Closed:             {reason: "closed", status: 409, sentence: "The channel is closed."},
+	KeyReused:          {reason: "key_reused", status: 409, sentence: "The key belongs to an earlier, different request."},
+	Stale:              {reason: "stale", status: 409, sentence: "Something newer is known already."},
+	Exists:             {reason: "exists", status: 409, sentence: "It exists already."},
+	Replaced:           {reason: "replaced", status: 409, sentence: "A newer connection has taken over this session."},
+	Implausible:        {reason: "implausible", status: 409, sentence: "It cannot physically be so."},
+	Withdrawn:          {reason: "withdrawn", status: 409, sentence: "The request was withdrawn."},
+	NotSubscribed:      {reason: "not_subscribed", status: 409, sentence: "The session has no subscription to the channel."},
+	FrameTooLarge:      {reason: "frame_too_large", status: 413, sentence: "The frame is larger than the limit."},
+	TooManyChannels:    {reason: "too_many_channels", status: 413, sentence: "The session has as many subscriptions as it may."},
+	MetaTooLarge:       {reason: "meta_too_large", status: 413, sentence: "The presence data is larger than the limit."},
+	TooLarge:           {reason: "too_large", status: 413, sentence: "The body, or the event with all that goes with it, is larger than the limit."},
+	EncodingRefused:    {reason: "encoding_refused", status: 415, sentence: "A body is sent as it is: no Content-Encoding is taken."},
+	BadHandshake:       {reason: "bad_handshake", status: 400, sentence: "The request is no opening handshake of WebSocket."},
+	UpgradeRequired:    {reason: "upgrade_required", status: 426, sentence: "This address speaks WebSocket."},
+	Internal:           {reason: "internal", status: 500, sentence: "The fault is ours; it has been logged."},
+	Unavailable:        {reason: "unavailable", status: 503, sentence: "Whoever decides this cannot be reached."},
+	Timeout:            {reason: "timeout", status: 504, sentence: "The answer did not come in time: it may or may not have been done, so repeat it with the same key."},
+	Draining:           {reason: "draining", status: 503, sentence: "This bridge is about to stop: connect again."},
+	Slow:               {reason: "slow", status: 503, sentence: "The connection took nothing for too long."},
+	RateLimited:        {reason: "rate_limited", status: 429, sentence: "Too many requests in too short a time."},
+	Busy:               {reason: "busy", status: 503, sentence: "Too much is going on at once."},
+	TooManySessions:    {reason: "too_many_sessions", status: 429, sentence: "The user has as many sessions as they may."},
+	Silent:             {reason: "silent", status: 503, sentence: "The client did not answer a ping."},
+	TooManyConnections: {reason: "too_many_connections", status: 429, sentence: "Too many connections have not said yet who they are."},
 }

@@ -30,13 +30,16 @@ type commandLine struct {
 	Config  configFile       `placeholder:"FILE" help:"YAML file with any of these settings, by their flags' names."`
 	Version kong.VersionFlag `env:"-" help:"Print the version and exit."`
 
-	HTTP     string        `name:"http" group:"browsers" default:"127.0.0.1:8080" help:"Where browsers connect, for WebSockets and HTTP."`
-	Origins  []string      `group:"browsers" placeholder:"ORIGIN" help:"Web origins that may connect, as https://shop.example. All when none is given."`
-	Kinds    []string      `group:"browsers" placeholder:"NAME[:durable]" help:"Kinds of channel that the app adds: orders:durable stores their events, cursors passes them on. app:durable stores those of app channels. The same for every process."`
-	Meta     []string      `group:"browsers" placeholder:"KIND=FILE" help:"JSON Schema that judges what members of a kind of channel say about themselves in presence, as room=./member.json."`
-	Node     string        `group:"browsers" placeholder:"NAME" help:"Name of this process in presence and logs, different for each. Made up from the host's name when empty."`
-	Compress bool          `group:"browsers" help:"Compress messages of 256 bytes and more for browsers that offer it (permessage-deflate, no context kept). Each is compressed once, whoever gets it."`
-	Drain    time.Duration `group:"browsers" default:"10s" help:"How long a stopping bridge spreads its goodbyes, so that browsers do not all return at once."`
+	HTTP           string        `name:"http" group:"browsers" default:"127.0.0.1:8080" help:"Where browsers connect, for WebSockets and HTTP."`
+	Origins        []string      `group:"browsers" placeholder:"ORIGIN" help:"Web origins that may connect, as https://shop.example. All when none is given."`
+	Kinds          []string      `group:"browsers" placeholder:"NAME[:durable]" help:"Kinds of channel that the app adds: orders:durable stores their events, cursors passes them on. app:durable stores those of app channels. The same for every process."`
+	Meta           []string      `group:"browsers" placeholder:"KIND=FILE" help:"JSON Schema that judges what members of a kind of channel say about themselves in presence, as room=./member.json."`
+	Node           string        `group:"browsers" placeholder:"NAME" help:"Name of this process in presence and logs, different for each. Made up from the host's name when empty."`
+	Compress       bool          `group:"browsers" help:"Compress messages of 256 bytes and more for browsers that offer it (permessage-deflate, no context kept). Each is compressed once, whoever gets it."`
+	TrustedProxies []string      `group:"browsers" placeholder:"NETWORK" default:"127.0.0.0/8,::1/128" help:"Networks of the proxies that tell for whom they ask, in X-Forwarded-For or Forwarded, as 10.0.0.0/8. Such a proxy must set these headers or remove them. What others say there is ignored."`
+	MetricsToken   string        `group:"browsers" secret:"" placeholder:"TOKEN" help:"Bearer token for /metrics. Without it and --metrics-listen only clients on this machine may read it."`
+	MetricsListen  string        `group:"browsers" placeholder:"ADDRESS" help:"An address of its own for /metrics, as 10.0.0.5:9100, where everybody who reaches it may read; --http then has none."`
+	Drain          time.Duration `group:"browsers" default:"10s" help:"How long a stopping bridge spreads its goodbyes, so that browsers do not all return at once."`
 
 	JWTSecret string `name:"jwt-secret" group:"tokens" secret:"" placeholder:"SECRET" help:"Shared secret of HS256, HS384 and HS512 tokens, 32 bytes or more. Without it and --jwks-url anyone on this machine may make tokens, and other addresses than loopback are refused."`
 	JWKSURL   string `name:"jwks-url" group:"tokens" placeholder:"URL" help:"Where the public keys of RS, ES and EdDSA tokens are; fetched, kept and renewed. Keys that sign tokens for other programs, too, need --jwt-audience or --jwt-issuer."`
@@ -117,6 +120,7 @@ func (l *commandLine) config(logs io.Writer) stack.Config {
 	return stack.Config{
 		Parts: append(l.Run.Parts, l.Check.Parts...), Node: l.Node, Log: l.logger(logs),
 		HTTP: l.HTTP, Secret: []byte(l.JWTSecret), JWKSURL: l.JWKSURL, Audiences: l.JWTAudience, Issuer: l.JWTIssuer, Leeway: cmp.Or(l.JWTLeeway, -1), Origins: l.Origins, Kinds: l.Kinds, Meta: l.Meta, Compress: l.Compress, Debug: l.DebugListen, Limits: l.limits(), Drain: l.Drain,
+		TrustedProxies: l.TrustedProxies, MetricsToken: l.MetricsToken, MetricsListen: l.MetricsListen,
 		NATSURL: l.NATSURL, NATSWait: l.NATSWait, NATSCreds: l.NATSCreds, NATSUser: l.NATSUser, NATSPassword: l.NATSPassword, NATSInbox: l.NATSInbox,
 		Replicas: l.Replicas, NATSListen: l.NATSListen, Data: l.Data, Sync: time.Duration(l.Sync),
 	}

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/latido/latido/bridge/admission"
 )
 
 // secretBytes is the least a shared secret may have: a key shorter than the hash
@@ -40,6 +42,12 @@ func (c Config) checkAddresses() error {
 		if reason := badAddress(c.HTTP); reason != "" {
 			return &SettingError{"http", reason}
 		}
+	}
+	if _, err := c.trustedProxies(); err != nil {
+		return &SettingError{"trusted-proxies", err.Error()}
+	}
+	if reason := badAddress(c.MetricsListen); c.MetricsListen != "" && reason != "" {
+		return &SettingError{"metrics-listen", reason}
 	}
 	if c.Debug != "" && (badAddress(c.Debug) != "" || !loopback(c.Debug)) {
 		return &SettingError{"debug-listen", "must be a loopback address, because profiles show what is in memory"}
@@ -134,6 +142,23 @@ func (c Config) redactedURL() string {
 		servers = append(servers, server.Redacted())
 	}
 	return strings.Join(servers, ",")
+}
+
+// trustedProxies reads the networks; an address alone is one, too.
+func (c Config) trustedProxies() (admission.Proxies, error) {
+	var networks admission.Proxies
+	for _, text := range c.TrustedProxies {
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			address, alone := netip.ParseAddr(text)
+			if alone != nil {
+				return nil, fmt.Errorf("%q is neither a network, as 10.0.0.0/8, nor an address", text)
+			}
+			network = netip.PrefixFrom(address, address.BitLen())
+		}
+		networks = append(networks, network.Masked())
+	}
+	return networks, nil
 }
 
 func badAddress(address string) string {

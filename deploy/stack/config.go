@@ -41,6 +41,14 @@ type Config struct {
 	Leeway time.Duration
 	// Origins are the web origins browsers may connect from; none means all.
 	Origins []string
+	// TrustedProxies are the networks, as 10.0.0.0/8, of the proxies that are
+	// believed when they tell for whom they ask; none means loopback.
+	TrustedProxies []string
+	// MetricsToken is the bearer token for /metrics; without it only clients on this
+	// machine may read it. MetricsListen serves it at an address of its own instead,
+	// to all who reach it.
+	MetricsToken  string
+	MetricsListen string
 	// Limits bound what a browser may do; zero fields take the bridge's defaults.
 	Limits bridge.Limits
 	// Compress compresses what is sent to browsers that can take it.

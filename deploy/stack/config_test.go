@@ -54,6 +54,8 @@ func TestSettingsThatCannotWork(t *testing.T) {
 		{"http", stack.Config{HTTP: "127.0.0.1:http"}},
 		{"http", stack.Config{HTTP: "127.0.0.1:70000"}},
 		{"nats-listen", stack.Config{NATSListen: "nowhere"}},
+		{"metrics-listen", stack.Config{MetricsListen: "9100"}},
+		{"trusted-proxies", stack.Config{TrustedProxies: []string{"10.0.0.0/8", "nginx"}}},
 		{"nats-listen", stack.Config{NATSListen: "0.0.0.0:4222", Secret: []byte(goodSecret)}},
 		{"nats-url", stack.Config{NATSURL: "http://127.0.0.1:4222"}},
 		{"nats-url", stack.Config{NATSURL: "nats://%zz", Secret: []byte(goodSecret)}},

@@ -35,8 +35,30 @@ func (s *Stack) startDebug() error {
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Second}
-	s.back.start("debug", func(ctx context.Context) error {
+	s.serveHTTP("debug", listener, mux)
+	return nil
+}
+
+// startMetrics serves the bridge's metrics at an address of their own.
+func (s *Stack) startMetrics() error {
+	if s.cfg.MetricsListen == "" {
+		return nil
+	}
+	listener, err := net.Listen("tcp", s.cfg.MetricsListen)
+	if err != nil {
+		return fmt.Errorf("--metrics-listen %s: %w", s.cfg.MetricsListen, listenReason(err))
+	}
+	s.metrics = listener.Addr().String()
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", s.bridge.Metrics())
+	s.serveHTTP("metrics", listener, mux)
+	return nil
+}
+
+// serveHTTP serves those who run the stack until it ends.
+func (s *Stack) serveHTTP(name string, listener net.Listener, handler http.Handler) {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Second, MaxHeaderBytes: 16 << 10}
+	s.back.start(name, func(ctx context.Context) error {
 		stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 		defer stop()
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -44,5 +66,4 @@ func (s *Stack) startDebug() error {
 		}
 		return ctx.Err()
 	})
-	return nil
 }

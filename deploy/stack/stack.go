@@ -22,6 +22,7 @@ type Stack struct {
 	bus      *bus
 	bridge   *bridge.Bridge
 	verifier *identity.Verifier
+	metrics  string // the address that metrics have of their own, or ""
 	front    *group // the bridge
 	back     *group // the services
 	stop     context.CancelCauseFunc
@@ -84,6 +85,9 @@ func (s *Stack) open(ctx context.Context) (err error) {
 	s.back.start("keys", s.verifier.Run)
 	if s.cfg.Runs(bridgePart) {
 		if s.bridge, err = s.newBridge(ctx); err != nil {
+			return err
+		}
+		if err := s.startMetrics(); err != nil {
 			return err
 		}
 	}
@@ -160,6 +164,9 @@ func (s *Stack) HTTPAddr() string {
 // NATSLogin is how to log in to the embedded server of a data folder whose
 // password Latido made; all is "" where that is not so.
 func (s *Stack) NATSLogin() Login { return s.bus.login }
+
+// MetricsAddr is the address that metrics have of their own, "" without one.
+func (s *Stack) MetricsAddr() string { return s.metrics }
 
 // NATSURL is where the bus can be reached, without passwords.
 func (s *Stack) NATSURL() string { return s.bus.url }

@@ -130,6 +130,26 @@ func post(tb testing.TB, running *stack.Stack, path, token, body string, answer 
 	}
 }
 
+func TestMetricsHaveAnAddressOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	cfg := config(t)
+	cfg.MetricsListen, cfg.TrustedProxies = "127.0.0.1:0", []string{"10.0.0.0/8", "::1"}
+	running := start(t, cfg)
+	for address, want := range map[string]int{running.MetricsAddr(): http.StatusOK, running.HTTPAddr(): http.StatusNotFound} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := response.Body.Close(); err != nil || response.StatusCode != want {
+			t.Errorf("%s: %s, want %d (%v)", address, response.Status, want, err)
+		}
+	}
+}
+
 func TestTwoStacksShareOneBus(t *testing.T) {
 	t.Parallel()
 	first := start(t, config(t))

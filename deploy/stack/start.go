@@ -25,6 +25,10 @@ func (s *Stack) newBridge(ctx context.Context) (*bridge.Bridge, error) {
 	if err != nil {
 		return nil, err
 	}
+	proxies, err := s.cfg.trustedProxies()
+	if err != nil {
+		return nil, err
+	}
 	created, err := bridge.New(bridge.Config{
 		Node:     s.cfg.Node,
 		Listen:   s.cfg.HTTP,
@@ -34,6 +38,10 @@ func (s *Stack) newBridge(ctx context.Context) (*bridge.Bridge, error) {
 		Origins:  s.cfg.Origins,
 		Kinds:    kinds,
 		Meta:     meta,
+
+		TrustedProxies:   proxies,
+		MetricsToken:     s.cfg.MetricsToken,
+		MetricsElsewhere: s.cfg.MetricsListen != "",
 
 		Compress: s.cfg.Compress,
 		Limits:   s.cfg.Limits,

@@ -90,6 +90,8 @@ export const codes = {
   too_many_sessions: 4507,
   /** The client did not answer a ping. */
   silent: 4508,
+  /** Too many connections have not said yet who they are. */
+  too_many_connections: 4511,
 } as const;
 
 export type Reason = keyof typeof codes;

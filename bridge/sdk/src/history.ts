@@ -19,6 +19,8 @@ interface Page {
   /** Where the page ends. */
   position: Position;
   events: Omit<EventFrame, "op" | "channel">[];
+  /** Whether the server ended the page before its limit. */
+  more?: boolean;
 }
 
 export async function* history(site: Site, channel: string, options: HistoryOptions): AsyncGenerator<ChannelEvent> {
@@ -27,7 +29,7 @@ export async function* history(site: Site, channel: string, options: HistoryOpti
   for (;;) {
     const page = await read(site, channel, since, limit);
     for (const event of page.events) yield { ...event, channel, replayed: true };
-    if (page.events.length < limit) return;
+    if (page.events.length < limit && !page.more) return;
     since = page.position;
   }
 }

@@ -1,0 +1,125 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/latido/latido/bridge/admission"
+	"github.com/latido/latido/subjects/identity"
+)
+
+// What passes from one handler of a request to the next.
+const (
+	localIdentity = "identity" // identity.Identity
+	localClient   = "client"   // netip.Addr
+	localPayer    = "payer"    // *admission.Payer
+)
+
+// client is the address of whoever asks, behind the proxies that are trusted.
+func (b *Bridge) client(c *fiber.Ctx) netip.Addr {
+	tcp, ok := c.Context().RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	return b.config.TrustedProxies.Client(tcp.AddrPort().Addr(),
+		headers(c, fiber.HeaderXForwardedFor), headers(c, fiber.HeaderForwarded))
+}
+
+func headers(c *fiber.Ctx, name string) []string {
+	var values []string
+	for _, value := range c.Request().Header.PeekAll(name) {
+		values = append(values, string(value))
+	}
+	return values
+}
+
+// enter is the door of HTTP: every request of an address costs something, so many
+// are worked on at once, and none for longer than on a socket.
+func (b *Bridge) enter(c *fiber.Ctx) error {
+	client := b.client(c)
+	payer := &admission.Payer{Address: b.door.Address(client)}
+	c.Locals(localClient, client)
+	c.Locals(localPayer, payer)
+	done, err := b.door.Request(payer.Address)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := b.door.Take(payer, admission.Cost{Work: admission.HTTPRequest}); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(c.UserContext(), requestTimeout)
+	defer cancel()
+	c.SetUserContext(ctx)
+	if err = c.Next(); err != nil && ctx.Err() != nil {
+		return errUnanswered
+	}
+	return err
+}
+
+// costs has the rest of a route cost its caller something.
+func (b *Bridge) costs(cost admission.Cost) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		id, _ := c.Locals(localIdentity).(identity.Identity)
+		cost := cost
+		cost.Work += len(c.Request().Body()) / admission.FreeBytes
+		if err := b.pay(c, id.User, cost); err != nil {
+			return err
+		}
+		return c.Next()
+	}
+}
+
+// pay charges a request to a user, "" for nobody, and to the address.
+func (b *Bridge) pay(c *fiber.Ctx, user string, cost admission.Cost) error {
+	payer := payerOf(c)
+	if user != "" {
+		payer.User = b.door.User(user)
+	}
+	return b.door.Take(payer, cost)
+}
+
+func payerOf(c *fiber.Ctx) *admission.Payer {
+	payer, _ := c.Locals(localPayer).(*admission.Payer)
+	return payer
+}
+
+// reading waits until a user may read from history, and returns what ends it.
+func (b *Bridge) reading(ctx context.Context, user *admission.Account) (done func(), err error) {
+	ofUser, err := admission.Read(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	ofHub, err := b.hub.reading(ctx)
+	if err != nil {
+		ofUser()
+		return nil, err
+	}
+	return func() { ofHub(); ofUser() }, nil
+}
+
+// answer sends JSON that may be large: it counts as held until it was read.
+func (b *Bridge) answer(c *fiber.Ctx, value any) error {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	held, err := b.door.Hold(payerOf(c).User, body)
+	if err != nil {
+		return err
+	}
+	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
+	return c.SendStream(held, len(body))
+}
+
+// retryAfter tells when to come back, in whole seconds (RFC 9110 section 10.2.3).
+func retryAfter(c *fiber.Ctx, after time.Duration) {
+	seconds := max(1, int64((after+time.Second-1)/time.Second))
+	c.Set(fiber.HeaderRetryAfter, strconv.FormatInt(seconds, 10))
+}
