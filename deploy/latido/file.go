@@ -20,7 +20,7 @@ type fileError struct {
 	reason string
 }
 
-func (e *fileError) Error() string { return e.path + ": " + e.reason }
+func (e *fileError) Error() string { return "--config " + e.path + ": " + e.reason }
 
 // BeforeResolve makes the file answer for the flags that were not given. Kong
 // calls it whether the path comes from the flag or its variable.

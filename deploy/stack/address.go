@@ -86,9 +86,23 @@ func (c Config) checkTokens() error {
 	return nil
 }
 
+// checkOrigins refuses what no browser would send as its Origin (RFC 6454, section 6.1).
+func (c Config) checkOrigins() error {
+	for _, origin := range c.Origins {
+		if origin == "*" || origin == "null" {
+			continue
+		}
+		parsed, err := url.Parse(origin)
+		if err != nil || parsed.Scheme == "" || parsed.Host == "" || parsed.Scheme+"://"+parsed.Host != origin || strings.ToLower(origin) != origin {
+			return &SettingError{"origins", fmt.Sprintf("%q is not an origin, as https://shop.example or http://localhost:5173 is", origin)}
+		}
+	}
+	return nil
+}
+
 func (c Config) checkBus() error {
-	if c.Replicas < 1 || c.Replicas > 5 {
-		return &SettingError{"replicas", fmt.Sprintf("%d is not between 1 and 5", c.Replicas)}
+	if !slices.Contains([]int{1, 3, 5}, c.Replicas) {
+		return &SettingError{"replicas", fmt.Sprintf("%d is not 1, 3 or 5: an even number survives no more losses than the odd one below it", c.Replicas)}
 	}
 	if c.Embeds() {
 		if (c.NATSUser == "") != (c.NATSPassword == "") {

@@ -129,7 +129,7 @@ func effectiveParts(names []string) []string {
 }
 
 func (c Config) validate() error {
-	for _, check := range []func() error{c.checkParts, c.checkKinds, c.checkMeta, c.checkAddresses, c.checkTokens, c.checkBus, c.checkTimes} {
+	for _, check := range []func() error{c.checkParts, c.checkKinds, c.checkMeta, c.checkAddresses, c.checkBus, c.checkTokens, c.checkOrigins, c.checkTimes} {
 		if err := check(); err != nil {
 			return err
 		}

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"fmt"
+	"reflect"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Validate refuses limits that would let nobody in. Kong calls it.
+func (f limitFlags) Validate() error {
+	limits := reflect.ValueOf(f)
+	for i := range limits.NumField() {
+		name := flagName(limits.Type().Field(i).Name)
+		switch value := limits.Field(i).Interface().(type) {
+		case int:
+			if value < 1 {
+				return fmt.Errorf("--%s: %d is less than 1", name, value)
+			}
+		case time.Duration:
+			if value <= 0 {
+				return fmt.Errorf("--%s: %v is no time", name, value)
+			}
+		}
+	}
+	if f.Away <= f.Idle {
+		return fmt.Errorf("--away: %v is not longer than --idle, %v", f.Away, f.Idle)
+	}
+	return nil
+}
+
+var upper = regexp.MustCompile(`[A-Z]`)
+
+// flagName is how kong calls the flag of a field: MaxFrame is max-frame.
+func flagName(field string) string {
+	return strings.TrimPrefix(strings.ToLower(upper.ReplaceAllString(field, "-$0")), "-")
+}
