@@ -103,7 +103,7 @@ func TestUsersOfTheContainers(t *testing.T) {
 
 	t.Run("the bridge cannot write what others own", func(t *testing.T) {
 		for _, subject := range []string{
-			"evt.room.x", "evt.ops.x", "evt.user.x", "evt.global.system", "feed.room.x", "due.ops.x.expire",
+			"evt.room.x", "evt.ops.x", "evt.user.x", "evt.global.system", "svc.ops.room.x.post", "svc.bridge.room.x.post", "feed.room.x", "due.ops.x.expire",
 			"$KV.members.room.x.eve", "$JS.API.STREAM.UPDATE.ROOM", "$JS.API.STREAM.CREATE.MINE", "$JS.API.STREAM.PURGE.ROOM",
 			"$JS.API.STREAM.DELETE.ROOM", "$JS.API.CONSUMER.CREATE.ROOM.x", "$JS.API.STREAM.MSG.DELETE.ROOM", "$SYS.REQ.SERVER.PING",
 		} {
@@ -233,7 +233,7 @@ func TestUsersOfTheContainers(t *testing.T) {
 	})
 	t.Run("a service cannot write what others own", func(t *testing.T) {
 		chat := login(t, url, "chat", denied)
-		for _, subject := range []string{"evt.ops.x", "evt.user.x", "$KV.members.ops.x.eve", "$JS.API.STREAM.DELETE.ROOM", "$JS.API.STREAM.PURGE.OPS"} {
+		for _, subject := range []string{"evt.ops.x", "evt.user.x", "svc.ops.room.x.open", "cmd.room.x.post", "$KV.members.ops.x.eve", "$JS.API.STREAM.DELETE.ROOM", "$JS.API.STREAM.PURGE.OPS"} {
 			if err := chat.Publish(subject, []byte("{}")); err != nil {
 				t.Fatal(err)
 			}

@@ -139,7 +139,11 @@ func run(t testing.TB, config identity.Config) *identity.Verifier {
 	v := identity.New(config)
 	done := make(chan error, 1)
 	go func() { done <- v.Run(t.Context()) }()
-	t.Cleanup(func() { <-done }) // the test's context has ended before
+	t.Cleanup(func() { // the test's context has ended before
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 	return v
 }
 

@@ -48,6 +48,9 @@ type stage struct {
 	spoken  map[string]int // live events acknowledged, by user
 }
 
+// natsUser logs in to the bus of the stage.
+const natsUser, natsPassword = "soak", "soak for ten minutes"
+
 // newStage starts a stack with its defaults, but for what keeps it apart from others.
 func newStage(t *testing.T) *stage {
 	t.Helper()
@@ -58,6 +61,7 @@ func newStage(t *testing.T) *stage {
 	s := &stage{t: t, secret: bytes.Repeat([]byte("soak "), 8), archive: e2e.NewArchive(), spoken: map[string]int{}}
 	s.stack, err = stack.Start(context.WithoutCancel(t.Context()), stack.Config{
 		HTTP: "127.0.0.1:0", NATSListen: "127.0.0.1:0", Data: t.TempDir(), Secret: s.secret, Kinds: []string{"log:durable"},
+		NATSUser: natsUser, NATSPassword: natsPassword,
 		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {
@@ -79,7 +83,9 @@ func newStage(t *testing.T) *stage {
 	return s
 }
 
-func (s *stage) connect() (*nats.Conn, error) { return nats.Connect(s.stack.NATSURL()) }
+func (s *stage) connect() (*nats.Conn, error) {
+	return nats.Connect(s.stack.NATSURL(), nats.UserInfo(natsUser, natsPassword))
+}
 
 // player is one client and what it heard live.
 type player struct {

@@ -13,9 +13,9 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 
 	"github.com/latido/latido/subjects/identity"
-	"github.com/nats-io/nuid"
 )
 
 const (
