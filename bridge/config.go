@@ -61,8 +61,8 @@ type Limits struct {
 	AddressPending int           // the same of an address; default 500
 	Sessions       int           // of a user on a node; default 50
 	Meta           int           // bytes of presence meta; default 2 KB
-	Handshake      time.Duration // until hello; default 10 s
-	Ping           time.Duration // silence before a ping; default 25 s
+	Handshake      time.Duration // from accept until hello; default 10 s
+	Ping           time.Duration // the longest silence before a ping; default 25 s
 	Grace          time.Duration // how long a member stays after a dropped connection; default 10 s
 	Idle           time.Duration // without a touch until a device counts as idle; default 1 min
 	Away           time.Duration // and until it counts as away; default 5 min

@@ -105,7 +105,7 @@ type OK struct {
 	Data      json.RawMessage `json:"data,omitempty"`      // What a command answered.
 }
 
-// Ping: Nothing was heard for a while: answer with pong.
+// Ping: Asks whether the client is there, when either side was silent or much was sent: answer with pong, from where the message is read, as timers of hidden pages are slow. Any byte within 10 seconds is an answer; the pong also says that what came before the ping was read, for which a slow reader is given time.
 type Ping struct {
 	Op string `json:"op"` // Always "ping".
 }
@@ -150,7 +150,7 @@ type Welcome struct {
 	Name    string `json:"name,omitempty"` // The user's name, for people.
 	Role    string `json:"role,omitempty"` // The user's role.
 	Node    string `json:"node"`           // Which bridge answers.
-	Ping    int    `json:"ping"`           // Seconds of silence before the server pings.
+	Ping    int    `json:"ping"`           // The longest silence, in seconds, before the server pings.
 	Limits  Limits `json:"limits"`         // What this session may do.
 }
 

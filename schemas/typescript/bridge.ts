@@ -157,7 +157,7 @@ export interface OK {
   data?: unknown;
 }
 /**
- * Nothing was heard for a while: answer with pong.
+ * Asks whether the client is there, when either side was silent or much was sent: answer with pong, from where the message is read, as timers of hidden pages are slow. Any byte within 10 seconds is an answer; the pong also says that what came before the ping was read, for which a slow reader is given time.
  */
 export interface Ping {
   op: "ping";
@@ -332,7 +332,7 @@ export interface Welcome {
    */
   node: string;
   /**
-   * Seconds of silence before the server pings.
+   * The longest silence, in seconds, before the server pings.
    */
   ping: number;
   limits: Limits;

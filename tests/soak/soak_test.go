@@ -155,9 +155,7 @@ func (s *stage) judge(truth e2e.Truth, reads []*reading, tab *tab) {
 		logs["reader"] = append(logs["reader"], r.log)
 	}
 	for _, p := range s.players {
-		for _, log := range p.Logs() {
-			logs[p.kind] = append(logs[p.kind], log)
-		}
+		logs[p.kind] = append(logs[p.kind], p.Logs()...)
 		s.judgePlayer(p)
 	}
 	for _, kind := range slices.Sorted(maps.Keys(logs)) {
