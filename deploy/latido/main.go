@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	_ "time/tzdata" // weekly plans name time zones, and the image has none of its own
 
 	"github.com/alecthomas/kong"
 

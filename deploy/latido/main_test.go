@@ -5,7 +5,9 @@ import (
 	"context"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -137,5 +139,19 @@ func TestHelpAndVersion(t *testing.T) {
 	}
 	if code, version, _ := run(t, "--version"); code != 0 || !strings.HasPrefix(version, "latido ") {
 		t.Errorf("version: exit code %d, %q", code, version)
+	}
+}
+
+// The image has no zone data, so the program brings it. What is compiled in is
+// only seen where the machine has none: therefore the question is asked of the
+// linker.
+func TestZonesAreCompiledIn(t *testing.T) {
+	t.Parallel()
+	listed, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(strings.Fields(string(listed)), "time/tzdata") {
+		t.Error("weekly plans will not know Europe/Madrid in the image")
 	}
 }

@@ -84,7 +84,7 @@ func windows(plan presence.Schedule, at time.Time) func(func(from, until time.Ti
 			if !plan.Until.IsZero() && plan.Until.Before(until) {
 				until = plan.Until
 			}
-			if !slices.Contains(plan.Weekly.Days, weekday(from)) || from.Before(plan.From) || over {
+			if !slices.Contains(plan.Weekly.Days, weekday(year, month, day)) || from.Before(plan.From) || over {
 				continue
 			}
 			if !yield(from.UTC(), until.UTC()) {
@@ -95,21 +95,48 @@ func windows(plan presence.Schedule, at time.Time) func(func(from, until time.Ti
 }
 
 // hours are those that begin on a day, by the clocks there: so they move with
-// summer time.
+// summer time. Those that begin and end within hours which the clocks skip begin
+// when the clocks go on, and are as long as they would have been.
 func hours(w *presence.Weekly, year int, month time.Month, day int, place *time.Location) (from, until time.Time) {
 	clock := func(text string, day int) time.Time {
 		parsed, _ := time.Parse("15:04", text) // the schema has seen to it
-		return time.Date(year, month, day, parsed.Hour(), parsed.Minute(), 0, 0, place)
+		return time.Date(year, month, day, parsed.Hour(), parsed.Minute(), 0, 0, time.UTC)
 	}
-	from, until = clock(w.Start, day), clock(w.End, day)
+	start, end := clock(w.Start, day), clock(w.End, day)
 	if w.End <= w.Start {
-		until = clock(w.End, day+1)
+		end = clock(w.End, day+1)
+	}
+	from, until = reached(start, place), reached(end, place)
+	if !until.After(from) {
+		until = from.Add(end.Sub(start))
 	}
 	return from, until
 }
 
+// reached is the first moment at which the clocks of a place show a time, given as
+// that of UTC, or a later one: where they skip it, the moment at which they go on.
+// Of hours that come twice these are the first, so that what is planned then
+// happens once.
+func reached(clock time.Time, place *time.Location) time.Time {
+	const day = 24 * time.Hour // more than any zone is off
+	for at := clock.Add(-day).In(place); ; {
+		begins, ends := at.ZoneBounds()
+		_, offset := at.Zone()
+		shown := clock.Add(-time.Duration(offset) * time.Second)
+		if shown.Before(begins) {
+			shown = begins
+		}
+		if ends.IsZero() || shown.Before(ends) {
+			return shown
+		}
+		at = ends
+	}
+}
+
 // weekday counts from Monday, 1, to Sunday, 7.
-func weekday(at time.Time) int { return (int(at.Weekday())+6)%7 + 1 }
+func weekday(year int, month time.Month, day int) int {
+	return (int(time.Date(year, month, day, 0, 0, 0, 0, time.UTC).Weekday())+6)%7 + 1
+}
 
 // deadline is when after now what is shown may change by itself, or must be told
 // again.
