@@ -123,10 +123,18 @@ func (a *aggregates[S]) handle(ctx context.Context, r request) (uint64, error) {
 			known.confirmed = time.Time{}
 			continue
 		}
-		if err != nil || len(events) == 0 {
+		if len(events) == 0 {
 			return known.seq, err
 		}
+		refusal, refused := errors.AsType[schemas.Refusal](err)
+		if err != nil && !refused {
+			return 0, err
+		}
+		r.refusal = refusal
 		seq, err := a.store(ctx, r, known, events)
+		if err == nil && refused {
+			err = refusal
+		}
 		if !errors.Is(err, errConflict) {
 			return seq, err
 		}
@@ -182,7 +190,7 @@ func (a *aggregates[S]) carry(r request, known memory[S], events []Event, messag
 		}
 		event.Channel, event.Key = r.Channel, r.Key
 		state = a.decider.Evolve(state, event)
-		f := fact{Event: event, seq: uint64(i), id: messages[i].Header.Get(jetstream.MsgIDHeader), digest: r.digest}
+		f := fact{Event: event, seq: uint64(i), id: messages[i].Header.Get(jetstream.MsgIDHeader), digest: r.digest, refusal: r.refusal}
 		if a.decider.Carry {
 			carried, err := json.Marshal(state)
 			if err != nil {
@@ -201,7 +209,7 @@ func (a *aggregates[S]) repeated(ctx context.Context, r request, seq uint64) (ui
 	if err != nil {
 		return 0, err
 	}
-	return a.again(ctx, r, receipt{id: f.id, digest: f.digest, seq: f.seq})
+	return a.again(ctx, r, receipt{f.id, f.digest, f.seq, f.refusal})
 }
 
 // again answers a request as the first time. Whoever stored its fact may have
@@ -228,6 +236,9 @@ func (a *aggregates[S]) again(ctx context.Context, r request, earlier receipt) (
 func (earlier receipt) answer(r request) (uint64, error) {
 	if earlier.digest != r.digest {
 		return 0, schemas.Refuse(schemas.KeyReused, "the key belongs to an earlier, different command")
+	}
+	if earlier.refusal.Code != 0 {
+		return earlier.seq, earlier.refusal
 	}
 	return earlier.seq, nil
 }

@@ -60,7 +60,8 @@ type Decider[S any] struct {
 	Commands map[string]Decoder
 	Facts    map[string]Decoder
 	// Decide answers a command with what happens because of it, or with a
-	// [schemas.Refusal]. No events and no error mean that it is so already. It
+	// [schemas.Refusal], or with both where a refusal is worth remembering: then
+	// the events are stored, and whoever asked is refused. No events and no error mean that it is so already. It
 	// is pure and must not change the state.
 	Decide func(S, Command) ([]Event, error)
 	// Evolve returns the state after the event. It is pure, never refuses and

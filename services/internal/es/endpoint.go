@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,15 +33,22 @@ type endpoint struct {
 	serve    func(context.Context, request) (answer, error)
 
 	accepted, refused, failed, busy atomic.Int64
+
+	refusals sync.Map // *atomic.Int64 by schemas.Code
 }
 
 // counts are shown by "nats micro stats": what micro counts and times itself
 // ends when a command is handed to the pool.
 func (e *endpoint) counts() map[string]int64 {
-	return map[string]int64{
+	counts := map[string]int64{
 		"accepted": e.accepted.Load(), "refused": e.refused.Load(),
 		"failed": e.failed.Load(), "busy": e.busy.Load(),
 	}
+	e.refusals.Range(func(code, count any) bool {
+		counts["refused_"+code.(schemas.Code).Reason()] = count.(*atomic.Int64).Load()
+		return true
+	})
+	return counts
 }
 
 // Handle gives the command to a worker: those of a channel run in order. It
@@ -115,6 +123,8 @@ func (e *endpoint) answer(reply string, given answer, err error) {
 		e.accepted.Add(1)
 	case refused:
 		e.refused.Add(1)
+		count, _ := e.refusals.LoadOrStore(schemas.RefusalOf(err).Code, new(atomic.Int64))
+		count.(*atomic.Int64).Add(1)
 		refuse(message, schemas.RefusalOf(err))
 	default:
 		e.failed.Add(1)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -18,6 +19,9 @@ import (
 const (
 	headerTrace = "traceparent"  // W3C trace context, from a command to its facts
 	headerState = "Latido-State" // the state after the fact, see Decider.Carry
+	// headerRefused is the code of the refusal that a command was answered with
+	// although its facts were stored, and its sentence.
+	headerRefused = "Latido-Refused"
 )
 
 // request is a command as it came over the bus. Its Body is not decoded yet.
@@ -28,6 +32,8 @@ type request struct {
 	id     string // its Nats-Msg-Id
 	digest string
 	header nats.Header
+
+	refusal schemas.Refusal // what it is answered with all the same; no code for none
 }
 
 // fact is an event as it is stored.
@@ -37,6 +43,8 @@ type fact struct {
 	id     string
 	digest string
 	state  string // as JSON, when it is carried
+
+	refusal schemas.Refusal // of its command; no code for none
 }
 
 // digest tells a retry of a command from another command under the same key. The
@@ -74,6 +82,9 @@ func (r request) messages(events []Event, version uint64) ([]*nats.Msg, error) {
 				message.Header.Set(name, value)
 			}
 		}
+		if r.refusal.Code != 0 {
+			message.Header.Set(headerRefused, strconv.Itoa(int(r.refusal.Code))+" "+r.refusal.Message)
+		}
 		if i > 0 {
 			message.Header.Set(jetstream.MsgIDHeader, r.id+"/"+strconv.Itoa(i+1))
 		} else if !event.Unchecked {
@@ -105,6 +116,10 @@ func readFact(channel subjects.Channel, seq uint64, header nats.Header, body []b
 		id:     header.Get(jetstream.MsgIDHeader),
 		digest: header.Get(subjects.HeaderDigest),
 		state:  header.Get(headerState),
+	}
+	if code, sentence, refused := strings.Cut(header.Get(headerRefused), " "); refused {
+		number, _ := strconv.Atoi(code) // ours
+		f.refusal = schemas.Refusal{Code: schemas.Code(number), Message: sentence}
 	}
 	if _, _, key, err := subjects.ParseMessageID(f.id); err == nil {
 		f.Key = key

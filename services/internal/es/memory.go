@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
 )
 
@@ -18,6 +19,7 @@ const (
 type receipt struct {
 	id, digest string
 	seq        uint64
+	refusal    schemas.Refusal // the answer, when it has a code
 }
 
 // memory is what is known of an aggregate. It is never changed, only replaced.
@@ -47,7 +49,7 @@ func (m memory[S]) after(f fact, evolve func(S, fact) S, now time.Time) memory[S
 	return memory[S]{
 		state:     evolve(m.state, f),
 		seq:       f.seq,
-		receipts:  append(receipts, receipt{id: f.id, digest: f.digest, seq: f.seq}),
+		receipts:  append(receipts, receipt{f.id, f.digest, f.seq, f.refusal}),
 		confirmed: now,
 	}
 }
