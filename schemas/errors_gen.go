@@ -26,12 +26,16 @@ const (
 	Taken              Code = 4091 // Someone else was first.
 	Closed             Code = 4092 // The channel is closed.
 	KeyReused          Code = 4093 // The key belongs to an earlier, different request.
-	Stale              Code = 4094 // Something newer is known already.
+	Stale              Code = 4094 // It is too old to count.
 	Exists             Code = 4095 // It exists already.
 	Replaced           Code = 4096 // A newer connection has taken over this session.
 	Implausible        Code = 4097 // It cannot physically be so.
 	Withdrawn          Code = 4098 // The request was withdrawn.
 	NotSubscribed      Code = 4099 // The session has no subscription to the channel.
+	Duplicate          Code = 4100 // One of the same time is known already.
+	OutOfOrder         Code = 4101 // A later one is known already.
+	InFuture           Code = 4102 // Its time has not come yet: a clock is wrong.
+	Inaccurate         Code = 4103 // It says less than is known already.
 	FrameTooLarge      Code = 4130 // The frame is larger than the limit.
 	TooManyChannels    Code = 4131 // The session has as many subscriptions as it may.
 	MetaTooLarge       Code = 4132 // The presence data is larger than the limit.
@@ -74,12 +78,16 @@ var codes = map[Code]entry{
 	Taken:              {reason: "taken", status: 409, sentence: "Someone else was first."},
 	Closed:             {reason: "closed", status: 409, sentence: "The channel is closed."},
 	KeyReused:          {reason: "key_reused", status: 409, sentence: "The key belongs to an earlier, different request."},
-	Stale:              {reason: "stale", status: 409, sentence: "Something newer is known already."},
+	Stale:              {reason: "stale", status: 409, sentence: "It is too old to count."},
 	Exists:             {reason: "exists", status: 409, sentence: "It exists already."},
 	Replaced:           {reason: "replaced", status: 409, sentence: "A newer connection has taken over this session."},
 	Implausible:        {reason: "implausible", status: 409, sentence: "It cannot physically be so."},
 	Withdrawn:          {reason: "withdrawn", status: 409, sentence: "The request was withdrawn."},
 	NotSubscribed:      {reason: "not_subscribed", status: 409, sentence: "The session has no subscription to the channel."},
+	Duplicate:          {reason: "duplicate", status: 409, sentence: "One of the same time is known already."},
+	OutOfOrder:         {reason: "out_of_order", status: 409, sentence: "A later one is known already."},
+	InFuture:           {reason: "in_future", status: 409, sentence: "Its time has not come yet: a clock is wrong."},
+	Inaccurate:         {reason: "inaccurate", status: 409, sentence: "It says less than is known already."},
 	FrameTooLarge:      {reason: "frame_too_large", status: 413, sentence: "The frame is larger than the limit."},
 	TooManyChannels:    {reason: "too_many_channels", status: 413, sentence: "The session has as many subscriptions as it may."},
 	MetaTooLarge:       {reason: "meta_too_large", status: 413, sentence: "The presence data is larger than the limit."},

@@ -34,6 +34,7 @@ var decoders = map[string]func([]byte) (any, error){
 	"tracking/commands/close":            as[tracking.Close],
 	"tracking/commands/open":             as[tracking.Open],
 	"tracking/commands/report":           as[tracking.Report],
+	"tracking/events/coords_doubted":     as[tracking.CoordsDoubted],
 	"tracking/events/coords_update":      as[tracking.CoordsUpdate],
 	"tracking/events/tracking_closed":    as[tracking.TrackingClosed],
 	"tracking/events/tracking_opened":    as[tracking.TrackingOpened],

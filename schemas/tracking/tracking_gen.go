@@ -27,8 +27,18 @@ type Open struct {
 	Public   bool     `json:"public,omitempty"` // Whether every signed-in user may see them.
 }
 
-// Report: Reports where the operator is.
-type Report = Fix
+// Report: Reports where the operator is. What a device does not know may be null.
+type Report struct {
+	Lat      float64   `json:"lat"`                // Degrees north.
+	Lng      float64   `json:"lng"`                // Degrees east.
+	Heading  *float64  `json:"heading,omitempty"`  // Degrees clockwise from north.
+	Speed    *float64  `json:"speed,omitempty"`    // Metres per second.
+	Accuracy *float64  `json:"accuracy,omitempty"` // Radius in metres that holds the true place with 95 % confidence.
+	At       time.Time `json:"at,omitzero"`        // When the device took the fix; now, where it does not say.
+}
+
+// CoordsDoubted: A fix was refused that cannot be after the last one. Others that agree with it may show that the last one was wrong.
+type CoordsDoubted = Fix
 
 // CoordsUpdate: The operator is somewhere new.
 type CoordsUpdate = Fix

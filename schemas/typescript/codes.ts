@@ -46,7 +46,7 @@ export const codes = {
   closed: 4092,
   /** The key belongs to an earlier, different request. */
   key_reused: 4093,
-  /** Something newer is known already. */
+  /** It is too old to count. */
   stale: 4094,
   /** It exists already. */
   exists: 4095,
@@ -58,6 +58,14 @@ export const codes = {
   withdrawn: 4098,
   /** The session has no subscription to the channel. */
   not_subscribed: 4099,
+  /** One of the same time is known already. */
+  duplicate: 4100,
+  /** A later one is known already. */
+  out_of_order: 4101,
+  /** Its time has not come yet: a clock is wrong. */
+  in_future: 4102,
+  /** It says less than is known already. */
+  inaccurate: 4103,
   /** The frame is larger than the limit. */
   frame_too_large: 4130,
   /** The session has as many subscriptions as it may. */

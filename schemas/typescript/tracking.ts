@@ -2,7 +2,7 @@
 
 export type Body = Command | Event;
 export type Command = Close | Open | Report;
-export type Event = CoordsUpdate | TrackingClosed | TrackingOpened;
+export type Event = CoordsDoubted | CoordsUpdate | TrackingClosed | TrackingOpened;
 
 /**
  * Ends the tracking.
@@ -30,9 +30,38 @@ export interface Open {
   public?: boolean;
 }
 /**
- * Reports where the operator is.
+ * Reports where the operator is. What a device does not know may be null.
  */
 export interface Report {
+  /**
+   * Degrees north.
+   */
+  lat: number;
+  /**
+   * Degrees east.
+   */
+  lng: number;
+  /**
+   * Degrees clockwise from north.
+   */
+  heading?: number | null;
+  /**
+   * Metres per second.
+   */
+  speed?: number | null;
+  /**
+   * Radius in metres that holds the true place with 95 % confidence.
+   */
+  accuracy?: number | null;
+  /**
+   * When the device took the fix; now, where it does not say.
+   */
+  at?: string;
+}
+/**
+ * A fix was refused that cannot be after the last one. Others that agree with it may show that the last one was wrong.
+ */
+export interface CoordsDoubted {
   /**
    * Degrees north.
    */

@@ -1,9 +1,7 @@
 package tracking
 
 import (
-	"math"
 	"slices"
-	"time"
 
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/schemas/tracking"
@@ -21,14 +19,10 @@ type Track struct {
 	Operator string        `json:"operator,omitempty"`
 	Watchers []string      `json:"watchers,omitempty"`
 	Last     *tracking.Fix `json:"last,omitempty"`
+	// Doubted are the fixes since that cannot be after the last one, but agree with
+	// one another; oldest first.
+	Doubted []tracking.Fix `json:"doubted,omitempty"`
 }
-
-const (
-	oldest  = time.Minute // a fix older than that is history, not a position
-	newest  = time.Minute // a clock ahead of ours by more is wrong
-	fastest = 340.0       // metres per second; no order is served by supersonic flight
-	shaky   = time.Second // over a shorter time, inaccuracy looks like speed
-)
 
 var track = es.Decider[Track]{
 	Kind: "tracking",
@@ -37,6 +31,7 @@ var track = es.Decider[Track]{
 	},
 	Facts: map[string]es.Decoder{
 		"tracking_opened": es.As[tracking.TrackingOpened], "coords_update": es.As[tracking.CoordsUpdate],
+		"coords_doubted":  es.As[tracking.CoordsDoubted],
 		"tracking_closed": es.As[tracking.TrackingClosed],
 	},
 	Decide:  decide,
@@ -83,24 +78,6 @@ func open(t Track, m es.Meta, c tracking.Open) ([]es.Event, error) {
 	return happens("tracking_opened", opened), nil
 }
 
-func report(t Track, m es.Meta, fix tracking.Report) ([]es.Event, error) {
-	switch {
-	case !t.Opened || m.From != t.Operator:
-		return nil, forbidden
-	case t.Closed:
-		return nil, schemas.Refuse(schemas.Closed, "the tracking is closed")
-	case m.Now.Sub(fix.At) > oldest:
-		return nil, schemas.Refuse(schemas.Stale, "the fix is older than a minute")
-	case fix.At.Sub(m.Now) > newest:
-		return nil, schemas.Refuse(schemas.Implausible, "the fix is of the future")
-	case t.Last != nil && !fix.At.After(t.Last.At):
-		return nil, schemas.Refuse(schemas.Stale, "a fix as new is known already")
-	case t.Last != nil && impossible(*t.Last, fix):
-		return nil, schemas.Refuse(schemas.Implausible, "nothing moves that fast")
-	}
-	return happens("coords_update", fix), nil
-}
-
 func closeTrack(t Track, m es.Meta) ([]es.Event, error) {
 	switch {
 	case !t.Opened || m.Role != subjects.RoleService && m.From != t.Operator:
@@ -115,27 +92,16 @@ var forbidden = schemas.Refuse(schemas.Forbidden, "only the order's operator may
 
 func happens(name string, data any) []es.Event { return []es.Event{{Name: name, Data: data}} }
 
-// impossible judges by the devices' own times, so that a trace may be replayed
-// faster than it was recorded.
-func impossible(from, to tracking.Fix) bool {
-	elapsed := to.At.Sub(from.At)
-	return elapsed > shaky && metres(from, to)/elapsed.Seconds() > fastest
-}
-
-// metres is the distance over a spherical Earth (haversine).
-func metres(from, to tracking.Fix) float64 {
-	const radius, degree = 6_371_000, math.Pi / 180
-	north, east := math.Sin((to.Lat-from.Lat)*degree/2), math.Sin((to.Lng-from.Lng)*degree/2)
-	h := north*north + math.Cos(from.Lat*degree)*math.Cos(to.Lat*degree)*east*east
-	return 2 * radius * math.Asin(math.Sqrt(min(1, h)))
-}
-
 func evolve(t Track, event es.Event) Track {
 	switch fact := event.Data.(type) {
 	case tracking.TrackingOpened:
 		return Track{Opened: true, Operator: fact.Operator, Watchers: fact.Watchers, Public: fact.Public}
-	case tracking.CoordsUpdate:
-		t.Last = &fact
+	case tracking.Fix:
+		if event.Name == "coords_doubted" {
+			t.Doubted = agreed(t.Doubted, fact)
+			break
+		}
+		t.Last, t.Doubted = &fact, nil
 	case tracking.TrackingClosed:
 		t.Closed = true
 	}

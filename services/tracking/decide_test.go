@@ -25,6 +25,21 @@ func fix(seconds, north float64) tracking.Fix {
 	}
 }
 
+func said(seconds, north float64) tracking.Report { return tracking.Report(fix(seconds, north)) }
+
+func within(said tracking.Report, metres float64) tracking.Report {
+	said.Accuracy = &metres
+	return said
+}
+
+func movedWithin(seconds, north, metres float64) es.Event {
+	return es.Event{Name: "coords_update", Data: tracking.Fix(within(said(seconds, north), metres))}
+}
+
+func doubted(seconds, north float64) es.Event {
+	return es.Event{Name: "coords_doubted", Data: fix(seconds, north)}
+}
+
 func moved(seconds, north float64) es.Event {
 	return es.Event{Name: "coords_update", Data: fix(seconds, north)}
 }
@@ -52,20 +67,38 @@ func TestOpen(t *testing.T) {
 func TestReport(t *testing.T) {
 	t.Parallel()
 	estest.Check(t, track, []estest.Row{
-		{Name: "the operator reports", Given: estest.Facts(opened), When: estest.By("olga", fix(0, 0)), Then: estest.Facts(moved(0, 0))},
-		{Name: "a watcher does not report", Given: estest.Facts(opened), When: estest.By("ana", fix(0, 0)), Refused: schemas.Forbidden},
-		{Name: "nobody reports where nothing is tracked", When: estest.By("olga", fix(0, 0)), Refused: schemas.Forbidden},
-		{Name: "not even nobody", When: estest.By("", fix(0, 0)), Refused: schemas.Forbidden},
-		{Name: "a closed track takes no more", Given: estest.Facts(opened, shut), When: estest.By("olga", fix(0, 0)), Refused: schemas.Closed},
-		{Name: "a fix that is a minute old counts", Given: estest.Facts(opened), When: estest.By("olga", fix(-60, 0)), Then: estest.Facts(moved(-60, 0))},
-		{Name: "an older one is stale", Given: estest.Facts(opened), When: estest.By("olga", fix(-60.001, 0)), Refused: schemas.Stale},
-		{Name: "a clock may be a minute fast", Given: estest.Facts(opened), When: estest.By("olga", fix(60, 0)), Then: estest.Facts(moved(60, 0))},
-		{Name: "no fix is of the future", Given: estest.Facts(opened), When: estest.By("olga", fix(60.001, 0)), Refused: schemas.Implausible},
-		{Name: "a fix of the same time is stale", Given: estest.Facts(opened, moved(-5, 0)), When: estest.By("olga", fix(-5, 10)), Refused: schemas.Stale},
-		{Name: "a fix that was overtaken is stale", Given: estest.Facts(opened, moved(-5, 0)), When: estest.By("olga", fix(-6, 10)), Refused: schemas.Stale},
-		{Name: "a fast car counts", Given: estest.Facts(opened, moved(-10, 0)), When: estest.By("olga", fix(0, 600)), Then: estest.Facts(moved(0, 600))},
-		{Name: "nothing moves faster than sound", Given: estest.Facts(opened, moved(-10, 0)), When: estest.By("olga", fix(0, 3500)), Refused: schemas.Implausible},
-		{Name: "a jump within a second is inaccuracy", Given: estest.Facts(opened, moved(-1, 0)), When: estest.By("olga", fix(0, 500)), Then: estest.Facts(moved(0, 500))},
+		{Name: "the operator reports", Given: estest.Facts(opened), When: estest.By("olga", said(0, 0)), Then: estest.Facts(moved(0, 0))},
+		{Name: "a watcher does not report", Given: estest.Facts(opened), When: estest.By("ana", said(0, 0)), Refused: schemas.Forbidden},
+		{Name: "nobody reports where nothing is tracked", When: estest.By("olga", said(0, 0)), Refused: schemas.Forbidden},
+		{Name: "not even nobody", When: estest.By("", said(0, 0)), Refused: schemas.Forbidden},
+		{Name: "a closed track takes no more", Given: estest.Facts(opened, shut), When: estest.By("olga", said(0, 0)), Refused: schemas.Closed},
+		{Name: "without a time it is now", Given: estest.Facts(opened), When: estest.By("olga", tracking.Report{Lat: -12, Lng: -77}), Then: estest.Facts(moved(0, 0))},
+		{Name: "a fix that is a minute old counts", Given: estest.Facts(opened), When: estest.By("olga", said(-60, 0)), Then: estest.Facts(moved(-60, 0))},
+		{Name: "an older one is stale", Given: estest.Facts(opened), When: estest.By("olga", said(-60.001, 0)), Refused: schemas.Stale},
+		{Name: "a clock may be a minute fast", Given: estest.Facts(opened), When: estest.By("olga", said(60, 0)), Then: estest.Facts(moved(60, 0))},
+		{Name: "no fix is of the future", Given: estest.Facts(opened), When: estest.By("olga", said(60.001, 0)), Refused: schemas.InFuture},
+		{Name: "a fix of the same time is a duplicate", Given: estest.Facts(opened, moved(-5, 0)), When: estest.By("olga", said(-5, 10)), Refused: schemas.Duplicate},
+		{Name: "a fix that was overtaken is out of order", Given: estest.Facts(opened, moved(-5, 0)), When: estest.By("olga", said(-6, 10)), Refused: schemas.OutOfOrder},
+		{Name: "a fast train counts", Given: estest.Facts(opened, moved(-10, 0)), When: estest.By("olga", said(0, 900)), Then: estest.Facts(moved(0, 900))},
+		{Name: "nothing flies", Given: estest.Facts(opened, moved(-10, 0)), When: estest.By("olga", said(0, 1000)), Refused: schemas.Implausible, Then: estest.Facts(doubted(0, 1000))},
+		{Name: "a small jump within a second is inaccuracy", Given: estest.Facts(opened, moved(-1, 0)), When: estest.By("olga", said(-0.5, 90)), Then: estest.Facts(moved(-0.5, 90))},
+		{Name: "a large one is none", Given: estest.Facts(opened, moved(-1, 0)), When: estest.By("olga", said(-0.5, 40_000)), Refused: schemas.Implausible, Then: estest.Facts(doubted(-0.5, 40_000))},
+		{Name: "who stands still is not told again", Given: estest.Facts(opened, moved(-9, 0)), When: estest.By("olga", said(0, 2))},
+		{Name: "but now and then", Given: estest.Facts(opened, moved(-10, 0)), When: estest.By("olga", said(0, 2)), Then: estest.Facts(moved(0, 2))},
+		{Name: "a fix of a district is none", Given: estest.Facts(opened), When: estest.By("olga", within(said(0, 0), 1001)), Refused: schemas.Inaccurate},
+		{Name: "a poor fix is better than none", Given: estest.Facts(opened), When: estest.By("olga", within(said(0, 0), 900)), Then: estest.Facts(movedWithin(0, 0, 900))},
+		{Name: "a poor fix does not replace a good one", Given: estest.Facts(opened, moved(-5, 0)), When: estest.By("olga", within(said(0, 50), 200)), Refused: schemas.Inaccurate},
+		{Name: "unless that is old", Given: estest.Facts(opened, moved(-10, 0)), When: estest.By("olga", within(said(0, 50), 200)), Then: estest.Facts(movedWithin(0, 50, 200))},
+		{Name: "a device that knows nothing says 0, 0", Given: estest.Facts(opened), When: estest.By("olga", tracking.Report{}), Refused: schemas.Implausible},
+		{Name: "the first was wild: one more", Given: estest.Facts(opened, moved(-5, 40_000)), When: estest.By("olga", said(-4, 0)), Refused: schemas.Implausible, Then: estest.Facts(doubted(-4, 0))},
+		{Name: "the first was wild: two more", Given: estest.Facts(opened, moved(-5, 40_000), doubted(-4, 0)), When: estest.By("olga", said(-3, 10)), Refused: schemas.Implausible, Then: estest.Facts(doubted(-3, 10))},
+		{Name: "the first was wild: three agree", Given: estest.Facts(opened, moved(-5, 40_000), doubted(-4, 0), doubted(-3, 10)), When: estest.By("olga", said(-2, 20)), Then: estest.Facts(moved(-2, 20))},
+		{Name: "three that do not agree are wild", Given: estest.Facts(opened, moved(-5, 0), doubted(-4, 40_000), doubted(-3, 80_000)), When: estest.By("olga", said(-2, 120_000)), Refused: schemas.Implausible, Then: estest.Facts(doubted(-2, 120_000))},
+		{Name: "the same again agrees with nobody", Given: estest.Facts(opened, moved(-5, 0), doubted(-4, 40_000)), When: estest.By("olga", said(-4, 40_000)), Refused: schemas.Implausible},
+		{Name: "one that follows ends the doubt", Given: estest.Facts(opened, moved(-5, 0), doubted(-4, 40_000), doubted(-3, 40_000)), When: estest.By("olga", said(-2, 1)), Then: estest.Facts(moved(-2, 1))},
+		{Name: "doubt ends with what follows", Given: estest.Facts(opened, moved(-5, 0), doubted(-4, 40_000), moved(-3, 10), doubted(-2, 40_000)), When: estest.By("olga", said(-1, 40_000)), Refused: schemas.Implausible, Then: estest.Facts(doubted(-1, 40_000))},
+		{Name: "a clock that jumped: one more", Given: estest.Facts(opened, moved(50, 0)), When: estest.By("olga", said(-1, 0)), Refused: schemas.Implausible, Then: estest.Facts(doubted(-1, 0))},
+		{Name: "a clock that jumped: three agree", Given: estest.Facts(opened, moved(50, 0), doubted(-2, 0), doubted(-1, 5)), When: estest.By("olga", said(0, 9)), Then: estest.Facts(moved(0, 9))},
 	})
 }
 

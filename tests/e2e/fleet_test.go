@@ -136,7 +136,8 @@ func (o *operator) cruise(ctx context.Context, channel string, leg []Fix) error 
 // what the rule says.
 func (o *operator) report(ctx context.Context, channel string, leg []Fix) error {
 	stamped := Stamp(leg, time.Now())
-	var last *tracking.Fix
+	var track Track
+	newest := uint64(0)
 	for i, fix := range stamped {
 		if i > 0 {
 			if err := o.pace(ctx, leg[i].At.Sub(leg[i-1].At)); err != nil {
@@ -148,15 +149,16 @@ func (o *operator) report(ctx context.Context, channel string, leg []Fix) error 
 		if err != nil && !is {
 			return err
 		}
-		want := Possible
-		if last != nil {
-			want = PossibilityOf(*last, fix)
+		want, told := track.Judge(fix), err == nil && seq > newest
+		if !answersTo(want, refused.Code, told, time.Since(fix.At)) {
+			return fmt.Errorf("fix %d of %s: answered %d at %d, which does not fit %v in %+v", i, channel, refused.Code, seq, fix, track)
 		}
-		if !answersTo(want, refused.Code, time.Since(fix.At)) {
-			return fmt.Errorf("fix %d of %s: answered %d, which does not fit %v after %v", i, channel, refused.Code, fix, last)
+		if refused.Code == schemas.Implausible {
+			track.Doubted(fix)
 		}
-		if err == nil {
-			last = &stamped[i]
+		if told {
+			newest = seq
+			track.Told(fix)
 			o.acknowledged(Sent{o.name, channel, key, seq})
 		}
 		o.mu.Lock()
@@ -170,14 +172,16 @@ func (o *operator) report(ctx context.Context, channel string, leg []Fix) error 
 // old only when its operator was cut off meanwhile.
 const tooOld = 55 * time.Second
 
-func answersTo(want Possibility, code schemas.Code, age time.Duration) bool {
+func answersTo(want Possibility, code schemas.Code, told bool, age time.Duration) bool {
 	switch code {
 	case schemas.Implausible:
 		return want == Impossible || want == Borderline
+	case schemas.Duplicate, schemas.OutOfOrder:
+		return want == Stale
 	case schemas.Stale:
-		return want == Stale || age > tooOld
+		return age > tooOld
 	case 0:
-		return want == Possible || want == Borderline
+		return want == Borderline || want == Possible && told || want == Still && !told
 	default:
 		return false
 	}

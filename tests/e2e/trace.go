@@ -78,8 +78,8 @@ func cutWhere(fixes []Fix, cut func(before, fix Fix) bool) [][]Fix {
 
 // The tracking service takes fixes that are at most a minute old and at most a
 // minute ahead. A leg takes longer, so its fix times are squeezed into the span
-// between these marks around the moment it starts. Spacing stays in proportion;
-// a speed grows by the same factor, about ten for a long leg.
+// between these marks around the moment it starts. Spacing stays in proportion, and
+// so does the way, about where the leg begins: speeds are as they were.
 const (
 	squeezedStart = -30 * time.Second
 	squeezedSpan  = 85 * time.Second
@@ -93,40 +93,83 @@ func Stamp(leg []Fix, start time.Time) []tracking.Fix {
 	for _, fix := range leg {
 		offset := time.Duration(float64(fix.At.Sub(leg[0].At)) * factor)
 		stamped = append(stamped, tracking.Fix{
-			Lat: fix.Lat, Lng: fix.Lng, At: start.Add(squeezedStart + offset).UTC().Round(time.Millisecond),
+			Lat: leg[0].Lat + (fix.Lat-leg[0].Lat)*factor, Lng: leg[0].Lng + (fix.Lng-leg[0].Lng)*factor,
+			At: start.Add(squeezedStart + offset).UTC().Round(time.Millisecond),
 		})
 	}
 	return stamped
 }
 
-// Possibility is what the tracking service must say of a fix after another.
+// Possibility is what the tracking service must say of a fix.
 type Possibility int
 
 const (
 	Possible   Possibility = iota
+	Still                  // possible, and nothing new
 	Borderline             // too near to a limit to tell
 	Stale                  // not newer
 	Impossible             // faster than anything moves
 )
 
-// The service's documented rule: nothing moves faster than 340 m/s, except over
-// at most a second, where inaccuracy looks like speed.
+// The service's documented rule: nothing moves faster than 90 m/s, but each fix may
+// be 25 m off; three that agree with one another are believed; and who has not
+// moved by 3 m is told again after 10 s.
 const (
-	fastest = 340.0
-	shaky   = time.Second
-	margin  = 0.02
+	fastest  = 90.0
+	usual    = 25.0
+	still    = 3.0
+	beat     = 10 * time.Second
+	agreeing = 3
+	margin   = 0.02
 )
 
-// PossibilityOf foretells the service's judgement of a fix after the one it took last.
+// Track foretells the service's judgements of one track's fixes.
+type Track struct {
+	last    *tracking.Fix
+	doubted []tracking.Fix
+}
+
+// Judge foretells what the service says of the next fix.
+func (t *Track) Judge(fix tracking.Fix) Possibility {
+	if t.last == nil {
+		return Possible
+	}
+	elapsed, way := fix.At.Sub(t.last.At), metres(*t.last, fix)
+	switch speeding := PossibilityOf(*t.last, fix); {
+	case speeding == Impossible && len(t.doubted) == agreeing-1 && PossibilityOf(t.doubted[len(t.doubted)-1], fix) == Possible:
+		return Possible
+	case speeding != Possible:
+		return speeding
+	case len(t.doubted) > 0 || elapsed > beat+10*time.Millisecond || way > still*(1+margin):
+		return Possible
+	case elapsed > beat-10*time.Millisecond || way > still*(1-margin):
+		return Borderline
+	}
+	return Still
+}
+
+// Told takes in that the service told a fix to its readers, and Doubted that it
+// refused it as impossible.
+func (t *Track) Told(fix tracking.Fix) { t.last, t.doubted = &fix, nil }
+
+// Doubted is described at Told.
+func (t *Track) Doubted(fix tracking.Fix) {
+	if n := len(t.doubted); n > 0 && PossibilityOf(t.doubted[n-1], fix) != Possible {
+		t.doubted = nil
+	}
+	t.doubted = append(t.doubted, fix)
+}
+
+// PossibilityOf says whether something can move from one fix to another.
 func PossibilityOf(from, to tracking.Fix) Possibility {
 	elapsed := to.At.Sub(from.At)
-	speed := metres(from, to) / elapsed.Seconds()
+	way, most := metres(from, to)-2*usual, fastest*elapsed.Seconds()
 	switch {
 	case elapsed <= 0:
 		return Stale
-	case elapsed <= shaky-10*time.Millisecond || speed < fastest*(1-margin):
+	case way < most*(1-margin)-1:
 		return Possible
-	case elapsed < shaky+10*time.Millisecond || speed < fastest*(1+margin):
+	case way < most*(1+margin)+1:
 		return Borderline
 	}
 	return Impossible

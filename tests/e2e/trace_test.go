@@ -82,9 +82,9 @@ func TestPossibilityOf(t *testing.T) {
 	}{
 		"a cab":                       {150, 10 * time.Second, Possible},
 		"a jump":                      {20_000, 10 * time.Second, Impossible},
-		"just below the limit":        {3399, 10 * time.Second, Borderline},
-		"a jump within a second":      {20_000, 500 * time.Millisecond, Possible},
-		"a jump in about a second":    {20_000, time.Second, Borderline},
+		"just below the limit":        {949, 10 * time.Second, Borderline},
+		"a jump within a second":      {20_000, 500 * time.Millisecond, Impossible},
+		"as far as it may be off":     {45, 10 * time.Millisecond, Possible},
 		"the same time":               {0, 0, Stale},
 		"a slow one out of its order": {1, -time.Second, Stale},
 	} {

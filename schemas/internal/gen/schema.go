@@ -17,13 +17,32 @@ type schema struct {
 	Title       string     `json:"title"`
 	Description string     `json:"description"`
 	Reference   string     `json:"$ref"`
-	Type        string     `json:"type"`
+	Type        kind       `json:"type"`
 	Format      string     `json:"format"`
 	Const       *string    `json:"const"`
 	Maximum     float64    `json:"maximum"`
 	Required    []string   `json:"required"`
 	Items       *schema    `json:"items"`
 	Properties  properties `json:"properties"`
+}
+
+// kind is the type of a value. Null beside it is another way to leave the value out.
+type kind string
+
+func (k *kind) UnmarshalJSON(data []byte) error {
+	var kinds []string
+	if json.Unmarshal(data, &kinds) != nil {
+		kinds = make([]string, 1)
+		if err := json.Unmarshal(data, &kinds[0]); err != nil {
+			return err
+		}
+	}
+	kinds = slices.DeleteFunc(kinds, func(name string) bool { return name == "null" })
+	if len(kinds) != 1 {
+		return fmt.Errorf("no one type: %s", data)
+	}
+	*k = kind(kinds[0])
+	return nil
 }
 
 // properties keep the order of the file, which is the order a reader should meet them in.
