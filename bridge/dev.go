@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"encoding/json"
 	"net"
 	"net/netip"
 	"net/url"
@@ -65,7 +64,7 @@ func isProxys(header string) bool {
 func (b *Bridge) devToken(c *fiber.Ctx) error {
 	var ask struct{ User, Name, Role string }
 	// Whatever the content type says: curl -d says that it sends a form.
-	if err := json.Unmarshal(c.Body(), &ask); err != nil {
+	if err := readObject(c, &ask); err != nil {
 		return schemas.Refuse(schemas.InvalidData, `a body such as {"user":"ana"} is needed`)
 	}
 	token, err := b.verifier.Sign(ask.User, ask.Name, ask.Role, devTokenAge)

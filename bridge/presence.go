@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/history"
 )
@@ -162,8 +163,9 @@ func recordOf(header nats.Header, data []byte) *record {
 	if header.Get("KV-Operation") != "" || header.Get(headerMarker) != "" || len(data) == 0 {
 		return nil
 	}
+	value, err := schemas.Canonical("", data, 0) // what a member says is told as it stands here
 	var r record
-	if json.Unmarshal(data, &r) != nil {
+	if err != nil || json.Unmarshal(value, &r) != nil {
 		return nil
 	}
 	return &r

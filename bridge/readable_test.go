@@ -181,3 +181,16 @@ func TestStoredEventsOfABackend(t *testing.T) {
 		events = events[1:]
 	}
 }
+
+// What a member says about itself comes from the bus as well.
+func TestRecordsAreReadable(t *testing.T) {
+	t.Parallel()
+	if r := recordOf(nil, []byte("{\"user\":\"ana\",\n\"meta\":{ \"seat\": 12345678901234567890\n}}")); r == nil || string(r.Meta) != `{"seat":12345678901234567890}` {
+		t.Errorf("with line breaks: %+v", r)
+	}
+	for _, value := range []string{"{\"user\":\"ana\",\"meta\":\"Mu\xf1oz\"}", `{"user":"ana","meta":"\ud800"}`, `{"user":"ana"}}`, `[]`} {
+		if r := recordOf(nil, []byte(value)); r != nil {
+			t.Errorf("%q: %+v", value, r)
+		}
+	}
+}
