@@ -21,7 +21,7 @@ type Identity struct {
 	Role    string    // exactly the token's role: "service " is none
 	Avatar  string    // the address of the user's picture
 	Grants  []Grant   // nil grants every app channel
-	Expires time.Time // until when the token is taken, the leeway included
+	Expires time.Time // the token's exp; of one that was taken after it, until the leeway is over
 	token   string
 }
 

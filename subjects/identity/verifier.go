@@ -118,7 +118,9 @@ func (v *Verifier) read(token string, keys *keySet) (Identity, *keySet, error) {
 		return Identity{}, nil, refuse(err)
 	}
 	id, err := c.identity()
-	id.Expires = c.ExpiresAt.Add(v.leeway)
+	if id.Expires = c.ExpiresAt.Time; !time.Now().Before(id.Expires) {
+		id.Expires = id.Expires.Add(v.leeway)
+	}
 	return id, keys, err
 }
 

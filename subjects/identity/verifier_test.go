@@ -88,6 +88,10 @@ func TestWhenATokenIsGood(t *testing.T) {
 				t.Errorf("it is taken until %v", id.Expires)
 			}
 			expect(t, v, "again", late, 0)
+			soon := shared(t, jwt.MapClaims{"exp": in(within)})
+			if id := expect(t, v, "expires soon", soon, 0); time.Until(id.Expires) > within {
+				t.Errorf("what expires within %v is taken until %v", within, id.Expires)
+			}
 			expect(t, v, "not yet valid within the leeway", shared(t, jwt.MapClaims{"nbf": in(within)}), 0)
 			expect(t, v, "issued within the leeway", shared(t, jwt.MapClaims{"iat": in(within)}), 0)
 		}
