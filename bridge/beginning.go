@@ -95,14 +95,14 @@ func (c *cursor) lockAtBeginning(ctx context.Context, r wire.Subscribe) (beginni
 
 // takeOver puts the cursor where the one stands that it replaces, so that the
 // session loses nothing and gets nothing twice: unless the request wants more than
-// that one was to give. Who is there is told anew. It returns the answer to the
-// request as it is then.
-func (c *cursor) takeOver(old *cursor, ok wire.OK) wire.OK {
+// that one was to give, or anew what that one gave. Who is there is told anew. It
+// returns the answer to the request as it is then.
+func (c *cursor) takeOver(old *cursor, ok wire.OK, anew bool) wire.OK {
 	ch := c.channel
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.drop(old)
-	if c.gap != nil || ok.Replaying != nil && c.origin < old.origin {
+	if c.gap != nil || ok.Replaying != nil && (c.origin < old.origin || anew && c.origin < old.sequence) {
 		return ok
 	}
 	c.origin, c.gap = old.origin, old.gap

@@ -284,3 +284,33 @@ func TestSubscribeAgain(t *testing.T) {
 		})
 	}
 }
+
+// A client whose parts share one subscription asks for one of them what it was
+// given before; nothing that comes meanwhile is lost by it.
+func TestSubscribeAnew(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{})
+	c := dial(t, b, "ana")
+	epoch, _ := position(c.must(`"op":"subscribe","channel":%q`, room))
+	all := publish(t, bus, 20, 10)
+	equal(t, "at first", c.events(room, 20), all)
+	c.must(`"op":"subscribe","channel":%q,"last":5`, room)
+	c.ask(`"op":"nothing"`)
+	c.nothing("event")
+	c.must(`"op":"subscribe","channel":%q,"last":5,"anew":true`, room)
+	equal(t, "the last five", c.events(room, 5), all[15:])
+	c.must(`"op":"subscribe","channel":%q,"since":{"epoch":%q,"seq":%d},"anew":true`, room, epoch, all[9])
+	equal(t, "the last ten", c.events(room, 10), all[10:])
+	more := publish(t, bus, 20, 10)
+	c.must(`"op":"subscribe","channel":%q,"last":1,"anew":true`, room)
+	told := make(map[uint64]bool)
+	for len(told) < len(more) { // some twice, perhaps
+		told[c.events(room, 1)[0]] = true
+	}
+	for _, sequence := range more {
+		if !told[sequence] {
+			t.Errorf("%d was not told", sequence)
+		}
+	}
+}

@@ -59,7 +59,7 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, a
 	s.cursors[ch.label] = c // not the request's own string, which keeps its whole frame alive
 	s.mu.Unlock()
 	if replaced != nil {
-		ok = c.takeOver(replaced, ok)
+		ok = c.takeOver(replaced, ok, r.Anew)
 		s.letGo(replaced)
 	}
 	s.bridge.metrics.subscriptions.Inc()

@@ -32,7 +32,7 @@ func (f *frame) request() wire.Request {
 	case "hello":
 		return wire.Hello{Token: f.Token, Client: f.Client, Resume: f.Session, Device: f.Device}
 	case "subscribe":
-		return wire.Subscribe{Ref: f.ID, Channel: f.Channel, Since: f.Since, Count: f.Count, Age: f.Age, Presence: f.Presence}
+		return wire.Subscribe{Ref: f.ID, Channel: f.Channel, Since: f.Since, Count: f.Count, Age: f.Age, Anew: f.Anew, Presence: f.Presence}
 	case "unsubscribe":
 		return wire.Unsubscribe{Ref: f.ID, Channel: f.Channel}
 	case "publish":

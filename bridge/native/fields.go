@@ -22,7 +22,7 @@ type frame struct {
 	Count                            int           // of last, or 0
 	Age                              time.Duration // of last, or 0
 	Since                            *wire.Position
-	Presence                         bool
+	Presence, Anew                   bool
 	Device                           string // its kind
 	Position                         *wire.Place
 	Users                            []string
@@ -107,6 +107,8 @@ func (f *frame) set(name string, value gjson.Result) string {
 		return truth(new(bool), value)
 	case "presence":
 		return truth(&f.Presence, value)
+	case "anew":
+		return truth(&f.Anew, value)
 	case "data":
 		f.Data = json.RawMessage(value.Raw)
 	case "meta":

@@ -26,6 +26,7 @@ func TestDecode(t *testing.T) {
 		`{"op":"pong"}`: wire.Pong{},
 		`{"id":1,"op":"subscribe","channel":"room:42","presence":true}`:            wire.Subscribe{Ref: "1", Channel: "room:42", Presence: true},
 		`{"id":1,"op":"subscribe","channel":"a:1","since":{"epoch":"e","seq":17}}`: wire.Subscribe{Ref: "1", Channel: "a:1", Since: &wire.Position{Epoch: "e", Sequence: 17}},
+		`{"id":1,"op":"subscribe","channel":"a:1","last":5,"anew":true}`:           wire.Subscribe{Ref: "1", Channel: "a:1", Count: 5, Anew: true},
 		`{"id":1,"op":"subscribe","channel":"a:1","last":5}`:                       wire.Subscribe{Ref: "1", Channel: "a:1", Count: 5},
 		`{"id":1,"op":"subscribe","channel":"a:1","last":"1h"}`:                    wire.Subscribe{Ref: "1", Channel: "a:1", Age: time.Hour},
 		`{"id":1,"op":"subscribe","channel":"a:1","last":"2d"}`:                    wire.Subscribe{Ref: "1", Channel: "a:1", Age: 48 * time.Hour},

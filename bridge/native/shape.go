@@ -10,7 +10,7 @@ import (
 // names are the fields of all requests; the index of one is its bit in a set.
 var names = [...]string{
 	"op", "id", "channel", "event", "command", "key", "token", "client", "session", "batch",
-	"data", "meta", "last", "since", "presence", "device", "position", "users",
+	"data", "meta", "last", "since", "anew", "presence", "device", "position", "users",
 }
 
 // set holds fields by their index in names.

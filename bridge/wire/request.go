@@ -28,12 +28,15 @@ type (
 		Device string // what the user is there with, or "" not to be seen by it
 	}
 	// Subscribe asks for a channel's events: those after Since, or else the last
-	// Count, or else those of the last Age, or else new ones only.
+	// Count, or else those of the last Age, or else new ones only. On a channel that
+	// the session follows it goes on where that stands, unless it asks for more than
+	// was asked for then, or for what was given to be given Anew.
 	Subscribe struct {
 		Ref, Channel string
 		Since        *Position
 		Count        int
 		Age          time.Duration
+		Anew         bool
 		Presence     bool // also who is there, and each change
 	}
 	// Unsubscribe ends a subscription and the presence that goes with it.

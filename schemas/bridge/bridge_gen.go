@@ -214,6 +214,7 @@ type Subscribe struct {
 	Channel  string          `json:"channel"`            // What to listen to.
 	Since    *Position       `json:"since,omitempty"`    // The last thing the reader knows.
 	Last     json.RawMessage `json:"last,omitempty"`     // How much of the recent past to send: a number of events, or a time such as `1h`.
+	Anew     bool            `json:"anew,omitempty"`     // Whether to send what was asked for although this session was sent it before. Otherwise a subscribe to a channel that is followed goes on where that stands.
 	Presence bool            `json:"presence,omitempty"` // Whether to send who is there.
 }
 

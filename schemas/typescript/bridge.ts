@@ -493,6 +493,10 @@ export interface Subscribe {
    */
   last?: number | string;
   /**
+   * Whether to send what was asked for although this session was sent it before. Otherwise a subscribe to a channel that is followed goes on where that stands.
+   */
+  anew?: boolean;
+  /**
    * Whether to send who is there.
    */
   presence?: boolean;

@@ -9,14 +9,14 @@ import type { ErrorFrame, EventFrame, GapFrame, OkFrame, Position, Request } fro
 /** What is asked of the server, and for whom: these are answered by it. */
 interface Question {
   readonly seats: readonly Seat[];
-  readonly from: { since?: Position; last?: number | string };
+  readonly from: { since?: Position; last?: number | string; anew?: true };
   readonly presence: boolean;
 }
 
 /**
- * The one subscription to a channel that all its seats share. It asks again on every new link, from where the seat
- * that is furthest behind stands, and again when a seat wants what the others did not: history, or presence. Each
- * seat takes what is new to it.
+ * The one subscription to a channel that all its seats share. It asks on every new link, from where the seat that is
+ * furthest behind stands, and again when a seat wants what the others did not: presence, which the server adds where
+ * it stands, or history, which it gives anew from there or before. Each seat takes what is new to it.
  */
 export class Subscription {
   readonly changes = new Listeners<SubscriptionState>();
@@ -225,14 +225,12 @@ export class Subscription {
     const open = seats.filter((seat) => !seat.covered);
     const presence = this.#presence || seats.some(({ options }) => options.presence);
     if (open.length === 0 && presence === this.#presence) return undefined;
-    const blank = open.find((seat) => !seat.position && seat.options.last !== undefined);
-    if (blank?.options.last !== undefined) {
-      const { last } = blank.options;
-      return { seats: open.filter((seat) => !seat.position && seat.options.last === last), from: { last }, presence };
-    }
-    const since = furthestBehind(open) ?? furthestBehind(seats);
-    if (!since) return { seats: open, from: {}, presence };
-    return { seats: open.filter(({ position }) => position?.epoch === since.epoch), from: { since }, presence };
+    const anew = this.#state === "subscribed" ? { anew: true as const } : {};
+    const since = furthestBehind(open);
+    if (since) return { seats: open.filter(({ position }) => position?.epoch === since.epoch), from: { since, ...anew }, presence };
+    const last = open.find(({ options }) => options.last !== undefined)?.options.last;
+    if (last !== undefined) return { seats: open.filter(({ options }) => options.last === last), from: { last, ...anew }, presence };
+    return { seats: open, from: {}, presence };
   }
 
   #accepted({ seats, from, presence }: Question, { position, replaying }: OkFrame): void {
@@ -246,7 +244,7 @@ export class Subscription {
       if (!replaying && !known) this.#newest = position;
     }
     for (const seat of this.#seats) {
-      seat.covered = seats.includes(seat) || covers(from, position, seat);
+      seat.covered ||= seats.includes(seat) || covers(from, position, seat);
       // What asked for history stays without a position until some has come: were the link to break before, the
       // same question would have to be asked again.
       if (seat.covered && !seat.position && (seat.options.last === undefined || !replaying)) seat.position = position;
@@ -341,7 +339,7 @@ function furthestBehind(seats: readonly Seat[]): Position | undefined {
   return same.sort((one, other) => one.seq - other.seq)[0];
 }
 
-/** Whether what the server gives after a question holds all that a seat has not seen, up to where the channel stands. */
+/** Whether what the server gives on a new link holds all that a seat has not seen, up to where the channel stands. */
 function covers({ since }: Question["from"], until: Position | undefined, { position, options }: Seat): boolean {
   if (!until) return true;
   if (!position) return options.last === undefined;

@@ -56,7 +56,7 @@ test("a second part shares the subscription, and one unsubscribe ends only its o
   assert.deepEqual([heardByOne, heardByTwo], [["6"], ["6", "7"]]);
 });
 
-test("presence that only the second part wants is asked for from where the first stands", async () => {
+test("presence that only the second part wants is asked for, and the first loses nothing", async () => {
   const { client, line, one } = await followed();
   const heard = listen(one);
   line.tell(message(6));
@@ -65,13 +65,13 @@ test("presence that only the second part wants is asked for from where the first
   const seenByOne = watch(one);
   const subscribed = two.subscribe({ presence: true });
   const request = await line.next("subscribe");
-  assert.deepEqual([request["since"], request["presence"]], [at(6), true]);
+  assert.deepEqual(request, { id: 2, op: "subscribe", channel: "room:1", presence: true }, "the server knows where it stands");
   line.tell(message(7));
   assert.equal(one.state, "subscribed", "it does not flicker");
-  line.ok(request, { position: at(8), replaying: 2 });
-  line.tell(message(7), message(8), { op: "presence", channel: "room:1", state: [member("luis")], count: 1 });
+  line.ok(request, { position: at(7) });
+  line.tell(message(8), { op: "presence", channel: "room:1", state: [member("luis")], count: 1 });
   await subscribed;
-  assert.deepEqual(heard, ["6", "7", "8r"]);
+  assert.deepEqual(heard, ["6", "7", "8"]);
   assert.deepEqual([seen, seenByOne], [["+luis =1"], []], "who did not ask is not told");
 });
 
@@ -79,8 +79,8 @@ test("presence wanted later by the same part takes effect too", async () => {
   const { line, one } = await followed();
   const more = one.subscribe({ presence: true });
   const request = await line.next("subscribe");
-  assert.deepEqual([request["since"], request["presence"]], [at(5), true]);
-  line.ok(request, { position: at(5), replaying: 0 });
+  assert.equal(request["presence"], true);
+  line.ok(request, { position: at(5) });
   await more;
   assert.equal(one.subscribe({ presence: true }), one.subscribe());
   assert.deepEqual(await line.idle(), []);
@@ -110,26 +110,42 @@ test("history that the second part asks for is not repeated to the first", async
   const heardByTwo = listen(two);
   void two.subscribe({ last: 3 });
   const request = await line.next("subscribe");
-  assert.equal(request["last"], 3);
+  assert.deepEqual([request["last"], request["anew"]], [3, true]);
   line.ok(request, { position: at(6), replaying: 3 });
   line.tell(message(2), message(5), message(6), message(7));
   assert.deepEqual([heardByOne, heardByTwo], [["6", "7"], ["2r", "5r", "6r", "7"]]);
   assert.deepEqual(await line.idle(), [], "the first had everything");
 });
 
-test("what the first part would miss by the history of the second is asked for again", async () => {
+test("history that begins behind the first part brings what that part lacks", async () => {
   const { client, line, one } = await followed();
   const heardByOne = listen(one);
   const two = client.channel("room:1");
   const heardByTwo = listen(two);
   void two.subscribe({ last: 1 });
-  line.ok(await line.next("subscribe"), { position: at(9), replaying: 1 });
-  line.tell(message(9), message(10));
-  const again = await line.next("subscribe");
-  assert.deepEqual(again["since"], at(5));
-  line.ok(again, { position: at(10), replaying: 3 });
-  line.tell(message(8), message(9), message(10), message(11));
-  assert.deepEqual([heardByOne, heardByTwo], [["8r", "9r", "10r", "11"], ["9r", "10", "11"]]);
+  line.ok(await line.next("subscribe"), { position: at(9), replaying: 2 });
+  line.tell(message(8), message(9), message(10));
+  assert.deepEqual([heardByOne, heardByTwo], [["8r", "9r", "10"], ["8r", "9r", "10"]]);
+});
+
+test("on a new link those who stand somewhere ask first, and then who has seen nothing yet", async () => {
+  const { server, client, line, one } = await followed();
+  const heardByOne = listen(one);
+  line.break();
+  const two = client.channel("room:1");
+  const heardByTwo = listen(two);
+  void two.subscribe({ last: 2 });
+  mock.timers.tick(0);
+  const second = await server.welcome();
+  const first = await second.next("subscribe");
+  assert.deepEqual([first["since"], first["last"]], [at(5), undefined]);
+  second.ok(first, { position: at(7), replaying: 1 });
+  second.tell(message(7));
+  const next = await second.next("subscribe");
+  assert.deepEqual([next["since"], next["last"], next["anew"]], [undefined, 2, true]);
+  second.ok(next, { position: at(7), replaying: 2 });
+  second.tell(message(3), message(7), message(8));
+  assert.deepEqual([heardByOne, heardByTwo], [["7r", "8"], ["3r", "7r", "8"]]);
 });
 
 test("parts with positions of their own each get their part, over a drop too", async () => {
@@ -140,14 +156,14 @@ test("parts with positions of their own each get their part, over a drop too", a
   const heardByTwo = listen(two);
   void two.subscribe({ since: at(3) });
   const request = await line.next("subscribe");
-  assert.deepEqual(request["since"], at(3));
+  assert.deepEqual([request["since"], request["anew"]], [at(3), true]);
   line.ok(request, { position: at(8), replaying: 3 });
   line.tell(message(4), message(6));
   line.break();
   mock.timers.tick(0);
   const second = await server.welcome();
   const back = await second.next("subscribe");
-  assert.deepEqual(back["since"], at(6), "where the one stands that is furthest behind");
+  assert.deepEqual([back["since"], back["anew"]], [at(6), undefined], "where the one stands that is furthest behind");
   second.ok(back, { position: at(9), replaying: 2 });
   second.tell(message(8), message(9), message(10));
   assert.deepEqual([heardByOne, heardByTwo], [["8", "9r", "10"], ["4r", "6r", "8r", "9r", "10"]]);
