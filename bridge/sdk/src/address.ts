@@ -1,7 +1,7 @@
 import { Local, Refusal } from "./refusal.ts";
 
 /** Where this library lies on a server that serves it. */
-const bundle = /\/sdk\/latido\.js$/;
+const bundle = /\/sdk\/latido\.js([?#]|$)/;
 
 /** The addresses of one server. */
 export interface Address {

@@ -1,3 +1,4 @@
+import { dataOf } from "./body.ts";
 import { count, history, type HistoryOptions, type Site } from "./history.ts";
 import { createKey } from "./key.ts";
 import { report, type Off } from "./listeners.ts";
@@ -19,6 +20,7 @@ export type Parsers<Events extends EventMap> = { readonly [Name in keyof Events]
 export interface ChannelEvent<Data = unknown> {
   channel: string;
   event: string;
+  /** JSON; or a Uint8Array, when a backend published bytes. */
   data: Data;
   /** On stored events: its number in the channel's stream. Numbers rise, and leave out those of other channels. */
   seq?: number;
@@ -181,9 +183,10 @@ export class Channel<Events extends EventMap = EventMap> {
 
   /** Data that does not fit reaches no handler; the application hears of it as of an uncaught error. */
   #parse({ frame, replayed }: Delivery): ChannelEvent<never> | undefined {
-    const { op: _, ...event } = frame;
+    const { op: _, encoding: __, ...event } = frame;
     try {
-      const data = (this.#parsers[frame.event]?.(frame.data) ?? frame.data) as never;
+      const told = dataOf(frame);
+      const data = (this.#parsers[frame.event]?.(told) ?? told) as never;
       return { ...event, data, replayed };
     } catch (error) {
       report(error);

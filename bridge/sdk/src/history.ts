@@ -1,3 +1,4 @@
+import { dataOf } from "./body.ts";
 import type { ChannelEvent } from "./channel.ts";
 import { Local, Refusal } from "./refusal.ts";
 import type { ErrorFrame, EventFrame, Position } from "./wire.ts";
@@ -7,6 +8,14 @@ export interface HistoryOptions {
   since?: Position;
   /** Events in one request. Default 100. */
   page?: number;
+  /** Hears of events that cannot be given any more, before those that come after them. */
+  onGap?: (gap: HistoryGap) => void;
+}
+
+/** The numbers of the first and the last event that are missing. */
+export interface HistoryGap {
+  from: number;
+  to: number;
 }
 
 /** Where the HTTP API is, and who asks. */
@@ -19,8 +28,10 @@ interface Page {
   /** Where the page ends. */
   position: Position;
   events: Omit<EventFrame, "op" | "channel">[];
-  /** Whether the server ended the page before its limit. */
-  more?: boolean;
+  /** What is missing before the first event. */
+  gap?: HistoryGap;
+  /** Events that are stored, and that nobody could read. */
+  gaps?: HistoryGap[];
 }
 
 export async function* history(site: Site, channel: string, options: HistoryOptions): AsyncGenerator<ChannelEvent> {
@@ -28,8 +39,12 @@ export async function* history(site: Site, channel: string, options: HistoryOpti
   let since = options.since;
   for (;;) {
     const page = await read(site, channel, since, limit);
-    for (const event of page.events) yield { ...event, channel, replayed: true };
-    if (page.events.length < limit && !page.more) return;
+    for (const gap of [...(page.gap ? [page.gap] : []), ...(page.gaps ?? [])]) options.onGap?.(gap);
+    for (const stored of page.events) {
+      const { encoding: _, ...event } = stored;
+      yield { ...event, data: dataOf(stored), channel, replayed: true };
+    }
+    if (page.events.length + (page.gaps?.length ?? 0) < limit) return;
     since = page.position;
   }
 }

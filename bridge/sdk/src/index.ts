@@ -7,7 +7,7 @@ export type { People } from "./people.ts";
 export type { TrackOptions } from "./tracker.ts";
 export type { Typing, TypingChange } from "./typing.ts";
 export type { BackoffOptions } from "./backoff.ts";
-export type { HistoryOptions } from "./history.ts";
+export type { HistoryGap, HistoryOptions } from "./history.ts";
 export type { Off } from "./listeners.ts";
 export type { Receipt } from "./outbox.ts";
 export type { Socket, SocketConstructor } from "./socket.ts";

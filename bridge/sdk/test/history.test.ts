@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { addressOf } from "../src/address.ts";
 import { createClient } from "../src/index.ts";
 import { FakeServer } from "./fake_server.ts";
 
@@ -28,4 +29,58 @@ test("a refused history rejects with the server's code", async (t) => {
   const client = createClient(new FakeServer().options);
   await assert.rejects(client.channel("room:1").history().next(), { code: 4030, reason: "forbidden", retry: false });
   client.close();
+});
+
+test("history says what is missing, and gives bytes as bytes", async (t) => {
+  const pages = [
+    { position: { epoch: "e2", seq: 5 }, gap: { from: 2, to: 3 }, gaps: [{ from: 5, to: 5 }], events: [{ event: "e", seq: 4, encoding: "base64", data: "AP8=" }] },
+    { position: { epoch: "e2", seq: 5 }, events: [] },
+  ];
+  t.mock.method(globalThis, "fetch", async () => Response.json(pages.shift()));
+  const client = createClient(new FakeServer().options);
+  const gaps: unknown[] = [];
+  const read: unknown[] = [];
+  const since = { epoch: "e1", seq: 1 };
+  for await (const { data } of client.channel("room:1").history({ since, page: 2, onGap: (gap) => gaps.push(gap) })) read.push(data);
+  assert.deepEqual(gaps, [{ from: 2, to: 3 }, { from: 5, to: 5 }]);
+  assert.deepEqual(read, [Uint8Array.of(0, 255)]);
+  assert.equal(pages.length, 0, "what cannot be read counts for a page, too");
+  client.close();
+});
+
+for (const [what, answer] of Object.entries({ "a proxy's page": new Response("<html>", { status: 502 }), "somebody else's page": new Response("<html>") })) {
+  test(`an answer that is ${what} is a refusal with a sentence`, async (t) => {
+    t.mock.method(globalThis, "fetch", async () => answer.clone());
+    const client = createClient(new FakeServer().options);
+    await assert.rejects(client.channel("room:1").count(), { code: 3909, retry: answer.status >= 500 });
+    client.close();
+  });
+}
+
+test("no network is a refusal that may be tried again", async (t) => {
+  t.mock.method(globalThis, "fetch", async () => Promise.reject(new TypeError("fetch failed")));
+  const client = createClient(new FakeServer().options);
+  await assert.rejects(client.channel("room:1").count(), { code: 3903, retry: true, message: "fetch failed" });
+  client.close();
+});
+
+const addresses: [string | undefined, string, string, string][] = [
+  ["https://a.test/realtime/", "", "wss://a.test/realtime/ws", "https://a.test/realtime/"],
+  ["https://a.test/realtime", "", "wss://a.test/realtime/ws", "https://a.test/realtime/"],
+  ["wss://a.test/realtime/ws", "", "wss://a.test/realtime/ws", "https://a.test/realtime/"],
+  ["ws://a.test:8080/ws?v=1", "", "ws://a.test:8080/ws?v=1", "http://a.test:8080/"],
+  ["http://a.test", "", "ws://a.test/ws", "http://a.test/"],
+  [undefined, "https://a.test/x/sdk/latido.js", "wss://a.test/x/ws", "https://a.test/x/"],
+  [undefined, "https://a.test/sdk/latido.js?v=2", "wss://a.test/ws", "https://a.test/"],
+];
+
+for (const [url, script, socket, http] of addresses) {
+  test(`the server of ${url ?? script} is found`, () => {
+    const found = addressOf(url, script);
+    assert.deepEqual([found.socket.href, found.http.href], [socket, http]);
+  });
+}
+
+test("an application's own bundle says nothing about the server", () => {
+  assert.throws(() => addressOf(undefined, "file:///app/node_modules/latido/dist/latido.js"), { code: 3904 });
 });

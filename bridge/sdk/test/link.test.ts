@@ -44,6 +44,18 @@ test("a frame that lacks what it promises costs nobody the next one", async (t) 
   assert.equal(client.state, "connected");
 });
 
+test("bytes that a backend published arrive as bytes", async () => {
+  const server = new FakeServer();
+  const channel = createClient({ ...server.options, backoff }).channel<{ moved: Uint8Array }>("app:x");
+  const seen: unknown[] = [];
+  channel.on("moved", (event) => seen.push(event.data, "encoding" in event));
+  void channel.subscribe();
+  const line = await server.welcome();
+  line.ok(await line.next("subscribe"));
+  line.tell({ op: "event", channel: "app:x", event: "moved", encoding: "base64", data: Buffer.from([0, 255, 10]).toString("base64") });
+  assert.deepEqual(seen, [Uint8Array.of(0, 255, 10), false]);
+});
+
 test("what a notice has more than we know is no trouble", async () => {
   const server = new FakeServer();
   const client = createClient({ ...server.options, backoff });
