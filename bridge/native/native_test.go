@@ -35,8 +35,8 @@ func TestDecode(t *testing.T) {
 		`{"id":3,"op":"publish","channel":"a:1","event":"e","key":"k","data":[1]}`: wire.Publish{Ref: "3", Channel: "a:1", Event: "e", Key: "k", Data: json.RawMessage(`[1]`)},
 		`{"id":3.0,"op":"call","channel":"a:1","command":"c","data":{}}`:           wire.Call{Ref: "3", Channel: "a:1", Command: "c", Data: json.RawMessage(`{}`)},
 		`{"id":4,"op":"untrack","channel":"a:1"}`:                                  wire.Untrack{Ref: "4", Channel: "a:1"},
-		`{"id":5,"op":"probe"}`:                                                    wire.Probe{Ref: "5"},
-		`{"id":5,"op":"token","token":"t"}`:                                        wire.Token{Ref: "5", Token: "t"},
+		`{"id":5,"op":"probe"}`:             wire.Probe{Ref: "5"},
+		`{"id":5,"op":"token","token":"t"}`: wire.Token{Ref: "5", Token: "t"},
 	} {
 		if got, err := (native.Dialect{}).Decode([]byte(frame)); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %#v, %v", frame, got, err)

@@ -10,7 +10,10 @@ export interface OutboxOptions {
   queue?: number;
   /** How many bytes they may have together, as they are sent. Default 8 MiB. */
   queueBytes?: number;
-  /** How long, in milliseconds, a server that is there may answer "later" before the caller is told. Default 30,000. */
+  /**
+   * How long, in milliseconds, a server that is there may answer "later" before the caller is told. Default 30,000.
+   * That the limit by the second is used up is no such answer: it passes by itself.
+   */
   patience?: number;
   backoff?: BackoffOptions;
 }
@@ -68,6 +71,8 @@ export class Outbox {
   readonly #options: OutboxOptions;
   readonly #lanes = new Map<string, Lane>();
   readonly #pace = new Pace();
+  /** Pauses until a limit by the second, used up by others of the same user, has something left. They do not grow. */
+  readonly #allowance: Backoff;
   #size = 0;
   #bytes = 0;
   #frameLimit = Infinity;
@@ -76,6 +81,7 @@ export class Outbox {
   constructor(carrier: Carrier, options: OutboxOptions) {
     this.#carrier = carrier;
     this.#options = options;
+    this.#allowance = new Backoff({ ...options.backoff, base: 1_000, cap: 1_000 });
   }
 
   /** How many requests have no outcome yet. */
@@ -233,14 +239,15 @@ export class Outbox {
 
   #refused(item: Item, answer: ErrorFrame): void {
     if (item.seen !== undefined) return this.#settle(item, { seq: item.seen });
-    if (answer.code === codes.rate_limited) this.#pace.exhaust();
-    item.giveUpAt = Math.min(item.giveUpAt, Date.now() + (this.#options.patience ?? 30_000));
+    const limited = answer.code === codes.rate_limited;
+    if (limited) this.#pace.exhaust();
+    else item.giveUpAt = Math.min(item.giveUpAt, Date.now() + (this.#options.patience ?? 30_000));
     const twice = unanswered.includes(answer.code) && this.#carrier.durable(item.channel) === false;
     if (!answer.retry || item.volatile || twice || Date.now() >= item.giveUpAt) {
       return this.#refuse(item, new Refusal(answer.code, answer.reason, answer.retry, answer.message));
     }
     item.state = untouched.includes(answer.code) ? "waiting" : "doubtful";
-    item.notBefore = Date.now() + item.backoff.next();
+    item.notBefore = Date.now() + (limited ? this.#allowance.next() : item.backoff.next());
     for (const late of [...(this.#lanes.get(item.channel)?.values() ?? [])]) {
       if (late.volatile && late.state === "waiting") this.#refuse(late, new Refusal(Local.offline, "offline", true));
     }

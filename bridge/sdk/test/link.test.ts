@@ -76,10 +76,10 @@ test("a server whose ping is late is asked, and believed when it answers", async
   mock.timers.tick(27_999);
   assert.deepEqual(await line.idle(), []);
   mock.timers.tick(1);
-  line.ok(await line.next("ping"));
+  line.ok(await line.next("probe"));
   mock.timers.tick(28_000);
   assert.equal(client.state, "connected");
-  await line.next("ping");
+  await line.next("probe");
   mock.timers.tick(6_999);
   assert.equal(client.state, "connected");
   mock.timers.tick(1);

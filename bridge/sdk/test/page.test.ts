@@ -52,11 +52,11 @@ for (const [target, event] of [["document", "visibilitychange"], ["document", "r
     const client = createClient({ ...server.options, backoff });
     const line = await server.welcome();
     globalThis[target].dispatchEvent(new Event(event));
-    line.ok(await line.next("ping"));
+    line.ok(await line.next("probe"));
     mock.timers.tick(10_000);
     assert.equal(client.state, "connected");
     globalThis[target].dispatchEvent(new Event(event));
-    await line.next("ping");
+    await line.next("probe");
     mock.timers.tick(3_999);
     assert.equal(client.state, "connected");
     mock.timers.tick(1);

@@ -30,6 +30,11 @@ func TestUnderAPath(t *testing.T) {
 	play(t, "path.mjs")
 }
 
+func TestOrder(t *testing.T) {
+	t.Parallel()
+	play(t, "order.mjs")
+}
+
 // TestSnippets runs what the README and the start page tell people to copy.
 func TestSnippets(t *testing.T) {
 	t.Parallel()
