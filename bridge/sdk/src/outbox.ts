@@ -173,7 +173,7 @@ export class Outbox {
   /** Sends what may be sent. Channels take turns. */
   flush(): void {
     clearTimeout(this.#timer);
-    if (!this.#carrier.isOpen()) return;
+    if (!this.#carrier.isOpen()) return this.#tooLate(this.#all());
     let soonest = Infinity;
     for (const [channel, lane] of [...this.#lanes]) {
       const pause = this.#advance(channel, lane);
@@ -208,7 +208,7 @@ export class Outbox {
         else this.#send(item);
         if (this.#lanes.delete(channel)) this.#lanes.set(channel, lane);
       }
-      if (item.state === "sent" && !item.volatile) return 0;
+      if (lane.has(item.key) && !item.volatile) return 0;
     }
     return 0;
   }
@@ -222,12 +222,14 @@ export class Outbox {
 
   #send(item: Item): void {
     if (item.size + 24 > this.#frameLimit) return this.#refuse(item, new Refusal(codes.frame_too_large, "frame_too_large"));
+    const { state } = item;
     item.state = "sent";
-    this.#carrier.request(item.body, (answer) => {
+    const sent = this.#carrier.request(item.body, (answer) => {
       if (answer.op === "ok") this.#done(item, answer);
       else this.#refused(item, answer);
       this.flush();
     });
+    if (!sent) item.state = state;
   }
 
   #done(item: Item, { seq, data }: OkFrame): void {
@@ -248,8 +250,13 @@ export class Outbox {
     }
     item.state = untouched.includes(answer.code) ? "waiting" : "doubtful";
     item.notBefore = Date.now() + (limited ? this.#allowance.next() : item.backoff.next());
-    for (const late of [...(this.#lanes.get(item.channel)?.values() ?? [])]) {
-      if (late.volatile && late.state === "waiting") this.#refuse(late, new Refusal(Local.offline, "offline", true));
+    this.#tooLate([...(this.#lanes.get(item.channel)?.values() ?? [])]);
+  }
+
+  /** What is volatile is worth nothing after a pause. */
+  #tooLate(items: Item[]): void {
+    for (const item of items) {
+      if (item.volatile && item.state === "waiting") this.#refuse(item, new Refusal(Local.offline, "offline", true));
     }
   }
 

@@ -61,7 +61,7 @@ export class Subscription {
 
   /** Whether a replay is under way or about to be. */
   get catchingUp(): boolean {
-    return this.#state === "subscribing" || this.#missing !== undefined || [...this.#seats].some((seat) => !seat.covered);
+    return this.#state === "subscribing" || this.#missing !== undefined;
   }
 
   /** Whether nobody but this seat wants to be subscribed. */

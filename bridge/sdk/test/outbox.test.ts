@@ -269,6 +269,18 @@ test("a volatile message waits for an answer at most, never for a pause", async 
   await Promise.all(two);
 });
 
+test("what is volatile does not wait until the bus is back", async () => {
+  const server = new FakeServer();
+  const room = createClient({ ...server.options, backoff }).channel("room:1");
+  const line = await server.welcome();
+  const kept = room.publish("new_message", {}, { key: "k1" });
+  const behind = assert.rejects(room.publish("typing", {}, { volatile: true }), { code: 3903 });
+  const request = await line.next("publish");
+  line.tell({ op: "degraded" });
+  line.ok(request, { seq: 1 });
+  await Promise.all([kept, behind]);
+});
+
 test("the time that a server may say later begins anew after a drop", async () => {
   const server = new FakeServer();
   const room = createClient({ ...server.options, backoff }).channel("room:1");
