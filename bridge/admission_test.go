@@ -22,12 +22,16 @@ func from(t *testing.T, b *Bridge, address, bearer, method, path, body string) (
 		t.Fatal(err)
 	}
 	r.Header.Set("X-Forwarded-For", address)
+	r.Header.Set("Origin", "https://shop.example")
 	if bearer != "" {
 		r.Header.Set("Authorization", "Bearer "+bearer)
 	}
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if refused := response.StatusCode == http.StatusTooManyRequests; refused && strings.HasPrefix(path, "/api/") && response.Header.Get("Access-Control-Allow-Origin") == "" {
+		t.Errorf("%s %s: the page may not read that it is refused", method, path)
 	}
 	return response.StatusCode, closed(t, response).Header.Get("Retry-After")
 }

@@ -35,13 +35,13 @@ func (b *Bridge) routes() *fiber.App {
 	app.Get("/ws", b.upgrade(nativeDialect, nativeDeflated))
 	app.Get("/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
 	app.Get("/readyz", b.readiness)
+	app.Use("/api", b.crossOrigin) // a page must be able to read that it is refused
 	app.Use(b.enter)
 	app.Get("/metrics", b.guardMetrics, adaptor.HTTPHandler(b.Metrics()))
 	if b.config.Dev {
 		app.Use("/dev/token", b.crossOrigin)
 		app.Post("/dev/token", b.costs(admission.Cost{Work: admission.DevToken}), b.devToken)
 	}
-	app.Use("/api", b.crossOrigin)
 	app.Post("/api/presence/status", b.verifying, b.postStatus) // with a token of its own: before the others
 	b.api(app.Group("/api", b.verifying, b.authenticate))
 	b.pages(app)

@@ -25,6 +25,7 @@ const (
 	StreamPage   = 8 // a page that had to be read from the stream
 	Refused      = 2 // a refusal asks the bus, too, and is remembered by nobody
 	FreeBytes    = 4 << 10
+	usersPriced  = 250
 )
 
 // Sending is what a publish or a command costs over HTTP.
@@ -51,7 +52,8 @@ func Price(request wire.Request, bytes, held int) (ref string, cost Cost) {
 	case wire.Count:
 		return r.Ref, Cost{Work: 3}
 	case wire.Watch:
-		return r.Ref, Cost{Work: 2 + 4*len(r.Users)} // a subscription with presence and a question each
+		// A subscription with presence and a question each; too many are refused.
+		return r.Ref, Cost{Work: 2 + 4*min(len(r.Users), usersPriced)}
 	case wire.Token:
 		return r.Ref, Cost{Work: 3 + held} // every subscription is checked again
 	case wire.Hello, wire.Pong, wire.Activity:
