@@ -134,7 +134,7 @@ func (b *Bridge) member(ctx context.Context, name subjects.Channel, user string)
 		if err != nil {
 			return false, fmt.Errorf("membership: %w", err)
 		}
-		if found && recordOf(fact.Header, fact.Data) != nil {
+		if found && len(fact.Data) > 0 && fact.Header.Get("KV-Operation") == "" {
 			return true, nil
 		}
 	}

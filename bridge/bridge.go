@@ -17,12 +17,11 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/latido/latido/bridge/admission"
-	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/identity"
+	"github.com/latido/latido/subjects/lease"
 )
 
 // Bridge is one node that browsers connect to.
@@ -41,6 +40,7 @@ type Bridge struct {
 	poller   *poller
 	verifier *identity.Verifier
 	door     *admission.Door
+	health   health
 
 	ready    atomic.Bool // takes sessions
 	draining atomic.Bool // takes no more
@@ -82,6 +82,9 @@ func New(config Config) (*Bridge, error) {
 	b.hub = newHub(connections, kinds, runtime.GOMAXPROCS(0), b.log, b.metrics)
 	b.hub.frameLimit = b.limits.Frame
 	b.hub.onMember, b.hub.onPresence = b.memberChanged, b.presenceChanged
+	b.hub.leases = lease.New(lease.Config{
+		Node: b.node, Feed: connections.Live, Ask: connections.Publish, Changed: b.nodeChanged, Stored: b.leaseStored,
+	})
 	b.metrics.count("presence_members", "Members of all channels watched here.", b.hub.members)
 	b.asker = newAsker(connections.Publish)
 	b.registry, b.crew = newRegistry(b.limits, b.metrics), newCrew()
@@ -169,76 +172,56 @@ func (b *Bridge) Run(ctx context.Context) error {
 }
 
 // begin takes part in the bus: the lease of this node comes before its first
-// session, and what the others hold before the first look at it.
+// session, and the leases of others before the first look at who is there. It waits
+// for the bus as long as ctx lasts.
 func (b *Bridge) begin(ctx context.Context) error {
 	live := b.hub.bus.Live
-	for _, subject := range []string{subjects.FeedNodes + ">", subjects.FeedMembers + ">"} {
-		if _, err := live.ChanSubscribe(subject, b.hub.inbox); err != nil {
-			return fmt.Errorf("watch %s: %w", subject, err)
-		}
+	if _, err := live.ChanSubscribe(subjects.FeedMembers+">", b.hub.inbox); err != nil {
+		return fmt.Errorf("watch members: %w", err)
 	}
 	if err := live.FlushTimeout(openTimeout); err != nil {
-		return fmt.Errorf("watch leases: %w", err)
+		return fmt.Errorf("watch members: %w", err)
 	}
 	if err := b.hub.rights.settle(ctx); err != nil {
 		return err
 	}
-	if err := b.hub.leases.refreshAll(ctx); err != nil {
-		return err
-	}
-	js, err := jetstream.New(b.hub.bus.Publish)
-	if err != nil {
-		return err
-	}
-	live.SetDisconnectErrHandler(func(*nats.Conn, error) { b.degrade() })
-	live.SetReconnectHandler(func(*nats.Conn) { b.hub.start(b.restore) })
+	live.SetDisconnectErrHandler(func(*nats.Conn, error) { b.degrade(causeBus, "the bus is away") })
+	live.SetReconnectHandler(func(*nats.Conn) { b.mend(causeBus) })
 	live.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		b.log.Warn("bus", "error", err)
 		b.hub.checker.everything()
 	})
-	return b.hub.leases.hold(ctx, js, b.node, b.confirmDevices)
+	began := make(chan struct{})
+	failed := make(chan error, 1)
+	b.hub.start(func(ctx context.Context) {
+		failed <- b.hub.leases.Run(ctx, func() { close(began) })
+	})
+	select {
+	case <-began:
+		return b.leftovers(ctx)
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
-// degrade tells the sessions that the bus is away.
-func (b *Bridge) degrade() {
-	if b.draining.Load() {
-		return // it is us who leaves
-	}
-	b.hub.leases.unsettle()
-	if b.hub.degraded.Swap(true) {
+// leaseStored hears whether this node's lease can be stored: when it cannot,
+// neither can anything else, and others will soon believe that we are gone.
+func (b *Bridge) leaseStored(err error) {
+	if err != nil {
+		b.degrade(causeLease, "nothing is stored: "+err.Error())
 		return
 	}
-	b.log.Warn("bus is away")
-	b.announce(wire.Degraded{})
+	b.mend(causeLease)
 }
 
-// restore makes every channel whole after the bus came back, and then says so.
-func (b *Bridge) restore(ctx context.Context) {
-	b.hub.leases.unsettle()
-	for {
-		err := b.hub.checker.settle(ctx, true)
-		if err == nil || ctx.Err() != nil {
-			break
-		}
-		b.log.Warn("restore", "error", err)
-		pause(ctx, retryPause)
+// nodeChanged looks again at who was there through a node that is gone or back.
+func (b *Bridge) nodeChanged(node string, change lease.Change) {
+	if change == lease.Lost {
+		b.metrics.leasesLost.Inc()
 	}
-	if b.hub.bus.Live.IsConnected() && b.hub.degraded.Swap(false) {
-		b.log.Info("bus is back")
-		b.hub.dirty() // whoever came meanwhile is told who is there
-		b.announce(wire.Restored{})
-		b.confirmDevices(ctx)
-		b.hub.checker.everything()
-	}
-}
-
-// announce tells every session.
-func (b *Bridge) announce(notice wire.Notice) {
-	for _, s := range b.registry.all() {
-		if s.isWelcomed() {
-			s.tell(notice)
-		}
-	}
+	b.hub.start(func(context.Context) { b.hub.review(node) })
 }
 
 func (b *Bridge) closeBus() {

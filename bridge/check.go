@@ -135,9 +135,6 @@ func (c *checker) settle(ctx context.Context, thorough bool) error {
 	if err := c.hub.rights.settle(ctx); err != nil {
 		return err
 	}
-	if err := c.hub.leases.refreshAll(ctx); err != nil {
-		return err
-	}
 	return c.check(ctx, channels, streams)
 }
 

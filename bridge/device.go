@@ -6,18 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/history"
+	"github.com/latido/latido/subjects/seat"
 	"github.com/latido/latido/subjects/topology"
 )
 
@@ -76,9 +76,13 @@ func (s *session) isDeviceOn(name subjects.Channel) bool {
 	return name.Kind == kindUser && s.device.Load() != nil
 }
 
-func (s *session) deviceKey() string {
-	return subjects.Channel{Kind: kindUser, ID: s.user}.Presence(s.user, s.ref)
+// deviceSeat is where the session sits as a device, and deviceKey this node's key
+// for it.
+func (s *session) deviceSeat() string {
+	return subjects.Channel{Kind: kindUser, ID: s.user}.Seat(s.user, s.ref)
 }
+
+func (s *session) deviceKey() string { return subjects.PresenceKey(s.bridge.node, s.deviceSeat()) }
 
 // touch says that the user did something.
 func (s *session) touch() {
@@ -145,53 +149,62 @@ func (s *session) showDevice(ctx context.Context) {
 
 func (s *session) writeDevice(ctx context.Context, d *device) error {
 	if d.since.IsZero() {
-		d.since = now()
-		if d.resumed {
-			if _, err := s.lookAtDevice(ctx, d); err != nil {
-				return err
-			}
+		if err := s.takeUp(ctx, d); err != nil {
+			return err
 		}
-		d.touched.CompareAndSwap(0, time.Now().UnixMilli())
 	}
 	activity := d.activity(time.Now(), s.bridge.limits)
-	msg, err := s.deviceEntry(d, activity, s.bridge.node)
+	value, err := s.deviceValue(d, activity, record{Node: s.bridge.node})
 	if err != nil {
 		return err
 	}
-	reply, err := s.bridge.asker.askAndWait(ctx, msg)
+	msg := seat.Hold(s.deviceKey(), value)
+	seat.ExpectRevision(msg, d.revision)
+	revision, err := s.bridge.store(ctx, msg)
+	if refused, is := errors.AsType[*jetstream.APIError](err); is && moved(refused) {
+		return s.reconsider(ctx, d)
+	}
 	if err != nil {
 		return fmt.Errorf("device: %w", err)
 	}
-	var ack struct {
-		jetstream.PubAck
-		Error *jetstream.APIError `json:"error"`
-	}
-	switch err := json.Unmarshal(reply.Data, &ack); {
-	case err != nil:
-		return fmt.Errorf("device: %w", err)
-	case ack.Error == nil && ack.Sequence > 0:
-		d.revision, d.written = ack.Sequence, time.Now()
-		d.shown.Store(activity)
-		return nil
-	case ack.Error != nil && !moved(ack.Error):
-		return fmt.Errorf("device: %w", ack.Error)
-	}
-	return s.reconsider(ctx, d)
+	d.revision, d.written = revision, time.Now()
+	d.shown.Store(activity)
+	return nil
 }
 
-// reconsider looks at an entry that is not as it was left. It may be gone, and is
-// to be written again; or the session goes on elsewhere, and ends here soon.
+// takeUp goes on from where a session that comes back was, on whichever node.
+func (s *session) takeUp(ctx context.Context, d *device) error {
+	since := now()
+	if d.resumed {
+		before, found, err := s.findDevice(ctx, "*."+s.deviceSeat())
+		if err != nil {
+			return err
+		}
+		if found && !before.Left {
+			since = before.Value.Since
+			d.remember(before.Value.Meta, time.Now(), s.bridge.limits)
+		}
+		if err := s.reconsider(ctx, d); err != nil {
+			return err
+		}
+	}
+	d.since = since
+	d.touched.CompareAndSwap(0, time.Now().UnixMilli())
+	return nil
+}
+
+// reconsider looks at an entry that is not as it was left: it may be gone, and is
+// to be written again.
 func (s *session) reconsider(ctx context.Context, d *device) error {
 	before := d.revision
-	found, err := s.lookAtDevice(ctx, d)
-	switch {
-	case err != nil || d.revision == before:
-	case !d.written.IsZero() && found != nil && found.Node != "" && found.Node != s.bridge.node:
-		s.device.CompareAndSwap(d, nil)
-	default:
+	found, _, err := s.findDevice(ctx, s.deviceKey())
+	if err != nil {
+		return err
+	}
+	if d.revision = found.Sequence; d.revision != before {
 		d.shown.Store(unseen)
 	}
-	return err
+	return nil
 }
 
 // moved tells that the entry has a newer revision.
@@ -199,24 +212,14 @@ func moved(err *jetstream.APIError) bool {
 	return err.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || err.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant
 }
 
-// lookAtDevice reads the entry as it is now; nil is none.
-func (s *session) lookAtDevice(ctx context.Context, d *device) (*record, error) {
-	fact, found, err := history.LastMessage(ctx, s.bridge.hub.bus.Publish, presenceStream, presenceKeys+s.deviceKey())
-	if err != nil {
-		return nil, fmt.Errorf("device: %w", err)
+// findDevice reads the newest entry of the keys of the session's device.
+func (s *session) findDevice(ctx context.Context, keys string) (entry seat.Entry[record], found bool, err error) {
+	fact, found, err := history.LastMessage(ctx, s.bridge.hub.bus.Publish, seat.Stream, seat.Keys+keys)
+	if err != nil || !found {
+		return entry, false, err
 	}
-	d.revision = 0
-	if !found {
-		return nil, nil
-	}
-	d.revision = fact.Sequence
-	entry := recordOf(fact.Header, fact.Data)
-	if entry == nil {
-		return nil, nil
-	}
-	d.since = entry.Since
-	d.remember(entry.Meta, time.Now(), s.bridge.limits)
-	return entry, nil
+	seen, _, found := see(strings.TrimPrefix(fact.Subject, seat.Keys), fact.Sequence, fact.Header, fact.Data, 0)
+	return seen.entry, found, nil
 }
 
 // remember goes on from what the entry says of a session that comes back: a
@@ -236,8 +239,8 @@ func (d *device) remember(meta json.RawMessage, now time.Time, limits Limits) {
 	d.touched.CompareAndSwap(0, now.Add(-quiet).UnixMilli())
 }
 
-// deviceEntry is the message that writes the entry, if it is as it was left.
-func (s *session) deviceEntry(d *device, activity int32, node string) (*nats.Msg, error) {
+// deviceValue is what the entry says of the device.
+func (s *session) deviceValue(d *device, activity int32, r record) ([]byte, error) {
 	id := s.who()
 	meta, err := json.Marshal(about{
 		Activity: activities[activity], LastActive: time.UnixMilli(d.touched.Load()).UTC(), Avatar: id.Avatar,
@@ -245,13 +248,8 @@ func (s *session) deviceEntry(d *device, activity int32, node string) (*nats.Msg
 	if err != nil {
 		return nil, err
 	}
-	member := wire.Member{User: s.user, Ref: s.ref, Name: id.Name, Meta: meta, Device: d.kind, Since: d.since}
-	msg, err := entryOf(s.deviceKey(), record{Member: member, Node: node})
-	if err != nil {
-		return nil, err
-	}
-	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(d.revision, 10))
-	return msg, nil
+	r.Member = wire.Member{User: s.user, Ref: s.ref, Name: id.Name, Meta: meta, Device: d.kind, Since: d.since}
+	return json.Marshal(r)
 }
 
 // unplug is what becomes of the device when its session has ended: see depart.
@@ -266,21 +264,12 @@ func (s *session) unplug(clean bool) {
 		if d.shown.Load() == unseen || s.device.Load() != d {
 			return // never written, or elsewhere
 		}
-		msg := departure(s.deviceKey())
-		msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(d.revision, 10))
-		if !clean {
-			var err error
-			if msg, err = s.deviceEntry(d, d.shown.Load(), ""); err != nil {
-				s.bridge.log.Error("grace", "user", s.user, "error", err)
-				return
-			}
-			msg.Header.Set(headerTTL, strconv.Itoa(int(s.bridge.limits.Grace.Seconds())))
+		value, err := s.deviceValue(d, d.shown.Load(), record{Node: s.bridge.node, Grace: seat.GraceOf(s.bridge.limits.Grace)})
+		if err != nil {
+			s.bridge.log.Error("grace", "user", s.user, "error", err)
+			return
 		}
-		s.bridge.asker.ask(msg, func(_ *nats.Msg, err error) {
-			if err != nil && !errors.Is(err, errAskerClosed) {
-				s.bridge.log.Warn("grace", "user", s.user, "error", err)
-			}
-		})
+		s.bridge.release(s.deviceKey(), value, d.revision, clean)
 	})
 }
 
@@ -301,7 +290,7 @@ func (s *session) refreshDevice(now time.Time) {
 }
 
 // confirmDevices writes again the entries that are gone although their sessions
-// are there: after the bus was away, others may have taken this node for dead.
+// are there: a bus that was away may have lost its last writes.
 func (b *Bridge) confirmDevices(ctx context.Context) {
 	for _, s := range b.registry.all() {
 		d := s.device.Load()

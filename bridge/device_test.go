@@ -14,6 +14,7 @@ import (
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/seat"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
 
@@ -47,7 +48,7 @@ func watchDevices(t *testing.T, bus *bustest.Bus) devices {
 	if err != nil {
 		t.Fatal(err)
 	}
-	watch, err := bucket.Watch(t.Context(), subjects.Channel{Kind: "user", ID: "ana"}.Everyone(), jetstream.UpdatesOnly())
+	watch, err := bucket.Watch(t.Context(), subjects.Channel{Kind: "user", ID: "ana"}.Present(), jetstream.UpdatesOnly())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +74,7 @@ func (d devices) next() string {
 		if value.Device != "mobile" || value.Meta.LastActive.IsZero() {
 			d.t.Errorf("entry %s", entry.Value())
 		}
-		if value.Node == "" {
+		if value.Waits() > 0 {
 			return "in grace, " + value.Meta.Activity
 		}
 		return value.Meta.Activity
@@ -124,35 +125,49 @@ func TestADeviceComesBackAsItWas(t *testing.T) {
 	seen.expect("gone")
 }
 
-// A device whose entry others removed, since they took its node for dead, is there
-// again when the bus is back. One whose session goes on elsewhere is let go.
+// A device whose entry is gone although its session is there, is there again when
+// the bus is back.
 func TestADeviceIsConfirmed(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
 	one, _ := runBridge(t, bus, Config{Node: "one"})
-	two, _ := runBridge(t, bus, Config{Node: "two"})
 	seen := watchDevices(t, bus)
 	ana := plug(t, one, "")
 	seen.expect("active")
-	key := subjects.Channel{Kind: "user", ID: "ana"}.Presence("ana", ana.ref())
-	if _, err := one.asker.askAndWait(t.Context(), departure(key)); err != nil {
+	if _, err := one.store(t.Context(), seat.Leave(one.registry.find(ana.ref()).deviceKey(), time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	seen.expect("gone")
 	one.confirmDevices(t.Context())
 	seen.expect("active")
 	one.confirmDevices(t.Context()) // all is well: nothing to write
-	plug(t, two, ana.secret())
-	seen.expect("active")
-	one.confirmDevices(t.Context())
-	if one.registry.find(ana.ref()).device.Load() != nil {
-		t.Error("the older session still holds the device")
-	}
 	_ = ana.conn.CloseNow()
-	wait(t, "the older session to end", func() bool { return one.registry.find(ana.ref()) == nil })
-	other := plug(t, two, "")
-	seen.expect("active") // nothing came of the older session's end
-	_ = other.conn.CloseNow()
+	seen.expect("in grace, active")
+}
+
+// A device goes on through another node as it was, and what the first one says of
+// the dead connection does not end it.
+func TestADeviceGoesOnElsewhere(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	one, _ := runBridge(t, bus, Config{Node: "one", Limits: Limits{Idle: 2 * time.Second, Away: time.Hour}})
+	two, _ := runBridge(t, bus, Config{Node: "two", Limits: Limits{Idle: 2 * time.Second, Away: time.Hour}})
+	seen := watchDevices(t, bus)
+	ana := plug(t, one, "")
+	seen.expect("active", "idle")
+	back := plug(t, two, ana.secret())
+	seen.expect("idle")
+	_ = ana.conn.CloseNow()
+	seen.expect("in grace, idle")
+	if err := back.conn.Close(1000, ""); err != nil {
+		t.Fatal(err)
+	}
+	seen.expect("gone")
+	watcher := dial(t, one, "ana")
+	watcher.must(`"op":"subscribe","channel":"user:ana","presence":true`)
+	if state := watcher.expect("presence"); state["count"] != 0.0 {
+		t.Errorf("the goodbye at the second node left %v", state)
+	}
 }
 
 // The entry of a device belongs to the bridge, cards to the presence service.

@@ -5,12 +5,8 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
-	"github.com/latido/latido/subjects"
-	"github.com/latido/latido/subjects/topology"
 )
 
 // drain takes leave of all sessions, spread over a while, so that the other
@@ -68,14 +64,7 @@ func (b *Bridge) close() {
 func (b *Bridge) sayGoodbye() {
 	ctx, cancel := context.WithTimeout(context.Background(), farewell)
 	defer cancel()
-	js, err := jetstream.New(b.hub.bus.Publish)
-	if err != nil {
-		return
-	}
-	if bucket, err := js.KeyValue(ctx, subjects.BucketNodes); err == nil {
-		err = bucket.Purge(ctx, subjects.Token(b.node), jetstream.PurgeTTL(topology.MarkerTTL))
-		if err != nil {
-			b.log.Warn("give back the lease", "error", err)
-		}
+	if err := b.hub.leases.Return(ctx); err != nil {
+		b.log.Warn("give back the lease", "error", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/lease"
 )
 
 const (
@@ -44,7 +45,7 @@ type hub struct {
 	flushers []*flusher
 	replays  chan struct{}
 	inbox    chan *nats.Msg
-	leases   *leases
+	leases   *lease.Leases // set before anything is watched
 	checker  *checker
 	rights   *rights
 	degraded atomic.Bool
@@ -59,11 +60,12 @@ type hub struct {
 	watches  map[*channel][]*nats.Subscription
 
 	stirred map[*channel]struct{} // whose presence has changed since it was last told
+	waiting map[*channel]struct{} // where somebody may come back
 
 	onMember func(channel subjects.Channel, user string) // a membership changed
 	// onPresence hears of a change of an entry, and says whether the entry is a
 	// session's here that outlives it: then it is written again, and nobody left.
-	onPresence func(channel subjects.Channel, key string, sequence uint64, now *record) (outlived bool)
+	onPresence func(channel subjects.Channel, seen sighting) (outlived bool)
 }
 
 func newHub(b bus, kinds map[string]subjects.Kind, flushers int, log *slog.Logger, m *metrics) *hub {
@@ -71,12 +73,11 @@ func newHub(b bus, kinds map[string]subjects.Kind, flushers int, log *slog.Logge
 		bus: b, log: log, metrics: m, kinds: kinds,
 		replays: make(chan struct{}, replaysAtOnce), inbox: make(chan *nats.Msg, inboxSize),
 		channels: make(map[string]*channel), watches: make(map[*channel][]*nats.Subscription),
-		stirred: make(map[*channel]struct{}),
+		stirred: make(map[*channel]struct{}), waiting: make(map[*channel]struct{}),
 	}
 	for i := range flushers {
 		h.flushers = append(h.flushers, newFlusher(i, m))
 	}
-	h.leases = newLeases(h)
 	h.checker = newChecker(h)
 	h.rights = newRights(h)
 	return h
@@ -238,12 +239,7 @@ func (h *hub) run(ctx context.Context) {
 	h.start(h.checker.run)
 	h.start(h.rights.run)
 	h.start(h.tellPresence)
-	h.start(func(ctx context.Context) {
-		every(ctx, tick, func() {
-			h.sweep()
-			h.leases.sweep()
-		})
-	})
+	h.start(func(ctx context.Context) { every(ctx, tick, h.sweep) })
 	for {
 		select {
 		case <-ctx.Done():

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,21 +15,18 @@ import (
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/history"
+	"github.com/latido/latido/subjects/seat"
 )
 
-const (
-	presenceStream = "KV_" + subjects.BucketPresence
-	presenceKeys   = "$KV." + subjects.BucketPresence + "."
-	// tellInterval is how often changes of presence are told to browsers, so that
-	// a thousand joins into one channel are ten frames and not a thousand.
-	tellInterval = 100 * time.Millisecond
-)
+// tellInterval is how often changes of presence are told to browsers, so that a
+// thousand joins into one channel are ten frames and not a thousand.
+const tellInterval = 100 * time.Millisecond
 
 // muster makes sure that the channel knows who is on it.
 func (ch *channel) muster(ctx context.Context) error {
 	ch.mu.Lock()
 	if ch.roster == nil {
-		ch.roster, ch.mustered = newRoster(ch.hub.leases.alive), make(chan struct{})
+		ch.roster, ch.mustered = newRoster(ch.hub.leases.Here), make(chan struct{})
 		// The hub's task, not the first asker's: others may wait for it.
 		ch.hub.start(ch.callRoll)
 	}
@@ -46,7 +42,7 @@ func (ch *channel) muster(ctx context.Context) error {
 
 // callRoll subscribes to the changes of presence and then reads who is there.
 func (ch *channel) callRoll(ctx context.Context) {
-	err := ch.hub.subscribe(ch, subjects.FeedPresence+ch.name.Everyone())
+	err := ch.hub.subscribe(ch, subjects.FeedPresence+ch.name.Present())
 	if err == nil {
 		err = ch.reload(ctx)
 	}
@@ -72,18 +68,22 @@ func (ch *channel) reload(ctx context.Context) error {
 	ch.roster.begin()
 	ch.mu.Unlock()
 
-	nc, filter := ch.hub.bus.Replay, presenceKeys+ch.name.Everyone()
-	last, err := history.Last(ctx, nc, presenceStream, filter)
+	nc, filter := ch.hub.bus.Replay, seat.Keys+ch.name.Present()
+	last, err := history.Last(ctx, nc, seat.Stream, filter)
 	if err != nil {
 		return fmt.Errorf("snapshot of %s: %w", ch.name, err)
 	}
 	found := make(map[string]bool)
 	var snapshot []sighting
-	_, err = history.Read(ctx, nc, presenceStream, filter, 0, last, func(p history.Page) error {
+	_, err = history.Read(ctx, nc, seat.Stream, filter, 0, last, func(p history.Page) error {
 		for _, fact := range p.Facts {
-			seen := sighting{strings.TrimPrefix(fact.Subject, presenceKeys), fact.Sequence, recordOf(fact.Header, fact.Data)}
-			found[seen.key] = true
-			if !ch.hub.onPresence(ch.name, seen.key, seen.sequence, seen.record) {
+			key := strings.TrimPrefix(fact.Subject, seat.Keys)
+			seen, _, ok := see(key, fact.Sequence, fact.Header, fact.Data, ch.hub.leases.Since(fact.Time))
+			if !ok {
+				continue
+			}
+			found[key] = true
+			if !ch.hub.onPresence(ch.name, seen) {
 				snapshot = append(snapshot, seen)
 			}
 		}
@@ -98,7 +98,7 @@ func (ch *channel) reload(ctx context.Context) error {
 	// All at once: meanwhile changes are told as they come.
 	ch.mu.Lock()
 	for _, seen := range snapshot {
-		ch.roster.apply(seen.key, seen.sequence, seen.record)
+		ch.roster.apply(seen)
 	}
 	ch.roster.finish(last, found)
 	ch.mu.Unlock()
@@ -106,11 +106,25 @@ func (ch *channel) reload(ctx context.Context) error {
 	return nil
 }
 
-// sighting is a key of the bucket as a snapshot has it.
-type sighting struct {
-	key      string
-	sequence uint64
-	record   *record // nil is a departure
+// see reads an entry that was written a while ago. It is not ok when it is none, or
+// of whom it is not to be believed: cards are the presence service's, and nothing
+// else is.
+func see(key string, sequence uint64, header nats.Header, data []byte, age time.Duration) (s sighting, on subjects.Channel, ok bool) {
+	node, name, err := subjects.ParsePresenceKey(key)
+	if err != nil {
+		return s, on, false
+	}
+	if on, _, _, err = subjects.ParseSeat(name); err != nil {
+		return s, on, false
+	}
+	if _, card := subjects.ReservedTopic(on); card != subjects.IsService(node) {
+		return s, on, false
+	}
+	value, err := schemas.Canonical("", data, 0) // what a member says is told as it stands here
+	if err != nil {
+		value = nil // and what nobody can read says nothing
+	}
+	return sighting{name, seat.Read[record](node, sequence, header, value, age)}, on, true
 }
 
 // seek asks the leader for each key that a snapshot lacks. One that was written
@@ -121,61 +135,38 @@ func (ch *channel) seek(ctx context.Context, upTo uint64, found map[string]bool)
 	lacking := ch.roster.lacking(upTo, found)
 	ch.mu.Unlock()
 	for _, key := range lacking {
-		newest, err := history.Last(ctx, ch.hub.bus.Replay, presenceStream, presenceKeys+key)
+		newest, err := history.Last(ctx, ch.hub.bus.Replay, seat.Stream, seat.Keys+key)
 		if err != nil {
 			return err
 		}
-		found[key] = newest > upTo || ch.hub.onPresence(ch.name, key, upTo, nil)
+		gone, _, ok := see(key, upTo, nil, nil, 0)
+		found[key] = newest > upTo || ok && ch.hub.onPresence(ch.name, gone)
 	}
 	return nil
 }
 
 // presence takes a change of the bucket.
 func (h *hub) presence(key string, msg *nats.Msg) {
-	name, _, _, err := subjects.ParsePresence(key)
+	sequence, err := strconv.ParseUint(msg.Header.Get(headerSequence), 10, 64)
 	if err != nil {
+		return
+	}
+	seen, name, ok := see(key, sequence, msg.Header, msg.Data, 0)
+	if !ok {
 		return
 	}
 	ch := h.find(tail(name))
 	if ch == nil {
 		return
 	}
-	sequence, err := strconv.ParseUint(msg.Header.Get(headerSequence), 10, 64)
-	if err != nil {
-		return
-	}
-	record := recordOf(msg.Header, msg.Data)
-	if msg.Header.Get(headerMarker) == markerOfAge {
-		h.metrics.expiries.Inc()
-	}
 	ch.mu.Lock()
 	if ch.roster != nil {
-		ch.roster.change(key, sequence, record)
+		ch.roster.change(seen)
 	}
 	ch.mu.Unlock()
 	h.stir(ch)
-	h.onPresence(name, key, sequence, record)
+	h.onPresence(name, seen)
 }
-
-// recordOf reads a value of the bucket; nil is a departure: a removal, the marker
-// of an expired key, or a value that nobody of us wrote.
-func recordOf(header nats.Header, data []byte) *record {
-	if header.Get("KV-Operation") != "" || header.Get(headerMarker) != "" || len(data) == 0 {
-		return nil
-	}
-	value, err := schemas.Canonical("", data, 0) // what a member says is told as it stands here
-	var r record
-	if err != nil || json.Unmarshal(value, &r) != nil {
-		return nil
-	}
-	return &r
-}
-
-// A marker stands where a key was, and says what ended it.
-const (
-	headerMarker = "Nats-Marker-Reason"
-	markerOfAge  = "MaxAge"
-)
 
 // members counts those whom browsers were told of, on all channels.
 func (h *hub) members() int {
@@ -200,31 +191,62 @@ func (h *hub) stir(ch *channel) {
 // tellPresence tells browsers what changed, a few times a second.
 func (h *hub) tellPresence(ctx context.Context) {
 	every(ctx, tellInterval, func() {
+		h.expire()
 		h.mu.Lock()
 		stirred := slices.Collect(maps.Keys(h.stirred))
 		clear(h.stirred)
 		h.mu.Unlock()
 		for _, ch := range stirred {
-			ch.tell()
+			if ch.tell() {
+				h.mu.Lock()
+				h.waiting[ch] = struct{}{}
+				h.mu.Unlock()
+			}
 		}
 	})
 }
 
-// tell puts the changes of presence since the last time into the ring.
-func (ch *channel) tell() {
+// expire has those leave who were waited for in vain. Channels on which somebody
+// is waited for are stirred by it until that is over.
+func (h *hub) expire() {
+	h.mu.Lock()
+	waiting := slices.Collect(maps.Keys(h.waiting))
+	h.mu.Unlock()
+	for _, ch := range waiting {
+		ch.mu.Lock()
+		expired := ch.roster.expire(h.leases.Over)
+		over := len(ch.roster.waiting) == 0
+		ch.mu.Unlock()
+		h.metrics.expiries.Add(float64(expired))
+		h.mu.Lock()
+		if expired > 0 {
+			h.stirred[ch] = struct{}{}
+		}
+		if over {
+			delete(h.waiting, ch)
+		}
+		h.mu.Unlock()
+	}
+}
+
+// tell puts the changes of presence since the last time into the ring, and says
+// whether somebody may come back.
+func (ch *channel) tell() (waiting bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	if ch.roster == nil || !ch.roster.known {
-		return
+		return false
 	}
+	waiting = len(ch.roster.waiting) > 0
 	diff, news := ch.roster.settle(ch.name.String())
 	if !news {
 		ch.dirty() // somebody may wait to be told who is here
-		return
+		return waiting
 	}
 	ch.hub.metrics.joins.Add(float64(len(diff.Joins)))
 	ch.hub.metrics.leaves.Add(float64(len(diff.Leaves)))
 	ch.append(&entry{notice: diff, presence: true, size: overhead * (1 + len(diff.Joins) + len(diff.Updates) + len(diff.Leaves))})
+	return waiting
 }
 
 // review looks again at who was there through a node.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latido/latido/subjects/seat"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
 
@@ -161,7 +162,7 @@ func TestRemovedEntryIsRestored(t *testing.T) {
 	s := b.registry.find(ana.ref())
 	entry := s.tracks[name.String()]
 	before := entry.revision
-	if _, err := b.asker.askAndWait(t.Context(), departure(entry.key)); err != nil {
+	if _, err := b.store(t.Context(), seat.Leave(entry.key, time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	wait(t, "the entry to be written again", func() bool {
@@ -207,7 +208,7 @@ func TestStateWaitsForTheBus(t *testing.T) {
 	ana.must(`"op":"subscribe","channel":"app:x","presence":true`)
 	ana.must(`"op":"track","channel":"app:x"`)
 	ana.find("a join", func(m message) bool { return len(refs(m, "joins")) == 1 })
-	b.degrade()
+	b.degrade(causeBus, "a test")
 	luis := dial(t, b, "luis")
 	luis.must(`"op":"subscribe","channel":"app:x","presence":true`)
 	luis.must(`"op":"track","channel":"app:x"`)
@@ -219,7 +220,7 @@ func TestStateWaitsForTheBus(t *testing.T) {
 			t.Errorf("told while the bus is away: %v", m)
 		}
 	}
-	b.restore(t.Context())
+	b.mend(causeBus)
 	if state := luis.expect("presence"); len(refs(state, "state")) != 2 {
 		t.Errorf("told %v", state)
 	}

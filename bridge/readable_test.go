@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/seat"
 	"github.com/latido/latido/subjects/topology"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
@@ -185,12 +186,19 @@ func TestStoredEventsOfABackend(t *testing.T) {
 // What a member says about itself comes from the bus as well.
 func TestRecordsAreReadable(t *testing.T) {
 	t.Parallel()
-	if r := recordOf(nil, []byte("{\"user\":\"ana\",\n\"meta\":{ \"seat\": 12345678901234567890\n}}")); r == nil || string(r.Meta) != `{"seat":12345678901234567890}` {
-		t.Errorf("with line breaks: %+v", r)
+	entry := func(value string) seat.Entry[record] {
+		seen, _, ok := see("b1.app.x.ana.r1", 1, nil, []byte(value), 0)
+		if !ok {
+			t.Errorf("%q: not an entry", value)
+		}
+		return seen.entry
+	}
+	if e := entry("{\"user\":\"ana\",\n\"meta\":{ \"seat\": 12345678901234567890\n}}"); e.Left || string(e.Value.Meta) != `{"seat":12345678901234567890}` {
+		t.Errorf("with line breaks: %+v", e)
 	}
 	for _, value := range []string{"{\"user\":\"ana\",\"meta\":\"Mu\xf1oz\"}", `{"user":"ana","meta":"\ud800"}`, `{"user":"ana"}}`, `[]`} {
-		if r := recordOf(nil, []byte(value)); r != nil {
-			t.Errorf("%q: %+v", value, r)
+		if e := entry(value); !e.Left {
+			t.Errorf("%q: %+v", value, e)
 		}
 	}
 }

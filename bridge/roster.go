@@ -4,81 +4,112 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/seat"
 )
 
-// record is the value of a key in the bucket "presence": the member, and the node
-// that holds its connection. A member in its grace has no node: the time to live
-// of its key decides.
+// record is the value of a key in the bucket "presence": the member, the node that
+// says it, and for how long the member is waited for, if its connection is gone.
 type record struct {
 	wire.Member
 	Node string `json:"node"`
+	seat.Grace
 }
+
+// sighting is what one node says of a seat.
+type sighting struct {
+	seat  string
+	entry seat.Entry[record]
+}
+
+func (s sighting) key() string { return subjects.PresenceKey(s.entry.Node, s.seat) }
 
 // roster is who is on one channel. It is a snapshot of the bucket merged by
 // sequence with the feed of its changes, and knows what the browsers were told,
 // so that a leave and a return between two tellings are no news.
 type roster struct {
-	alive    func(node string) bool
-	records  map[string]seated
-	told     map[string]wire.Member
-	changed  map[string]struct{}     // keys to compare with told
-	loading  bool                    // records of the departed are kept, lest an older snapshot revive them
+	here     func(node string) bool
+	seats    map[string]seat.Seat[record]
+	told     map[string]wire.Member  // by seat
+	changed  map[string]struct{}     // seats to compare with told
+	waiting  map[string]time.Time    // seats of which somebody may come back, until when
+	loading  bool                    // those who left are kept, lest an older snapshot revive them
 	known    bool                    // a snapshot was whole
 	tellings uint64                  // how often what changed was told
 	whole    uint64                  // the last snapshot holds all changes up to here
 	stated   [len(dialects)][][]byte // frames of the state, until what was told changes
 }
 
-type seated struct {
-	record
-	sequence uint64
-	gone     bool
-}
-
-func newRoster(alive func(node string) bool) *roster {
+func newRoster(here func(node string) bool) *roster {
 	return &roster{
-		alive: alive, loading: true,
-		records: make(map[string]seated), told: make(map[string]wire.Member), changed: make(map[string]struct{}),
+		here: here, loading: true,
+		seats: make(map[string]seat.Seat[record]), told: make(map[string]wire.Member),
+		changed: make(map[string]struct{}), waiting: make(map[string]time.Time),
 	}
 }
 
 // change merges a change from the feed. The feed may lag behind the snapshot,
-// which has forgotten the departed: what it held already would revive them.
-func (r *roster) change(key string, sequence uint64, now *record) {
-	if sequence > r.whole {
-		r.apply(key, sequence, now)
+// which has forgotten who left: what it held already would revive them.
+func (r *roster) change(s sighting) {
+	if s.entry.Sequence > r.whole {
+		r.apply(s)
 	}
 }
 
-// apply merges one change of a key. A nil record is a departure.
-func (r *roster) apply(key string, sequence uint64, now *record) {
-	before, known := r.records[key]
-	if known && before.sequence >= sequence {
-		return
+// apply merges what a node says of a seat.
+func (r *roster) apply(s sighting) {
+	if taken, news := r.seats[s.seat].Take(s.entry); news {
+		r.put(s.seat, taken)
 	}
-	switch {
-	case now != nil:
-		r.records[key] = seated{record: *now, sequence: sequence}
-	case r.loading:
-		r.records[key] = seated{sequence: sequence, gone: true}
-	default:
-		delete(r.records, key)
-	}
-	r.changed[key] = struct{}{}
 }
 
-// begin prepares for a snapshot; finish ends it: records that are not newer than
+// put keeps a seat that has changed, or forgets it when nobody is there.
+func (r *roster) put(name string, s seat.Seat[record]) {
+	if s.Vacant() && !r.loading {
+		delete(r.seats, name)
+	} else {
+		r.seats[name] = s
+	}
+	r.changed[name] = struct{}{}
+	if next, _ := s.Expire(func(time.Time) bool { return false }); next.IsZero() {
+		delete(r.waiting, name)
+	} else {
+		r.waiting[name] = next
+	}
+}
+
+// expire has those leave who were waited for in vain, and counts them.
+func (r *roster) expire(over func(time.Time) bool) (expired int) {
+	for name, until := range r.waiting {
+		if !over(until) {
+			continue
+		}
+		_, was := r.visible(name)
+		r.seats[name].Expire(over)
+		if _, is := r.visible(name); was && !is {
+			expired++
+		}
+		r.put(name, r.seats[name])
+	}
+	return expired
+}
+
+// begin prepares for a snapshot; finish ends it: entries that are not newer than
 // the snapshot's end and were not found in it are gone.
 func (r *roster) begin() { r.loading = true }
 
 func (r *roster) finish(upTo uint64, found map[string]bool) {
-	r.loading, r.known, r.whole = false, true, upTo
-	for key, seat := range r.records {
-		if seat.gone || seat.sequence <= upTo && !found[key] {
-			delete(r.records, key)
-			r.changed[key] = struct{}{}
+	r.loading, r.known, r.whole = false, true, max(r.whole, upTo)
+	for name, s := range r.seats {
+		before := len(s)
+		s = s.Without(func(e seat.Entry[record]) bool {
+			return e.Sequence <= upTo && !found[subjects.PresenceKey(e.Node, name)]
+		})
+		if len(s) < before || s.Vacant() {
+			r.put(name, s)
 		}
 	}
 }
@@ -86,26 +117,28 @@ func (r *roster) finish(upTo uint64, found map[string]bool) {
 // lacking lists the keys that finish would take for gone.
 func (r *roster) lacking(upTo uint64, found map[string]bool) []string {
 	var keys []string
-	for key, seat := range r.records {
-		if !seat.gone && seat.sequence <= upTo && !found[key] {
-			keys = append(keys, key)
+	for name, s := range r.seats {
+		for _, e := range s {
+			if key := subjects.PresenceKey(e.Node, name); !e.Left && e.Sequence <= upTo && !found[key] {
+				keys = append(keys, key)
+			}
 		}
 	}
 	return keys
 }
 
-// review has the entries of a node compared again, after it died or came back.
+// review has the seats of a node compared again, after it died or came back.
 func (r *roster) review(node string) {
-	for key, seat := range r.records {
-		if seat.Node == node {
-			r.changed[key] = struct{}{}
+	for name, s := range r.seats {
+		if slices.ContainsFunc(s, func(e seat.Entry[record]) bool { return e.Node == node }) {
+			r.changed[name] = struct{}{}
 		}
 	}
 }
 
-func (r *roster) visible(key string) (wire.Member, bool) {
-	seat, ok := r.records[key]
-	return seat.Member, ok && !seat.gone && (seat.Node == "" || r.alive(seat.Node))
+func (r *roster) visible(name string) (wire.Member, bool) {
+	shown, ok := r.seats[name].Shown(r.here)
+	return shown.Value.Member, ok
 }
 
 // settle compares what changed with what was told and returns the difference,
@@ -171,7 +204,7 @@ func (r *roster) settledSince(tellings uint64) bool {
 // count is how many are here, told or not yet.
 func (r *roster) count() int {
 	here := 0
-	for key := range r.records {
+	for key := range r.seats {
 		if _, visible := r.visible(key); visible {
 			here++
 		}

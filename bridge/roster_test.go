@@ -3,58 +3,80 @@ package bridge
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/subjects/seat"
 )
 
-func someone(ref, node, meta string) *record {
-	return &record{Member: wire.Member{User: "ana", Ref: ref, Meta: json.RawMessage(meta)}, Node: node}
+// at is what a node says of a seat: "held" with a meta, "waits", or "left".
+func at(name, node string, sequence uint64, said string) sighting {
+	e := seat.Entry[record]{Node: node, Sequence: sequence, Held: sequence, Value: record{Member: wire.Member{User: "ana", Ref: name}}}
+	switch said {
+	case "waits":
+		e.Until, e.Value.Meta = time.Unix(10, 0), json.RawMessage("1")
+	case "left":
+		e.Left = true
+	default:
+		e.Value.Meta = json.RawMessage(said)
+	}
+	return sighting{name, e}
 }
 
 func TestRoster(t *testing.T) {
 	t.Parallel()
+	apply := func(all ...sighting) func(*roster) {
+		return func(r *roster) {
+			for _, s := range all {
+				r.apply(s)
+			}
+		}
+	}
+	expire := func(seconds int64) func(*roster) {
+		return func(r *roster) { r.expire(func(at time.Time) bool { return at.Unix() <= seconds }) }
+	}
 	for name, test := range map[string]struct {
 		before, between        func(*roster)
 		joins, updates, leaves int
 	}{
-		"a join": {between: func(r *roster) { r.apply("a", 1, someone("a", "n", "1")) }, joins: 1},
+		"a join": {between: apply(at("a", "n", 1, "1")), joins: 1},
 		"a leave and a return between two tellings are no news": {
-			before:  func(r *roster) { r.apply("a", 1, someone("a", "n", "1")) },
-			between: func(r *roster) { r.apply("a", 2, nil); r.apply("a", 3, someone("a", "m", "1")) },
+			before:  apply(at("a", "n", 1, "1")),
+			between: apply(at("a", "n", 2, "left"), at("a", "m", 3, "1")),
 		},
-		"grace is no news": {
-			before:  func(r *roster) { r.apply("a", 1, someone("a", "n", "1")) },
-			between: func(r *roster) { r.apply("a", 2, someone("a", "", "1")) },
+		"grace is no news":                {before: apply(at("a", "n", 1, "1")), between: apply(at("a", "n", 2, "waits"))},
+		"nor is a grace that is not over": {before: apply(at("a", "n", 2, "waits")), between: expire(9)},
+		"who waited in vain has left":     {before: apply(at("a", "n", 2, "waits")), between: expire(10), leaves: 1},
+		"who came back elsewhere has not": {
+			before:  apply(at("a", "n", 2, "waits"), at("a", "m", 3, "1")),
+			between: expire(10),
 		},
 		"an update": {
-			before:  func(r *roster) { r.apply("a", 1, someone("a", "n", "1")) },
-			between: func(r *roster) { r.apply("a", 2, someone("a", "n", "2")) }, updates: 1,
+			before:  apply(at("a", "n", 1, "1")),
+			between: apply(at("a", "n", 2, "2")), updates: 1,
 		},
-		"older than what is known": {
-			before:  func(r *roster) { r.apply("a", 5, someone("a", "n", "1")) },
-			between: func(r *roster) { r.apply("a", 4, nil) },
-		},
-		"of a dead node": {between: func(r *roster) { r.apply("a", 1, someone("a", "dead", "1")) }},
+		"older than what is known": {before: apply(at("a", "n", 5, "1")), between: apply(at("a", "n", 4, "left"))},
+		"of a dead node":           {between: apply(at("a", "dead", 1, "1"))},
 		"a snapshot that is older than a departure revives nobody": {
-			before: func(r *roster) { r.apply("a", 1, someone("a", "n", "1")) },
+			before: apply(at("a", "n", 1, "1")),
 			between: func(r *roster) {
 				r.begin()
-				r.apply("a", 3, nil)
-				r.apply("a", 1, someone("a", "n", "1"))
-				r.finish(2, map[string]bool{"a": true})
+				r.apply(at("a", "n", 3, "left"))
+				r.apply(at("a", "n", 1, "1"))
+				r.finish(2, map[string]bool{"n.a": true})
 			},
 			leaves: 1,
 		},
 		"a feed that lags behind the snapshot revives nobody": {
 			between: func(r *roster) {
 				r.begin()
-				r.apply("a", 2, nil)
-				r.finish(2, map[string]bool{"a": true})
-				r.change("a", 1, someone("a", "n", "1"))
+				r.apply(at("a", "n", 2, "left"))
+				r.finish(2, map[string]bool{"n.a": true})
+				r.change(at("a", "n", 1, "1"))
 			},
 		},
 		"who is not in the snapshot has left": {
-			before: func(r *roster) { r.apply("a", 1, someone("a", "n", "1")); r.apply("b", 9, someone("b", "n", "1")) },
+			before: apply(at("a", "n", 1, "1"), at("b", "n", 9, "1")),
 			between: func(r *roster) {
 				r.begin()
 				r.finish(5, map[string]bool{})

@@ -54,7 +54,7 @@ func (b *Bridge) readiness(c *fiber.Ctx) error {
 	case !b.ready.Load():
 		return c.Status(fiber.StatusServiceUnavailable).SendString("not taking sessions\n")
 	case b.hub.degraded.Load():
-		return c.Status(fiber.StatusServiceUnavailable).SendString("the bus is away\n")
+		return c.Status(fiber.StatusServiceUnavailable).SendString(cmp.Or(b.health.reason(), "catching up") + "\n")
 	}
 	if err := b.verifier.Ready(); err != nil {
 		return c.Status(fiber.StatusServiceUnavailable).SendString(err.Error() + "\n")

@@ -35,8 +35,6 @@ func (h *hub) sort(msg *nats.Msg) {
 		}
 	case "presence":
 		h.presence(rest, msg)
-	case "nodes":
-		h.leases.change(rest, msg)
 	case "members":
 		sequence, _ := strconv.ParseUint(msg.Header.Get(headerSequence), 10, 64)
 		h.rights.change(sequence, rest)

@@ -3,13 +3,11 @@ package bridge
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +18,7 @@ import (
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/seat"
 	"github.com/latido/latido/subjects/topology"
 )
 
@@ -30,7 +29,8 @@ const refreshPresence = topology.PresenceAge / 3
 // track is one entry of presence that this node holds for a session.
 type track struct {
 	name    subjects.Channel
-	key     string
+	seat    string
+	key     string    // of the seat, below this node
 	channel *channel  // its roster says when the entry is lost
 	let     sync.Once // of the channel
 
@@ -140,12 +140,13 @@ func (s *session) entry(ctx context.Context, name subjects.Channel) (*track, err
 		return nil, err
 	}
 	t = &track{
-		name: name, key: name.Presence(s.user, s.ref), channel: ch,
+		name: name, seat: name.Seat(s.user, s.ref), channel: ch,
 		member: wire.Member{User: s.user, Ref: s.ref, Since: now()},
 	}
+	t.key = subjects.PresenceKey(s.bridge.node, t.seat)
 	ch.mu.Lock()
-	if seat, known := ch.roster.records[t.key]; known && !seat.gone {
-		t.member.Since = seat.Since
+	if before, here := ch.roster.visible(t.seat); here {
+		t.member.Since = before.Since
 	}
 	ch.mu.Unlock()
 	s.mu.Lock()
@@ -183,7 +184,7 @@ func (s *session) vanish(ctx context.Context, channel string) error {
 		return nil
 	}
 	defer t.release(s.bridge.hub)
-	_, err := s.bridge.asker.askAndWait(ctx, departure(t.key))
+	_, err := s.bridge.store(ctx, seat.Leave(t.key, s.bridge.limits.Grace))
 	if err != nil {
 		return fmt.Errorf("untrack: %w", err)
 	}
@@ -192,28 +193,51 @@ func (s *session) vanish(ctx context.Context, channel string) error {
 
 // appear writes an entry to the bucket.
 func (b *Bridge) appear(ctx context.Context, t *track) error {
-	msg, err := entryMessage(t, b.node)
+	value, err := t.value(record{Node: b.node})
 	if err != nil {
 		return err
 	}
-	reply, err := b.asker.askAndWait(ctx, msg)
+	revision, err := b.store(ctx, seat.Hold(t.key, value))
 	if err != nil {
 		return fmt.Errorf("track: %w", err)
 	}
-	var ack jetstream.PubAck
-	if err := json.Unmarshal(reply.Data, &ack); err != nil || ack.Sequence == 0 {
-		return fmt.Errorf("track: %w", errors.Join(err, fmt.Errorf("answered %s", reply.Data)))
-	}
 	t.channel.mu.Lock()
-	t.revision, t.written = ack.Sequence, time.Now()
+	t.revision, t.written = revision, time.Now()
 	t.channel.mu.Unlock()
 	return nil
 }
 
+// store writes to the bucket and returns the revision that it has then.
+func (b *Bridge) store(ctx context.Context, msg *nats.Msg) (revision uint64, err error) {
+	reply, err := b.asker.askAndWait(ctx, msg)
+	if err != nil {
+		return 0, err
+	}
+	var ack struct {
+		jetstream.PubAck
+		Error *jetstream.APIError `json:"error"`
+	}
+	switch err := json.Unmarshal(reply.Data, &ack); {
+	case err != nil:
+		return 0, err
+	case ack.Error != nil:
+		return 0, ack.Error
+	}
+	return ack.Sequence, nil
+}
+
+// value is what the entry says of the session's member.
+func (t *track) value(r record) ([]byte, error) {
+	t.channel.mu.Lock()
+	r.Member = t.member
+	t.channel.mu.Unlock()
+	return json.Marshal(r)
+}
+
 // depart is what becomes of an entry when its session's connection is gone: it is
-// removed after a clean goodbye; otherwise it stays for its grace, held by no
-// node, and the marker of its expiry is the leave. An entry that was written
-// again meanwhile, through another node, is left alone.
+// left after a clean goodbye; otherwise it waits for the session, for its grace,
+// whatever becomes of this node. An entry that was written again meanwhile, for a
+// newer connection of the session to this node, is left alone.
 func (b *Bridge) depart(t *track, clean bool) {
 	defer t.release(b.hub)
 	t.channel.mu.Lock()
@@ -222,65 +246,34 @@ func (b *Bridge) depart(t *track, clean bool) {
 	if revision == 0 {
 		return // never written
 	}
-	msg := departure(t.key)
-	if !clean {
-		var err error
-		if msg, err = entryMessage(t, ""); err != nil {
-			b.log.Error("grace", "key", t.key, "error", err)
-			return
-		}
-		msg.Header.Set(headerTTL, strconv.Itoa(int(b.limits.Grace.Seconds())))
+	value, err := t.value(record{Node: b.node, Grace: seat.GraceOf(b.limits.Grace)})
+	if err != nil {
+		b.log.Error("grace", "key", t.key, "error", err)
+		return
 	}
-	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(revision, 10))
+	b.release(t.key, value, revision, clean)
+}
+
+// release has the entry of a session whose connection is gone left, or wait.
+func (b *Bridge) release(key string, value []byte, revision uint64, clean bool) {
+	msg := seat.Wait(key, value, revision, b.limits.Grace)
+	if clean {
+		msg = seat.Leave(key, b.limits.Grace)
+		seat.ExpectRevision(msg, revision)
+	}
 	b.asker.ask(msg, func(_ *nats.Msg, err error) {
 		if err != nil && !errors.Is(err, errAskerClosed) {
-			b.log.Warn("grace", "key", t.key, "error", err)
+			b.log.Warn("grace", "key", key, "error", err)
 		}
 	})
 }
 
-const headerTTL = "Nats-TTL"
-
-func entryMessage(t *track, node string) (*nats.Msg, error) {
-	t.channel.mu.Lock()
-	defer t.channel.mu.Unlock()
-	return entryOf(t.key, record{Member: t.member, Node: node})
-}
-
-// entryOf is the message that writes an entry.
-func entryOf(key string, r record) (*nats.Msg, error) {
-	value, err := json.Marshal(r)
-	if err != nil {
-		return nil, fmt.Errorf("entry: %w", err)
-	}
-	msg := changeOf(key)
-	msg.Data = value
-	return msg, nil
-}
-
-// changeOf is a message to the bucket. Its id makes a repetition harmless: asked
-// again because the answer was late, it must not undo what came after it.
-func changeOf(key string) *nats.Msg {
-	msg := nats.NewMsg(presenceKeys + key)
-	msg.Header.Set(nats.MsgIdHdr, rand.Text())
-	return msg
-}
-
-// departure removes a key and leaves a marker that itself goes after a while.
-func departure(key string) *nats.Msg {
-	msg := changeOf(key)
-	msg.Header.Set("KV-Operation", "PURGE")
-	msg.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
-	msg.Header.Set(headerTTL, strconv.Itoa(int(topology.MarkerTTL.Seconds())))
-	return msg
-}
-
 // presenceChanged keeps the entries of this node's sessions true: one that was
 // removed although its session is there is written again, and outlives that; one
-// that another node has taken over is let go. What is older than our own writing
-// is no news.
-func (b *Bridge) presenceChanged(name subjects.Channel, key string, sequence uint64, now *record) (outlived bool) {
-	_, _, ref, err := subjects.ParsePresence(key)
+// whose session another node holds now is let go. What is older than our own
+// writing is no news.
+func (b *Bridge) presenceChanged(name subjects.Channel, seen sighting) (outlived bool) {
+	_, _, ref, err := subjects.ParseSeat(seen.seat)
 	if err != nil {
 		return false
 	}
@@ -291,20 +284,21 @@ func (b *Bridge) presenceChanged(name subjects.Channel, key string, sequence uin
 	s.mu.Lock()
 	t := s.tracks[name.String()]
 	s.mu.Unlock()
-	if t == nil || !t.olderThan(sequence) {
+	if t == nil || t.seat != seen.seat || !t.olderThan(seen.entry.Sequence) {
 		return false
 	}
 	switch {
-	case now == nil:
+	case seen.entry.Node == b.node && seen.entry.Left:
 		b.hub.start(func(ctx context.Context) { b.restoreEntry(ctx, s, t) })
 		return true
-	case now.Node != b.node:
+	case seen.entry.Node != b.node && !seen.entry.Left && !seen.entry.Waits():
 		b.yield(s, t)
 	}
 	return false
 }
 
-// yield lets an entry go that another node has taken over.
+// yield leaves a seat that another node holds now: the session's connection to
+// this one is dead, as it will find out.
 func (b *Bridge) yield(s *session, t *track) {
 	s.mu.Lock()
 	mine := s.tracks[t.name.String()] == t
@@ -313,14 +307,13 @@ func (b *Bridge) yield(s *session, t *track) {
 	}
 	s.mu.Unlock()
 	if mine {
-		t.release(b.hub)
+		b.depart(t, true)
 	}
 }
 
-// restoreEntry writes an entry again, as long as its session is there: when a bus
-// was away for longer than the lease, the services have removed what this node
-// held, and its own browsers must not notice. When the session ends meanwhile, the
-// roster takes what the bucket says.
+// restoreEntry writes an entry again, as long as its session is there: a bus that
+// lost its last writes, or an operator, may have removed it, and nobody must notice.
+// When the session ends meanwhile, the roster takes what the bucket says.
 func (b *Bridge) restoreEntry(ctx context.Context, s *session, t *track) {
 	if !t.restoring.CompareAndSwap(false, true) {
 		return

@@ -122,6 +122,18 @@ func GroupPresence(group string) Channel {
 // UserPresence is described at [GroupPresence].
 func UserPresence(user string) Channel { return Channel{Kind: "presence", ID: userTopic + user} }
 
+// NodePresence is the name below which the presence service writes in the buckets
+// "presence" and "nodes", where bridges write below theirs.
+const NodePresence = servicePrefix + "presence"
+
+// servicePrefix begins the name of what is a service, where others are nodes or
+// users.
+const servicePrefix = "service:"
+
+// IsService says whether what wrote something in the bucket "presence" is a
+// service. It is there as long as what it wrote.
+func IsService(node string) bool { return strings.HasPrefix(node, servicePrefix) }
+
 const (
 	groupTopic = "group."
 	userTopic  = "user."

@@ -65,12 +65,23 @@ func (c Channel) Fired(what string) string { return "fired." + c.tail() + "." + 
 // Member is the key of a user's membership in the bucket "members".
 func (c Channel) Member(user string) string { return c.tail() + "." + Token(user) }
 
-// Presence is the key of one session of a user in the bucket "presence".
-func (c Channel) Presence(user, ref string) string {
+// Seat is where one session of a user sits on the channel: what all keys of the
+// session in the bucket "presence" share. There is one for each node that the
+// session was connected to.
+func (c Channel) Seat(user, ref string) string {
 	return c.tail() + "." + Token(user) + "." + Token(ref)
 }
 
-// Everyone is the filter that matches all keys of the channel in a bucket.
+// PresenceKey is a node's key for a seat in the bucket "presence". The node comes
+// first, so that each may be allowed to write below its own name only.
+func PresenceKey(node, seat string) string { return Token(node) + "." + seat }
+
+// Present is the filter that matches all keys of the channel in the bucket
+// "presence", whichever node wrote them.
+func (c Channel) Present() string { return "*." + c.tail() + ".>" }
+
+// Everyone is the filter that matches all keys of the channel in the bucket
+// "members".
 func (c Channel) Everyone() string { return c.tail() + ".>" }
 
 // CommandPattern is the subject filter for a command on every channel of a kind.
@@ -134,9 +145,19 @@ func ParseMember(key string) (c Channel, user string, err error) {
 	return c, user, err
 }
 
-// ParsePresence splits a key of the bucket "presence".
-func ParsePresence(key string) (c Channel, user, ref string, err error) {
-	parts, err := split(key, "", 4)
+// ParsePresenceKey splits a key written by [PresenceKey].
+func ParsePresenceKey(key string) (node, seat string, err error) {
+	token, seat, found := strings.Cut(key, ".")
+	if !found {
+		return "", "", ErrSubject
+	}
+	node, err = ParseToken(token)
+	return node, seat, err
+}
+
+// ParseSeat splits what [Channel.Seat] wrote.
+func ParseSeat(seat string) (c Channel, user, ref string, err error) {
+	parts, err := split(seat, "", 4)
 	if err != nil {
 		return Channel{}, "", "", err
 	}

@@ -54,7 +54,11 @@ func TestSubjectsComeBack(t *testing.T) {
 	if got, user, err := subjects.ParseMember(c.Member("a.b")); err != nil || got != c || user != "a.b" {
 		t.Errorf("member: %v %q %v", got, user, err)
 	}
-	if got, user, ref, err := subjects.ParsePresence(c.Presence("", "r1")); err != nil || got != c || user != "" || ref != "r1" {
+	node, seat, err := subjects.ParsePresenceKey(subjects.PresenceKey("n.1", c.Seat("", "r1")))
+	if err != nil || node != "n.1" {
+		t.Errorf("node of a key: %q %v", node, err)
+	}
+	if got, user, ref, err := subjects.ParseSeat(seat); err != nil || got != c || user != "" || ref != "r1" {
 		t.Errorf("presence: %v %q %q %v", got, user, ref, err)
 	}
 	id := subjects.MessageID(c, "ana", "k/1")

@@ -75,5 +75,5 @@ func (c Channel) Key(id string) string {
 // of the key.
 func ParseMessageID(id string) (c Channel, user, key string, err error) {
 	id, _, _ = strings.Cut(id, "/")
-	return ParsePresence(id)
+	return ParseSeat(id)
 }

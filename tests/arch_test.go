@@ -39,6 +39,8 @@ type rule struct {
 var rules = []rule{
 	{"subjects/topology/bustest", []string{"subjects", "github.com/nats-io"}, "it runs servers for tests"},
 	{"subjects/topology", []string{"subjects", "github.com/nats-io/nats.go"}, "it declares what subjects names"},
+	{"subjects/lease", []string{"subjects", "github.com/nats-io/nats.go"}, "bridges and services hold leases by one rule"},
+	{"subjects/seat", []string{"subjects", "github.com/nats-io/nats.go"}, "bridges and services read presence by one rule"},
 	{"subjects/history", []string{"subjects", "github.com/nats-io/nats.go"}, "it reads what subjects names"},
 	{"subjects/identity", []string{"subjects", "schemas", "github.com/golang-jwt", "github.com/MicahParks/jwkset"}, "bridges and services read tokens alike, and know nothing else of one another"},
 	{"subjects", nil, "everybody imports it, so it may drag nothing along"},

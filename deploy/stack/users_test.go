@@ -18,6 +18,7 @@ import (
 
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/history"
+	"github.com/latido/latido/subjects/seat"
 )
 
 var users = []string{"bridge", "chat", "tracking", "ops", "presence"}
@@ -118,7 +119,7 @@ func TestUsersOfTheContainers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		own := nats.NewMsg("$KV.presence.room.victim.eve.s1")
+		own := nats.NewMsg("$KV.presence.b1.room.victim.eve.s1")
 		subjects.SetText(own.Header, subjects.HeaderEvent, "room_closed")
 		if _, err := js.PublishMsg(t.Context(), own); err != nil {
 			t.Fatal(err)
@@ -204,15 +205,14 @@ func TestUsersOfTheContainers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cards, err := bridge.SubscribeSync(subjects.FeedPresence + subjects.GroupPresence("team").Everyone())
+		cards, err := bridge.SubscribeSync(subjects.FeedPresence + subjects.GroupPresence("team").Present())
 		if err != nil {
 			t.Fatal(err)
 		}
 		accepted(t, ask(t, bridge, command(team, "create", `{"members":[]}`)))
-		accepted(t, ask(t, bridge, nats.NewMsg("$KV.presence."+ana.Presence("ana", "s1"))))
-		entry := nats.NewMsg("$KV.presence." + ana.Presence("ana", "s2"))
-		entry.Data = []byte(`{"user":"ana","ref":"s2","device":"web","node":"","meta":{"activity":"active"}}`)
-		accepted(t, ask(t, bridge, entry))
+		accepted(t, ask(t, bridge, nats.NewMsg("$KV.nodes.b1")))
+		value := []byte(`{"user":"ana","ref":"s2","device":"web","node":"b1","meta":{"activity":"active"}}`)
+		accepted(t, ask(t, bridge, seat.Hold(subjects.PresenceKey("b1", ana.Seat("ana", "s2")), value)))
 		if _, err := cards.NextMsg(10 * time.Second); err != nil {
 			t.Fatal("waiting for ana's card:", err)
 		}

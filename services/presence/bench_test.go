@@ -14,6 +14,8 @@ import (
 	"github.com/latido/latido/services/internal/es"
 	"github.com/latido/latido/services/internal/estest"
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/lease"
+	"github.com/latido/latido/subjects/seat"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
 
@@ -34,6 +36,7 @@ func BenchmarkTeam(b *testing.B) {
 	for i := range members {
 		members[i] = fmt.Sprint("user ", i)
 	}
+	go func() { _ = lease.New(lease.Config{Node: "b0", Feed: nc, Ask: nc}).Run(ctx, func() {}) }()
 	team := subjects.Channel{Kind: "group", ID: "team"}
 	create := es.Call{Channel: team, Command: "create", From: "ana", Proof: estest.Proof("ana", ""), Key: "k", Body: presence.Create{Members: members}}
 	for _, err := create.Do(ctx, nc); err != nil; _, err = create.Do(ctx, nc) {
@@ -41,15 +44,15 @@ func BenchmarkTeam(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	cards, err := nc.SubscribeSync(subjects.FeedPresence + subjects.GroupPresence("team").Everyone())
+	cards, err := nc.SubscribeSync(subjects.FeedPresence + subjects.GroupPresence("team").Present())
 	if err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {
 		for _, user := range members {
-			key := subjects.Channel{Kind: "user", ID: user}.Presence(user, "phone")
-			value := fmt.Appendf(nil, `{"user":%q,"ref":"phone","device":"mobile","node":"","meta":{"activity":"active"}}`, user)
-			if _, err := js.PublishAsync("$KV.presence."+key, value); err != nil {
+			key := subjects.PresenceKey("b0", subjects.Channel{Kind: "user", ID: user}.Seat(user, "phone"))
+			value := fmt.Appendf(nil, `{"user":%q,"ref":"phone","device":"mobile","node":"b0","meta":{"activity":"active"}}`, user)
+			if _, err := js.PublishMsgAsync(seat.Hold(key, value)); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -60,9 +63,8 @@ func BenchmarkTeam(b *testing.B) {
 		}
 		b.StopTimer()
 		for _, user := range members {
-			key := subjects.Channel{Kind: "user", ID: user}.Presence(user, "phone")
-			purge := &nats.Msg{Subject: "$KV.presence." + key, Header: nats.Header{"KV-Operation": {"PURGE"}, jetstream.MsgRollup: {jetstream.MsgRollupSubject}}}
-			if _, err := js.PublishMsgAsync(purge); err != nil {
+			key := subjects.PresenceKey("b0", subjects.Channel{Kind: "user", ID: user}.Seat(user, "phone"))
+			if _, err := js.PublishMsgAsync(seat.Leave(key, 0)); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/latido/latido/schemas/presence"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/topology"
@@ -33,6 +31,7 @@ type posted struct {
 	written  time.Time
 	card     json.RawMessage
 	asOf     asOf
+	removed  bool // for a while the bucket says so, and then nothing
 }
 
 // asOf is what a card was made from. Whoever knows less leaves it alone. It names
@@ -51,26 +50,28 @@ type entry struct {
 	Name  string          `json:"name,omitempty"`
 	Meta  json.RawMessage `json:"meta"`
 	Since time.Time       `json:"since"`
-	Node  string          `json:"node"` // none: it does not end with a bridge
+	Node  string          `json:"node"` // the service: it does not end with a bridge
 	AsOf  asOf            `json:"as_of"`
 }
 
-// change is a card to write, or to remove when it has no value.
-type change struct {
+// correction is a card to write, or to remove when it has no value, if the bucket
+// is as it was seen.
+type correction struct {
 	key      string
 	revision uint64
 	value    []byte
 }
 
 // card takes a change of a card in. The lock is held.
-func (v *view) card(e jetstream.KeyValueEntry, user string) {
-	var written entry
-	if e.Operation() != jetstream.KeyValuePut {
-		delete(v.person(user).cards, e.Key())
+func (v *view) card(c change, user string) {
+	cards := v.person(user).cards
+	if c.removed() {
+		cards[c.key] = posted{revision: c.revision, written: c.at, removed: true}
 		return
 	}
-	_ = json.Unmarshal(e.Value(), &written) // an odd one is replaced
-	v.person(user).cards[e.Key()] = posted{revision: e.Revision(), written: e.Created(), card: written.Meta, asOf: written.AsOf}
+	var written entry
+	_ = json.Unmarshal(c.value, &written) // an odd one is replaced
+	cards[c.key] = posted{revision: c.revision, written: c.at, card: written.Meta, asOf: written.AsOf}
 }
 
 // look is how a user is, for others. The lock is held.
@@ -84,13 +85,13 @@ func (p *person) look(user string, state User) presence.Card {
 	card.CustomMessage, card.Until = told.Message, told.Until
 	for _, key := range p.newest() {
 		s := p.sessions[key]
-		card.Name, card.Avatar = cmp.Or(card.Name, s.name), cmp.Or(card.Avatar, s.about.Avatar)
-		if s.device == "" {
+		card.Name, card.Avatar = cmp.Or(card.Name, s.Name), cmp.Or(card.Avatar, s.About.Avatar)
+		if s.Device == "" {
 			continue
 		}
-		card.Devices = append(card.Devices, presence.Device{Ref: s.ref, Kind: s.device, Status: s.about.Activity, LastActive: s.about.LastActive})
-		if s.about.LastActive.After(card.LastActive) {
-			card.LastActive = s.about.LastActive
+		card.Devices = append(card.Devices, presence.Device{Ref: s.Ref, Kind: s.Device, Status: s.About.Activity, LastActive: s.About.LastActive})
+		if s.About.LastActive.After(card.LastActive) {
+			card.LastActive = s.About.LastActive
 		}
 	}
 	slices.SortFunc(card.Devices, func(a, b presence.Device) int { return cmp.Compare(a.Ref, b.Ref) })
@@ -101,7 +102,7 @@ func (p *person) look(user string, state User) presence.Card {
 // look finds the same.
 func (p *person) newest() []string {
 	return slices.SortedFunc(maps.Keys(p.sessions), func(a, b string) int {
-		return cmp.Or(p.sessions[b].since.Compare(p.sessions[a].since), cmp.Compare(a, b))
+		return cmp.Or(p.sessions[b].Since.Compare(p.sessions[a].Since), cmp.Compare(a, b))
 	})
 }
 
@@ -110,10 +111,10 @@ func (p *person) newest() []string {
 func (p *person) away() bool {
 	devices := 0
 	for _, s := range p.sessions {
-		if s.device == "" {
+		if s.Device == "" {
 			continue
 		}
-		if devices++; s.about.Activity != statusAway {
+		if devices++; s.About.Activity != statusAway {
 			return false
 		}
 	}
@@ -137,18 +138,18 @@ func (v *view) observation(user string, opened time.Time) (seen presence.Observe
 }
 
 // changes lists what must be done to a user's cards.
-func (v *view) changes(user string, now time.Time) []change {
+func (v *view) changes(user string, now time.Time) []correction {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	p := v.people[user]
 	if p == nil {
 		return nil
 	}
-	var list []change
+	var list []correction
 	wanted := v.wanted(user, p)
 	for key, written := range p.cards {
-		if _, stays := wanted[key]; !stays && v.knows(p, written.asOf) {
-			list = append(list, change{key: key, revision: written.revision})
+		if _, stays := wanted[key]; !stays && !written.removed && v.knows(p, written.asOf) {
+			list = append(list, correction{key: key, revision: written.revision})
 		}
 	}
 	for key, value := range wanted {
@@ -162,7 +163,7 @@ func (v *view) changes(user string, now time.Time) []change {
 		if err != nil {
 			continue // a card holds nothing that does not encode
 		}
-		list = append(list, change{key: key, revision: written.revision, value: text})
+		list = append(list, correction{key: key, revision: written.revision, value: text})
 	}
 	return list
 }
@@ -182,24 +183,31 @@ func (v *view) wanted(user string, p *person) map[string]entry {
 	}
 	ref := cardRef(user)
 	value := entry{
-		User: user, Ref: ref, Name: card.Name, Meta: meta, Since: p.state.Since,
+		User: user, Ref: ref, Name: card.Name, Meta: meta, Since: p.state.Since, Node: subjects.NodePresence,
 		AsOf: asOf{Facts: p.facts, Members: v.grouped},
 	}
-	wanted := map[string]entry{subjects.UserPresence(user).Presence(user, ref): value}
+	wanted := map[string]entry{cardKey(subjects.UserPresence(user), user): value}
 	for group := range p.groups {
-		wanted[subjects.GroupPresence(group).Presence(user, ref)] = value
+		wanted[cardKey(subjects.GroupPresence(group), user)] = value
 	}
 	return wanted
 }
 
-// aged lists the users with cards that are to be written again.
+// cardKey is the key of a user's card on a channel.
+func cardKey(on subjects.Channel, user string) string {
+	return subjects.PresenceKey(subjects.NodePresence, on.Seat(user, cardRef(user)))
+}
+
+// aged lists the users with cards that are to be written again, and forgets cards of
+// which the bucket says nothing any more.
 func (v *view) aged(now time.Time) []string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var users []string
 	for user, p := range v.people {
+		maps.DeleteFunc(p.cards, func(_ string, card posted) bool { return card.removed && now.Sub(card.written) > 2*topology.MarkerTTL })
 		for _, card := range p.cards {
-			if now.Sub(card.written) >= refreshCards {
+			if !card.removed && now.Sub(card.written) >= refreshCards {
 				users = append(users, user)
 				break
 			}

@@ -3,103 +3,157 @@ package presence
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/latido/latido/services/internal/es"
 	"github.com/latido/latido/subjects"
-	"github.com/latido/latido/subjects/topology"
+	"github.com/latido/latido/subjects/lease"
 )
 
-// timing is how patient the keeper is.
+// timing is how often the keeper looks.
 type timing struct {
-	settle    time.Duration // for leases, after the bus was away
-	returning time.Duration // for a node whose lease has ended
-	sweep     time.Duration // between looks for dead nodes
-	progress  time.Duration // between looks whether the watch still follows
+	expire   time.Duration // for who was waited for in vain
+	progress time.Duration // for changes that the feeds did not bring
+	anew     time.Duration // at everything, as if for the first time
 }
 
-// A lease that was not refreshed in time, as during an election, is back within
-// one refresh.
-var patient = timing{settle: topology.LeaseTTL, returning: 3 * time.Second, sweep: time.Second, progress: 15 * time.Second}
+var patient = timing{expire: 250 * time.Millisecond, progress: 15 * time.Second, anew: time.Hour}
 
-// keeper watches sessions, leases, groups and the facts of users: it has the
-// reconciler look at whom a change concerns, and removes the sessions of dead
-// nodes. Every replica keeps; they come to the same conclusions, and the decider
-// and the bucket take each once.
+// keeper follows sessions, leases, groups and the facts of users, and has the
+// reconciler look at whom a change concerns. Every replica keeps; they come to the
+// same conclusions, and the decider and the bucket take each once.
 type keeper struct {
 	nc         *nats.Conn
-	js         jetstream.JetStream
 	log        *slog.Logger
 	timing     timing
 	reconciler *reconciler
+	leases     *lease.Leases
+	begun      chan struct{}        // closed when the leases are known
 	newest     atomic.Pointer[view] // the newest that was whole, for queries
 	first      chan struct{}        // closed when there is one
 	once       sync.Once
 	counts     counts
+
+	changed chan struct{} // holds one when nodes have changed
+	mu      sync.Mutex
+	nodes   map[string]struct{} // that were lost or are back
 }
 
-// Reasons to watch anew.
+func newKeeper(nc *nats.Conn, log *slog.Logger, t timing) *keeper {
+	k := &keeper{
+		nc: nc, log: log, timing: t, reconciler: newReconciler(nc, log),
+		begun: make(chan struct{}), first: make(chan struct{}), changed: make(chan struct{}, 1), nodes: make(map[string]struct{}),
+	}
+	k.leases = lease.New(lease.Config{
+		Node: subjects.NodePresence, Feed: nc, Ask: nc, Doubt: true, Changed: k.nodeChanged,
+		Stored: func(err error) {
+			if err != nil {
+				log.Warn("nothing is stored: nobody counts as gone until that is over", "cause", err)
+			}
+		},
+	})
+	return k
+}
+
+// nodeChanged has those looked at who are there through a node.
+func (k *keeper) nodeChanged(node string, change lease.Change) {
+	if change == lease.Lost {
+		k.counts.leasesLost.Add(1)
+	}
+	k.mu.Lock()
+	k.nodes[node] = struct{}{}
+	k.mu.Unlock()
+	select {
+	case k.changed <- struct{}{}:
+	default:
+	}
+}
+
+// changedNodes takes the nodes that have changed.
+func (k *keeper) changedNodes() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	nodes := slices.Collect(maps.Keys(k.nodes))
+	clear(k.nodes)
+	return nodes
+}
+
+// Reasons to look anew.
 var (
-	errLost   = errors.New("the connection was lost")
-	errEnded  = errors.New("the watch ended")
-	errBehind = errors.New("the watch fell silent")
+	errLost = errors.New("the connection was lost")
+	errAnew = errors.New("it is time to look at everything anew")
 )
 
-// run keeps until ctx ends. A watch may end with the connection, with a leader,
-// or without a word: whatever the cause, it starts over from a snapshot.
+// retryPause is how soon is looked again after that failed.
+const retryPause = time.Second
+
+// run keeps until ctx ends. Whatever ends a look, it starts over from a snapshot.
 func (k *keeper) run(ctx context.Context) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() {
+		if err := k.leases.Run(ctx, func() { close(k.begun) }); err != nil {
+			k.log.Error("leases", "error", err)
+		}
+	})
 	for ctx.Err() == nil {
-		if err := k.keep(ctx); ctx.Err() == nil {
-			k.log.Warn("watch again", "cause", err)
-			select {
-			case <-ctx.Done():
-			case <-time.After(k.timing.sweep):
-			}
+		err := k.keep(ctx)
+		if ctx.Err() != nil || errors.Is(err, errAnew) {
+			continue
+		}
+		k.log.Warn("look again", "cause", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(retryPause):
 		}
 	}
 }
 
-// life is one life of the watches.
+// life is one look at everything, and what follows.
 type life struct {
 	*keeper
 	view     *view
 	task     *task
 	sessions *watch
-	leases   *watch
 	groups   *watch
 	users    chan es.Snapshot[User]
-	missing  int // snapshots that are not whole yet: until then nobody is looked at
+	known    bool // everything was looked at: until then nobody is reported
 }
 
-// keep runs one life of the watches.
-func (k *keeper) keep(ctx context.Context) error {
+// keep looks at everything and follows until that fails.
+func (k *keeper) keep(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	lost := k.nc.StatusChanged(nats.RECONNECTING, nats.CLOSED)
 	defer k.nc.RemoveStatusListener(lost)
-	l := &life{keeper: k, view: newView(k.timing, time.Now(), &k.counts), users: make(chan es.Snapshot[User], 256), missing: 3}
-	for _, w := range []struct {
-		watch  **watch
-		bucket string
-		filter string
-	}{
-		{&l.sessions, subjects.BucketPresence, ">"}, {&l.leases, subjects.BucketNodes, ">"}, {&l.groups, subjects.BucketMembers, "group.>"},
-	} {
-		var err error
-		if *w.watch, err = k.watch(ctx, w.bucket, w.filter); err != nil {
-			return err
-		}
-		defer (*w.watch).stop()
+	select {
+	case <-k.begun:
+	case <-lost:
+		return errLost
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
+	l := &life{keeper: k, view: newView(k.leases.Here, &k.counts), users: make(chan es.Snapshot[User], 256)}
+	if l.sessions, err = k.watch(ctx, subjects.BucketPresence, subjects.FeedPresence, ">"); err != nil {
+		return err
+	}
+	defer l.sessions.stop()
+	if l.groups, err = k.watch(ctx, subjects.BucketMembers, subjects.FeedMembers, "group.>"); err != nil {
+		return err
+	}
+	defer l.groups.stop()
 	l.view.members = l.groups.began
-	l.task = &task{view: l.view, bucket: l.sessions.bucket, opened: l.sessions.opened}
+	l.task = &task{view: l.view, opened: k.leases.Now()}
+	if err := l.read(ctx); err != nil {
+		return err
+	}
 	followed, err := l.follow(ctx, cancel)
 	if err != nil {
 		return err
@@ -108,28 +162,41 @@ func (k *keeper) keep(ctx context.Context) error {
 	return l.run(ctx, lost)
 }
 
-// run takes in what the watches bring until one of them fails.
+// read takes in what the buckets hold and the feeds did not bring.
+func (l *life) read(ctx context.Context) error {
+	take := func(into func(change) string) func(change) { return func(c change) { l.look(into(c)) } }
+	return errors.Join(
+		l.sessions.read(ctx, l.leases.Since, take(l.view.session)),
+		l.groups.read(ctx, l.leases.Since, take(l.view.member)),
+	)
+}
+
+// run takes in what comes until something fails.
 func (l *life) run(ctx context.Context, lost <-chan nats.Status) (err error) {
-	sweep, progress := time.NewTicker(l.timing.sweep), time.NewTicker(l.timing.progress)
-	defer sweep.Stop()
+	expire, progress := time.NewTicker(l.timing.expire), time.NewTicker(l.timing.progress)
+	defer expire.Stop()
 	defer progress.Stop()
+	anew := time.NewTimer(l.timing.anew)
+	defer anew.Stop()
 	for err == nil {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-lost:
 			return errLost
-		case entry, open := <-l.sessions.Updates():
-			err = l.take(l.sessions, entry, open, func() string { return l.view.session(entry, time.Now()) })
-		case entry, open := <-l.groups.Updates():
-			err = l.take(l.groups, entry, open, func() string { return l.view.member(entry) })
-		case entry, open := <-l.leases.Updates():
-			switch {
-			case !open:
-				return errEnded
-			case entry != nil:
-				l.leases.reached(entry)
-				l.view.lease(entry, time.Now())
+		case <-anew.C:
+			return errAnew
+		case msg := <-l.sessions.changes:
+			if c, ok := l.sessions.changed(msg); ok {
+				l.look(l.view.session(c))
+			}
+		case msg := <-l.groups.changes:
+			if c, ok := l.groups.changed(msg); ok {
+				l.look(l.view.member(c))
+			}
+		case <-l.changed:
+			for _, node := range l.changedNodes() {
+				l.look(l.view.review(node, l.leases.Now())...)
 			}
 		case snapshot := <-l.users:
 			if snapshot.Seq == 0 {
@@ -137,46 +204,29 @@ func (l *life) run(ctx context.Context, lost <-chan nats.Status) (err error) {
 				continue
 			}
 			l.look(l.view.fact(snapshot))
-		case <-sweep.C:
-			if l.missing == 0 {
-				err = l.bury(ctx, sweep)
-			}
+		case <-expire.C:
+			l.look(l.view.expire(l.leases.Over, l.leases.Now())...)
 		case <-progress.C:
-			err = errors.Join(l.sessions.check(ctx), l.leases.check(ctx), l.groups.check(ctx))
+			err = l.read(ctx)
 			l.look(l.view.aged(time.Now())...)
 		}
 	}
 	return err
 }
 
-// take takes one change in; none says that the snapshot is whole.
-func (l *life) take(w *watch, entry jetstream.KeyValueEntry, open bool, change func() (user string)) error {
-	switch {
-	case !open:
-		return errEnded
-	case entry == nil:
-		l.whole()
-	default:
-		w.reached(entry)
-		l.look(change())
-	}
-	return nil
-}
-
-// whole notes that one more snapshot has come. After the last one everybody is
-// looked at: they came or went while nobody kept.
+// whole notes that everything was looked at. Now everybody is: they came or went
+// while nobody kept.
 func (l *life) whole() {
-	if l.missing--; l.missing == 0 {
-		l.view.counting()
-		l.newest.Store(l.view)
-		l.once.Do(func() { close(l.first) })
-		l.look(l.view.everyone()...)
-	}
+	l.known = true
+	l.view.counting()
+	l.newest.Store(l.view)
+	l.once.Do(func() { close(l.first) })
+	l.look(l.view.everyone()...)
 }
 
 func (l *life) look(users ...string) {
 	for _, user := range users {
-		if user != "" && l.missing == 0 {
+		if user != "" && l.known {
 			l.reconciler.look(user, l.task)
 		}
 	}
@@ -200,26 +250,4 @@ func (l *life) follow(ctx context.Context, end context.CancelCauseFunc) (followe
 		end(follower.Run(ctx, tell, func() { tell(es.Snapshot[User]{}) }))
 	}()
 	return done, nil
-}
-
-// buriedAtOnce bounds how many sessions are removed before leases are looked at
-// again: their node may be back.
-const buriedAtOnce = 256
-
-// bury removes sessions of dead nodes, unless they were written again, and sees to
-// it that the rest follows soon.
-func (l *life) bury(ctx context.Context, sweep *time.Ticker) error {
-	sweep.Reset(l.timing.sweep)
-	buried := 0
-	for key, revision := range l.view.dead(time.Now()) {
-		if buried++; buried > buriedAtOnce {
-			sweep.Reset(time.Millisecond)
-			return nil
-		}
-		err := l.sessions.bucket.Purge(ctx, key, jetstream.LastRevision(revision), jetstream.PurgeTTL(topology.MarkerTTL))
-		if err != nil && !moved(err) {
-			return fmt.Errorf("remove session: %w", err)
-		}
-	}
-	return nil
 }

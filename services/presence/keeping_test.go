@@ -14,6 +14,7 @@ import (
 	"github.com/latido/latido/services/internal/es"
 	"github.com/latido/latido/services/internal/estest"
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/seat"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
 
@@ -21,22 +22,18 @@ import (
 func (b bridge) device(user, ref, kind, activity string) {
 	b.t.Helper()
 	value, err := json.Marshal(map[string]any{
-		"user": user, "ref": ref, "name": "Dr. " + user, "device": kind, "node": "",
+		"user": user, "ref": ref, "name": "Dr. " + user, "device": kind, "node": node,
 		"meta": map[string]any{"activity": activity, "last_active": time.Now().UTC(), "avatar": "https://pictures.example/" + user},
 	})
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.Insist(func() error {
-		_, err := b.sessions.Put(b.t.Context(), subjects.Channel{Kind: "user", ID: user}.Presence(user, ref), value)
-		return err
-	})
+	b.write(seat.Hold(subjects.PresenceKey(node, subjects.Channel{Kind: "user", ID: user}.Seat(user, ref)), value))
 }
 
 func (b bridge) unplugAna(ref string) {
 	b.t.Helper()
-	key := ana.Presence("ana", ref)
-	b.Insist(func() error { return b.sessions.Purge(b.t.Context(), key, jetstream.PurgeTTL(time.Minute)) })
+	b.write(seat.Leave(subjects.PresenceKey(node, ana.Seat("ana", ref)), time.Second))
 }
 
 const patience = 20 * time.Second
@@ -45,7 +42,7 @@ const patience = 20 * time.Second
 // card is the zero one.
 func (b bridge) awaitCard(channel subjects.Channel, user string, fits func(presence.Card) bool) {
 	b.t.Helper()
-	watch, err := b.sessions.Watch(b.t.Context(), channel.Presence(user, cardRef(user)))
+	watch, err := b.sessions.Watch(b.t.Context(), cardKey(channel, user))
 	if err != nil {
 		b.t.Fatal(err)
 	}

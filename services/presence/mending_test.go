@@ -2,6 +2,7 @@ package presence
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -13,7 +14,7 @@ import (
 	"github.com/latido/latido/schemas/presence"
 	"github.com/latido/latido/services/internal/estest"
 	"github.com/latido/latido/subjects"
-	"github.com/latido/latido/subjects/history"
+	"github.com/latido/latido/subjects/seat"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
 
@@ -23,7 +24,7 @@ func TestCardsGoForwardOnly(t *testing.T) {
 	t.Parallel()
 	b := serving(t, 2)
 	card := subjects.UserPresence("ana")
-	watch, err := b.sessions.Watch(t.Context(), card.Everyone())
+	watch, err := b.sessions.Watch(t.Context(), card.Present())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,39 +71,28 @@ func TestCardsAreMended(t *testing.T) {
 	}
 	stop()
 	b.unplugAna("phone")
-	key := subjects.UserPresence("luis").Presence("luis", cardRef("luis"))
-	if err := b.sessions.Purge(t.Context(), key, jetstream.PurgeTTL(time.Minute)); err != nil {
-		t.Fatal(err)
-	}
+	b.write(seat.Leave(cardKey(subjects.UserPresence("luis"), "luis"), 0))
 	estest.Replica(t, bus, Run)
 	b.awaitCard(subjects.UserPresence("ana"), "ana", gone)
 	b.awaitCard(subjects.UserPresence("luis"), "luis", there)
 }
 
-// forget removes what a bucket says of keys, the markers too, as age does.
-func (b bridge) forget(bucket, keys string) {
+// forget removes what a bucket says of a key, that it was removed, too, as age does.
+func (b bridge) forget(bucket, key string) {
 	b.t.Helper()
+	msg := nats.NewMsg("$KV." + bucket + "." + key)
+	msg.Header.Set(jetstream.MsgTTLHeader, "1")
+	msg.Header.Set("KV-Operation", "DEL")
+	b.write(msg)
 	stream, err := b.JS.Stream(b.t.Context(), "KV_"+bucket)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.Insist(func() error {
-		return stream.Purge(b.t.Context(), jetstream.WithPurgeSubject("$KV."+bucket+"."+keys))
-	})
-}
-
-// outlive ends the time of an entry that says of something that it is over.
-func (b bridge) outlive(subject string) {
-	b.t.Helper()
-	over := nats.NewMsg(subject)
-	over.Header.Set(jetstream.MsgTTLHeader, "1s")
-	over.Header.Set("KV-Operation", "DEL")
-	b.Insist(func() error { _, err := b.JS.PublishMsg(b.t.Context(), over); return err })
-	for found := true; found; {
-		b.Insist(func() (err error) {
-			_, found, err = history.LastMessage(b.t.Context(), b.Conn, "KV_"+subjects.BucketMembers, subject)
-			return err
-		})
+	for err == nil {
+		_, err = stream.GetLastMsgForSubject(b.t.Context(), msg.Subject)
+	}
+	if !errors.Is(err, jetstream.ErrMsgNotFound) {
+		b.t.Fatal(err)
 	}
 }
 
@@ -123,7 +113,7 @@ func TestCardsAreMendedAfterMarkersAreGone(t *testing.T) {
 	b.Do(b.command("ana", "set_status", "3", ana, presence.SetStatus{Status: "busy"}))
 	b.awaitCard(card, "ana", func(c presence.Card) bool { return c.Status == "busy" })
 	stop()
-	b.outlive("$KV." + subjects.BucketMembers + "." + team.Member("ana"))
+	b.forget(subjects.BucketMembers, team.Member("ana"))
 	b.unplugAna("phone")
 	estest.Replica(t, bus, Run)
 	b.awaitCard(card, "ana", gone)
@@ -133,11 +123,11 @@ func TestCardsAreMendedAfterMarkersAreGone(t *testing.T) {
 // What another writes that has just begun must not be beyond it.
 func TestACardIsOfNoRevisionThatOthersMissed(t *testing.T) {
 	t.Parallel()
-	v := newView(patient, time.Now(), &counts{})
+	v := newView(func(string) bool { return true }, &counts{})
 	v.members, v.grouped = 1000, 400
 	p := v.person("ana")
-	p.state.Online, p.sessions["phone"] = true, session{user: "ana"}
-	key := subjects.UserPresence("ana").Presence("ana", cardRef("ana"))
+	p.state.Online, p.sessions["phone"] = true, session{User: "ana"}
+	key := cardKey(subjects.UserPresence("ana"), "ana")
 	for stands, want := range map[uint64]uint64{0: 400, 300: 400, 500: 500} {
 		p.cards[key] = posted{revision: 1, asOf: asOf{Members: stands}}
 		list := v.changes("ana", time.Now())
@@ -160,7 +150,7 @@ func TestWhoWentAwayWhileNobodyKept(t *testing.T) {
 	b.device("ana", "phone", "mobile", "active")
 	b.awaitCard(card, "ana", func(c presence.Card) bool { return c.Status == "online" })
 	stop()
-	b.forget(subjects.BucketPresence, ana.Presence("ana", "phone"))
+	b.forget(subjects.BucketPresence, subjects.PresenceKey(node, ana.Seat("ana", "phone")))
 	estest.Replica(t, bus, Run)
 	b.awaitCard(card, "ana", func(c presence.Card) bool { return c.Status == "away" })
 }
@@ -197,10 +187,10 @@ func TestACardHasTheNameOfTheNewestSession(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
 	p := person{sessions: map[string]session{
-		"a": {name: "Ana", since: began, about: about{Avatar: "old"}},
-		"b": {name: "Dr. Ana", since: began.Add(time.Hour), about: about{Avatar: "new"}},
-		"c": {name: "Dr. Ana Ruiz", since: began.Add(time.Hour)},
-		"d": {since: began.Add(2 * time.Hour)},
+		"a": {Name: "Ana", Since: began, About: about{Avatar: "old"}},
+		"b": {Name: "Dr. Ana", Since: began.Add(time.Hour), About: about{Avatar: "new"}},
+		"c": {Name: "Dr. Ana Ruiz", Since: began.Add(time.Hour)},
+		"d": {Since: began.Add(2 * time.Hour)},
 	}}
 	for range 100 {
 		if card := p.look("ana", User{Online: true}); card.Name != "Dr. Ana" || card.Avatar != "new" {

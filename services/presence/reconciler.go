@@ -2,6 +2,7 @@ package presence
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -17,7 +18,7 @@ import (
 	"github.com/latido/latido/schemas/presence"
 	"github.com/latido/latido/services/internal/es"
 	"github.com/latido/latido/subjects"
-	"github.com/latido/latido/subjects/topology"
+	"github.com/latido/latido/subjects/seat"
 )
 
 const (
@@ -47,7 +48,6 @@ type desk struct {
 // task is to look at a user in a life of the watches.
 type task struct {
 	view   *view
-	bucket jetstream.KeyValue
 	opened time.Time // when that life began, by the server's clock
 }
 
@@ -132,7 +132,7 @@ func (r *reconciler) reconcile(ctx context.Context, user string, t *task) error 
 		}
 	}
 	for _, c := range t.view.changes(user, time.Now()) {
-		if err := write(ctx, t.bucket, c); err != nil && !moved(err) {
+		if err := r.write(ctx, c); err != nil && !moved(err) {
 			return fmt.Errorf("card: %w", err)
 		}
 	}
@@ -156,25 +156,41 @@ func (r *reconciler) report(ctx context.Context, user string, seen presence.Obse
 	return sequence > facts, err
 }
 
-// write changes a card, unless another replica was first.
-func write(ctx context.Context, bucket jetstream.KeyValue, c change) error {
-	switch {
-	case c.value == nil:
-		return bucket.Purge(ctx, c.key, jetstream.LastRevision(c.revision), jetstream.PurgeTTL(topology.MarkerTTL))
-	case c.revision == 0:
-		_, err := bucket.Create(ctx, c.key, c.value)
-		return err
+// write changes a card, unless another replica was first. Where one was removed the
+// bucket may have forgotten that already.
+func (r *reconciler) write(ctx context.Context, c correction) error {
+	err := r.send(ctx, c)
+	if err != nil && moved(err) && c.value != nil && c.revision > 0 {
+		c.revision = 0
+		err = r.send(ctx, c)
 	}
-	_, err := bucket.Update(ctx, c.key, c.value, c.revision)
 	return err
 }
 
-// moved tells that a key has a newer revision: another replica was first, or the
-// session is back.
-func moved(err error) bool {
-	if errors.Is(err, jetstream.ErrKeyExists) {
-		return true
+func (r *reconciler) send(ctx context.Context, c correction) error {
+	msg := seat.Leave(c.key, 0)
+	if c.value != nil {
+		msg = seat.Hold(c.key, c.value)
 	}
+	seat.ExpectRevision(msg, c.revision)
+	reply, err := r.nc.RequestMsgWithContext(ctx, msg)
+	if err != nil {
+		return err
+	}
+	var ack struct {
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(reply.Data, &ack); err != nil {
+		return err
+	}
+	if ack.Error != nil {
+		return ack.Error
+	}
+	return nil
+}
+
+// moved tells that a key has a newer revision: another replica was first.
+func moved(err error) bool {
 	api, ok := errors.AsType[*jetstream.APIError](err)
 	return ok && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
 		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)

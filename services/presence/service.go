@@ -7,12 +7,10 @@ package presence
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/latido/latido/services/internal/es"
 	"github.com/latido/latido/subjects/identity"
@@ -25,18 +23,14 @@ func Run(ctx context.Context, nc *nats.Conn, verifier *identity.Verifier, log *s
 }
 
 func run(ctx context.Context, nc *nats.Conn, verifier *identity.Verifier, log *slog.Logger, timing timing) error {
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return fmt.Errorf("run presence: %w", err)
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	log = log.With("service", "presence")
-	keeper := &keeper{nc: nc, js: js, log: log, timing: timing, reconciler: newReconciler(nc, log), first: make(chan struct{})}
+	keeper := newKeeper(nc, log, timing)
 	var running sync.WaitGroup
 	running.Go(func() { keeper.reconciler.run(ctx) })
 	running.Go(func() { keeper.run(ctx) })
-	err = es.Run(ctx, nc, verifier, log, es.Service{
+	err := es.Run(ctx, nc, verifier, log, es.Service{
 		Name:        "presence",
 		Version:     "1.0.0",
 		Description: "Decides who is there, as what, and with whom: users, their status and plans, groups.",

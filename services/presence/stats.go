@@ -15,17 +15,20 @@ func (v *view) counting() {
 	v.counts = v.later
 }
 
-// count counts a change of a session. The lock is held.
-func (v *view) count(before session, was, is bool) {
+// count counts a session that came or went. The lock is held.
+func (v *view) count(was, is bool) {
+	switch {
+	case is && !was:
+		v.shown++
+	case was && !is:
+		v.shown--
+	}
 	switch {
 	case v.counts == nil:
 	case is && !was:
 		v.counts.joins.Add(1)
 	case was && !is:
 		v.counts.leaves.Add(1)
-		if before.node == "" { // it waited for its return
-			v.counts.expiries.Add(1)
-		}
 	}
 }
 
@@ -41,12 +44,16 @@ func (k *keeper) stats() map[string]int64 {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	stats["sessions"], stats["nodes"] = int64(len(v.sessions)), int64(len(v.alive))
+	stats["sessions"], stats["nodes"] = int64(v.shown), int64(k.leases.Count())
 	for _, p := range v.people {
 		if len(p.sessions) > 0 {
 			stats["users"]++
 		}
-		stats["cards"] += int64(len(p.cards))
+		for _, card := range p.cards {
+			if !card.removed {
+				stats["cards"]++
+			}
+		}
 	}
 	return stats
 }

@@ -2,32 +2,27 @@ package presence
 
 import (
 	"encoding/json"
-	"maps"
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/latido/latido/services/internal/es"
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/seat"
 )
 
-// view folds the buckets "presence", "nodes" and "members" and the facts of users
-// to who is there, as what, in which groups, and to the nodes that are not there
-// any more. It does no I/O and reads no clock.
+// view folds the buckets "presence" and "members" and the facts of users to who is
+// there, as what and in which groups. It does no I/O and reads no clock.
 type view struct {
-	timing timing
-	began  time.Time
+	here func(node string) bool
 
-	mu       sync.Mutex
-	sessions map[string]session // by key
-	people   map[string]*person
-	nodes    map[string]map[string]uint64 // node → its sessions' keys and revisions
-	alive    map[string]bool              // nodes with a lease
-	deadline map[string]time.Time         // nodes without one, and when they count as dead
-	lost     map[string]bool              // nodes that were found dead with sessions of theirs
-	members  uint64                       // the revision up to which all groups are known
-	grouped  uint64                       // the newest revision seen of a group
+	mu      sync.Mutex
+	seats   map[string]seat.Seat[session]
+	nodes   map[string]map[string]struct{} // the seats of which a node says something
+	waiting map[string]time.Time           // seats of which somebody may come back, until when
+	people  map[string]*person
+	shown   int    // sessions that are there
+	members uint64 // the revision up to which all groups are known
+	grouped uint64 // the newest revision seen of a group
 
 	counts *counts // nil until the snapshot is whole
 	later  *counts
@@ -35,7 +30,7 @@ type view struct {
 
 // person is what is known of a user.
 type person struct {
-	sessions map[string]session // by key
+	sessions map[string]session // that are there, by seat
 	seen     time.Time          // when the sessions changed last, by the server's clock
 	state    User
 	facts    uint64 // sequence of the last fact in state
@@ -43,14 +38,15 @@ type person struct {
 	cards    map[string]posted // as they stand, by key
 }
 
-// session is one entry of the bucket "presence" that a bridge wrote.
+// session is the value of an entry that a bridge wrote.
 type session struct {
-	user, ref string
-	node      string // "" while no node holds it and it waits for its return
-	name      string
-	device    string // its kind, on the user's own channel
-	since     time.Time
-	about     about
+	seat.Grace
+	User   string    `json:"-"`
+	Ref    string    `json:"-"`
+	Name   string    `json:"name"`
+	Device string    `json:"device"` // its kind, on the user's own channel
+	Since  time.Time `json:"since"`
+	About  about     `json:"meta"`
 }
 
 // about is the meta of a device.
@@ -60,12 +56,20 @@ type about struct {
 	Avatar     string    `json:"avatar"`
 }
 
-func newView(t timing, now time.Time, c *counts) *view {
+// UnmarshalJSON reads what is there of it: other members may say anything.
+func (a *about) UnmarshalJSON(text []byte) error {
+	type plain about
+	var said plain
+	if json.Unmarshal(text, &said) == nil {
+		*a = about(said)
+	}
+	return nil
+}
+
+func newView(here func(node string) bool, c *counts) *view {
 	return &view{
-		timing: t, began: now, later: c,
-		sessions: make(map[string]session), people: make(map[string]*person),
-		nodes: make(map[string]map[string]uint64), alive: make(map[string]bool),
-		deadline: make(map[string]time.Time), lost: make(map[string]bool),
+		here: here, later: c, seats: make(map[string]seat.Seat[session]), nodes: make(map[string]map[string]struct{}),
+		waiting: make(map[string]time.Time), people: make(map[string]*person),
 	}
 }
 
@@ -92,90 +96,133 @@ func (v *view) everyone() []string {
 
 // session takes a change of the bucket "presence" in, and returns whom it
 // concerns.
-func (v *view) session(entry jetstream.KeyValueEntry, now time.Time) (user string) {
-	channel, user, ref, err := subjects.ParsePresence(entry.Key())
+func (v *view) session(c change) (user string) {
+	node, name, err := subjects.ParsePresenceKey(c.key)
+	if err != nil {
+		return ""
+	}
+	channel, user, ref, err := subjects.ParseSeat(name)
 	if err != nil {
 		return "" // nobody's session
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if _, reserved := subjects.ReservedTopic(channel); reserved {
-		v.card(entry, user)
+		if node == subjects.NodePresence {
+			v.card(c, user)
+		}
 		return user
 	}
-	p := v.person(user)
-	before, was := v.sessions[entry.Key()]
-	is := entry.Operation() == jetstream.KeyValuePut
-	v.count(before, was, is)
-	v.remove(entry.Key())
-	p.seen = entry.Created()
-	if is {
-		s := session{user: user, ref: ref}
-		s.read(entry.Value(), channel == subjects.Channel{Kind: "user", ID: user})
-		v.add(entry.Key(), s, entry.Revision(), now)
+	e := seat.Read[session](node, c.revision, c.header, c.value, c.age)
+	e.Value.User, e.Value.Ref = user, ref
+	if channel != (subjects.Channel{Kind: "user", ID: user}) {
+		e.Value.Device, e.Value.About = "", about{}
 	}
+	taken, news := v.seats[name].Take(e)
+	if !news {
+		return ""
+	}
+	if v.nodes[node] == nil {
+		v.nodes[node] = make(map[string]struct{})
+	}
+	v.nodes[node][name] = struct{}{}
+	v.put(name, taken)
+	v.person(user).seen = c.at
+	v.show(name, user)
 	return user
 }
 
-// read takes what a bridge wrote; an odd entry is of no node and no device.
-func (s *session) read(value []byte, own bool) {
-	var written struct {
-		Node   string          `json:"node"`
-		Name   string          `json:"name"`
-		Device string          `json:"device"`
-		Since  time.Time       `json:"since"`
-		Meta   json.RawMessage `json:"meta"`
+// put keeps a seat that has changed, or forgets it when nobody is there. The lock is
+// held.
+func (v *view) put(name string, s seat.Seat[session]) {
+	if next, _ := s.Expire(func(time.Time) bool { return false }); next.IsZero() {
+		delete(v.waiting, name)
+	} else {
+		v.waiting[name] = next
 	}
-	if json.Unmarshal(value, &written) != nil {
+	if !s.Vacant() {
+		v.seats[name] = s
 		return
 	}
-	s.node, s.name, s.since = written.Node, written.Name, written.Since
-	if own && json.Unmarshal(written.Meta, &s.about) == nil {
-		s.device = written.Device
+	delete(v.seats, name)
+	for _, e := range s {
+		if delete(v.nodes[e.Node], name); len(v.nodes[e.Node]) == 0 {
+			delete(v.nodes, e.Node)
+		}
 	}
 }
 
-func (v *view) add(key string, s session, revision uint64, now time.Time) {
-	v.sessions[key] = s
-	v.person(s.user).sessions[key] = s
-	if s.node == "" {
-		return
+// show looks at who sits on a seat now. The lock is held.
+func (v *view) show(name, user string) (news bool) {
+	p := v.person(user)
+	_, was := p.sessions[name]
+	shown, is := v.seats[name].Shown(v.here)
+	if is {
+		p.sessions[name] = shown.Value
+	} else {
+		delete(p.sessions, name)
 	}
-	if v.nodes[s.node] == nil {
-		v.nodes[s.node] = make(map[string]uint64)
-	}
-	v.nodes[s.node][key] = revision
-	if _, counting := v.deadline[s.node]; !counting && !v.alive[s.node] {
-		v.deadline[s.node] = now.Add(v.timing.settle)
-	}
+	v.count(was, is)
+	return was != is
 }
 
-func (v *view) remove(key string) {
-	s, known := v.sessions[key]
-	if !known {
-		return
+// review looks again at whom a node says something of, after it was lost or came
+// back, and returns whom that concerns.
+func (v *view) review(node string, now time.Time) (users []string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for name := range v.nodes[node] {
+		users = append(users, v.look(name, now))
 	}
-	delete(v.sessions, key)
-	delete(v.person(s.user).sessions, key)
-	if delete(v.nodes[s.node], key); len(v.nodes[s.node]) == 0 {
-		delete(v.nodes, s.node)
+	return users
+}
+
+// expire has those leave who were waited for in vain, and returns whom that
+// concerns.
+func (v *view) expire(over func(time.Time) bool, now time.Time) (users []string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for name, until := range v.waiting {
+		if !over(until) {
+			continue
+		}
+		v.seats[name].Expire(over)
+		s := v.seats[name]
+		user := v.look(name, now)
+		if user != "" && v.counts != nil {
+			v.counts.expiries.Add(1)
+		}
+		v.put(name, s)
+		users = append(users, user)
 	}
+	return users
+}
+
+// look looks at a seat again, and returns its user if somebody came or went. The
+// lock is held.
+func (v *view) look(name string, now time.Time) (user string) {
+	_, user, _, err := subjects.ParseSeat(name)
+	if err != nil || !v.show(name, user) {
+		return ""
+	}
+	v.person(user).seen = now
+	return user
 }
 
 // member takes a change of a group's members in, and returns whom it concerns.
-func (v *view) member(entry jetstream.KeyValueEntry) (user string) {
-	channel, user, err := subjects.ParseMember(entry.Key())
+func (v *view) member(c change) (user string) {
+	channel, user, err := subjects.ParseMember(c.key)
 	if err != nil {
 		return ""
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.grouped = max(v.grouped, entry.Revision())
+	v.grouped = max(v.grouped, c.revision)
 	v.members = max(v.members, v.grouped)
-	if entry.Operation() == jetstream.KeyValuePut {
-		v.person(user).groups[channel.ID] = true
-	} else {
+	if c.removed() {
 		delete(v.person(user).groups, channel.ID)
+	} else {
+		v.person(user).groups[channel.ID] = true
 	}
 	return user
 }
@@ -187,49 +234,4 @@ func (v *view) fact(s es.Snapshot[User]) (user string) {
 	p := v.person(s.Channel.ID)
 	p.state, p.facts = s.State, s.Seq
 	return s.Channel.ID
-}
-
-// lease takes a change of the bucket "nodes" in. A node that loses its lease is
-// given time to return; so are all when the view is young, because the bus may
-// have been away and the leases with it.
-func (v *view) lease(entry jetstream.KeyValueEntry, now time.Time) {
-	node, err := subjects.ParseToken(entry.Key())
-	if err != nil {
-		return // nobody's lease
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if entry.Operation() == jetstream.KeyValuePut {
-		v.alive[node] = true
-		delete(v.deadline, node)
-		delete(v.lost, node)
-		return
-	}
-	delete(v.alive, node)
-	v.deadline[node] = now.Add(v.timing.returning)
-	if settled := v.began.Add(v.timing.settle); settled.After(v.deadline[node]) {
-		v.deadline[node] = settled
-	}
-}
-
-// dead returns the sessions, with their revisions, of nodes that did not return.
-func (v *view) dead(now time.Time) map[string]uint64 {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	dead := make(map[string]uint64)
-	for node, deadline := range v.deadline {
-		if now.Before(deadline) {
-			continue
-		}
-		if len(v.nodes[node]) == 0 {
-			delete(v.deadline, node)
-			continue
-		}
-		maps.Copy(dead, v.nodes[node])
-		if !v.lost[node] && v.counts != nil {
-			v.counts.leasesLost.Add(1)
-		}
-		v.lost[node] = true
-	}
-	return dead
 }

@@ -3,6 +3,8 @@ package presence
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -11,74 +13,100 @@ import (
 	"github.com/latido/latido/subjects/history"
 )
 
-// watch is a watch on the keys of a bucket that knows whether it still follows.
+// changesAtOnce bounds the changes of a bucket that wait to be taken in. What does
+// not fit is read from the bucket at the next look.
+const changesAtOnce = 1 << 16
+
+// watch follows the keys of a bucket without a consumer: the feed brings changes as
+// they come, and what it lost is read from the bucket now and then.
 type watch struct {
-	jetstream.KeyWatcher
 	nc      *nats.Conn
-	bucket  jetstream.KeyValue
+	bucket  string
 	filter  string
-	opened  time.Time // by the server's clock: what comes later is newer
-	began   uint64    // revision of the bucket when it opened, whichever key that was of
-	newest  uint64    // revision that the watch has reached
-	leading uint64    // revision that the bucket had at the last check
+	feed    string // what the bucket's feed puts before a key
+	changes chan *nats.Msg
+	follows *nats.Subscription
+	began   uint64 // revision of the bucket when it opened, whichever key that was of
+	reached uint64 // all changes up to here were taken in
 }
 
-func (k *keeper) watch(ctx context.Context, name, filter string) (*watch, error) {
-	bucket, err := k.js.KeyValue(ctx, name)
+// change is what a bucket says of a key.
+type change struct {
+	key      string
+	revision uint64
+	at       time.Time // by the server's clock
+	age      time.Duration
+	header   nats.Header
+	value    []byte
+}
+
+// removed tells that the key is there no longer.
+func (c change) removed() bool { return c.header.Get("KV-Operation") != "" || len(c.value) == 0 }
+
+// watch begins to follow. What is there already must be read.
+func (k *keeper) watch(ctx context.Context, bucket, feed, filter string) (w *watch, err error) {
+	w = &watch{nc: k.nc, bucket: bucket, filter: filter, feed: feed, changes: make(chan *nats.Msg, changesAtOnce)}
+	if w.follows, err = k.nc.ChanSubscribe(feed+filter, w.changes); err != nil {
+		return nil, fmt.Errorf("watch %s: %w", bucket, err)
+	}
+	if err := k.nc.FlushTimeout(flushTime); err != nil {
+		w.stop()
+		return nil, fmt.Errorf("watch %s: %w", bucket, err)
+	}
+	extent, err := history.Describe(ctx, k.nc, w.stream())
 	if err != nil {
-		return nil, fmt.Errorf("bucket %s: %w", name, err)
+		w.stop()
+		return nil, fmt.Errorf("watch %s: %w", bucket, err)
 	}
-	w := &watch{nc: k.nc, bucket: bucket, filter: filter}
-	if w.opened, w.began, err = w.now(ctx); err != nil {
-		return nil, err
-	}
-	if w.newest, err = w.last(ctx); err != nil {
-		return nil, err
-	}
-	w.leading = w.newest
-	if w.KeyWatcher, err = bucket.Watch(ctx, filter); err != nil {
-		return nil, fmt.Errorf("watch %s: %w", name, err)
-	}
+	w.began = extent.Last
 	return w, nil
 }
 
-// last is the newest revision of the keys, gone or not.
-func (w *watch) last(ctx context.Context) (uint64, error) {
-	name := w.bucket.Bucket()
-	return history.Last(ctx, w.nc, "KV_"+name, "$KV."+name+"."+w.filter)
-}
+func (w *watch) stream() string { return "KV_" + w.bucket }
 
-// now is the time by the server's clock, and the newest revision of the bucket. That
-// counts markers which are gone already, so nobody has seen more.
-func (w *watch) now(ctx context.Context) (at time.Time, revision uint64, err error) {
-	status, err := w.bucket.Status(ctx)
+// read takes in what the bucket holds and the feed did not bring before. age says
+// how long ago something was, by the server's clock.
+func (w *watch) read(ctx context.Context, age func(time.Time) time.Duration, take func(change)) error {
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
+	keys := "$KV." + w.bucket + "."
+	last, err := history.Last(ctx, w.nc, w.stream(), keys+w.filter)
 	if err != nil {
-		return at, 0, fmt.Errorf("status of %s: %w", w.bucket.Bucket(), err)
+		return fmt.Errorf("read %s: %w", w.bucket, err)
 	}
-	kept, ok := status.(*jetstream.KeyValueBucketStatus)
-	if !ok {
-		return at, 0, fmt.Errorf("status of %s: a %T", w.bucket.Bucket(), status)
+	_, err = history.Read(ctx, w.nc, w.stream(), keys+w.filter, w.reached, last, func(page history.Page) error {
+		for _, fact := range page.Facts {
+			take(change{
+				key: strings.TrimPrefix(fact.Subject, keys), revision: fact.Sequence,
+				at: fact.Time, age: age(fact.Time), header: fact.Header, value: fact.Data,
+			})
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read %s: %w", w.bucket, err)
 	}
-	info := kept.StreamInfo()
-	return info.TimeStamp, info.State.LastSeq, nil
+	w.reached = max(w.reached, last)
+	return nil
 }
 
-func (w *watch) reached(entry jetstream.KeyValueEntry) { w.newest = max(w.newest, entry.Revision()) }
+const (
+	readTime  = 30 * time.Second // bounds one look at a bucket
+	flushTime = 5 * time.Second  // bounds the wait until the server knows of a watch
+)
 
-// check fails when the watch has not reached what the bucket held at the check
-// before this one.
-func (w *watch) check(ctx context.Context) error {
-	if w.newest < w.leading {
-		return fmt.Errorf("%w: bucket %s at %d, watch at %d", errBehind, w.bucket.Bucket(), w.leading, w.newest)
+// changed reads a change from the feed. It is not ok when it is known already, or is
+// none.
+func (w *watch) changed(msg *nats.Msg) (c change, ok bool) {
+	revision, err := strconv.ParseUint(msg.Header.Get(jetstream.SequenceHeader), 10, 64)
+	if err != nil || revision <= w.reached {
+		return c, false
 	}
-	last, err := w.last(ctx)
-	w.leading = last
-	return err
+	at, err := time.Parse(time.RFC3339Nano, msg.Header.Get(jetstream.TimeStampHeaer))
+	if err != nil {
+		return c, false
+	}
+	return change{key: strings.TrimPrefix(msg.Subject, w.feed), revision: revision, at: at, header: msg.Header, value: msg.Data}, true
 }
 
-// stop ends the watch, and the goroutine that may wait to hand over an entry.
-func (w *watch) stop() {
-	_ = w.Stop() // ended already when the connection is closed
-	for range w.Updates() {
-	}
-}
+func (w *watch) stop() { _ = w.follows.Unsubscribe() } // gone already with the connection

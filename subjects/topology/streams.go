@@ -23,11 +23,12 @@ const (
 // refresh. A cluster may be without a leader for 7 s, so it must not be shorter.
 const LeaseTTL = 10 * time.Second
 
-// MarkerTTL is how long the marker of a removed presence or lease is kept.
+// MarkerTTL is how long it is kept, at least, that something was removed.
 const MarkerTTL = time.Minute
 
 // PresenceAge is the backstop of presence: an entry that nobody has written
-// again for so long is gone even if every process that knew it died.
+// again for so long is gone even if every process that knew it died. So what a node
+// that crashed has left behind, which nobody counts, is gone after that, too.
 const PresenceAge = 24 * time.Hour
 
 // Streams lists the configurations of all streams.
@@ -90,13 +91,11 @@ func stream(cfg Config, name, description, kind string) jetstream.StreamConfig {
 // allows rollups, with which whoever may write one key can empty the bucket.
 func Buckets(cfg Config) []jetstream.StreamConfig {
 	cfg = cfg.withDefaults()
-	presence := bucket(cfg, subjects.BucketPresence, "Who is on which channel: <kind>.<id>.<user>.<session>", subjects.FeedPresence)
+	presence := bucket(cfg, subjects.BucketPresence, "Who is on which channel: <node>.<kind>.<id>.<user>.<session>", subjects.FeedPresence)
 	presence.MaxAge = PresenceAge
-	marked(&presence, MarkerTTL)
 
-	nodes := bucket(cfg, subjects.BucketNodes, "Leases of the bridges: a node that stops refreshing takes its sessions with it", subjects.FeedNodes)
+	nodes := bucket(cfg, subjects.BucketNodes, "Leases of the bridges: a node that stops renewing takes its sessions with it", subjects.FeedNodes)
 	nodes.MaxAge, nodes.Duplicates = LeaseTTL, LeaseTTL
-	marked(&nodes, MarkerTTL)
 
 	members := bucket(cfg, subjects.BucketMembers, "Who belongs to which room, order, track or group: <kind>.<id>.<user>", subjects.FeedMembers)
 	quiet := bucket(cfg, subjects.BucketQuiet, "Who does not want to be disturbed: <user>", subjects.FeedQuiet)
@@ -115,11 +114,6 @@ func bucket(cfg Config, name, description, feed string) jetstream.StreamConfig {
 		AllowDirect: true, AllowMsgTTL: true, DenyDelete: true, DenyPurge: true,
 		Duplicates: duplicates,
 	}
-}
-
-// marked has the end of a key's life told by a marker, which brings rollups along.
-func marked(bucket *jetstream.StreamConfig, life time.Duration) {
-	bucket.SubjectDeleteMarkerTTL, bucket.AllowRollup, bucket.DenyPurge = life, true, false
 }
 
 func metadata() map[string]string {

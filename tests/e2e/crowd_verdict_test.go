@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/latido/latido/schemas/chat"
 	"github.com/latido/latido/subjects"
@@ -114,23 +113,15 @@ func membersIn(ctx context.Context, nc *nats.Conn, name string) ([]string, error
 	if err != nil {
 		return nil, err
 	}
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return nil, err
-	}
-	bucket, err := js.KeyValue(ctx, subjects.BucketPresence)
-	if err != nil {
-		return nil, err
-	}
-	keys, err := bucket.ListKeysFiltered(ctx, channel.Everyone())
+	seats, err := Seated(ctx, nc, channel.Present())
 	if err != nil {
 		return nil, err
 	}
 	members := []string{}
-	for key := range keys.Keys() {
-		_, user, ref, err := subjects.ParsePresence(key)
+	for _, seat := range seats {
+		_, user, ref, err := subjects.ParseSeat(seat)
 		if err != nil {
-			return nil, fmt.Errorf("presence key %q: %w", key, err)
+			return nil, fmt.Errorf("seat %q: %w", seat, err)
 		}
 		members = append(members, user+" "+ref)
 	}

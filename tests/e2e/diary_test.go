@@ -28,11 +28,15 @@ func (w *world) keepDiary() *diary {
 }
 
 func (d *diary) write(msg *nats.Msg) {
-	_, user, ref, err := subjects.ParsePresence(strings.TrimPrefix(msg.Subject, subjects.FeedPresence))
+	node, seat, err := subjects.ParsePresenceKey(strings.TrimPrefix(msg.Subject, subjects.FeedPresence))
 	if err != nil {
 		return
 	}
-	entry := fmt.Sprintf("%s %s %s%s %s", time.Now().Format("05.000"), ref, msg.Header.Get("KV-Operation"), msg.Header.Get("Nats-Marker-Reason"), msg.Data)
+	_, user, ref, err := subjects.ParseSeat(seat)
+	if err != nil {
+		return
+	}
+	entry := fmt.Sprintf("%s %s %s %s %s", time.Now().Format("05.000"), node, ref, msg.Header.Get("KV-Operation"), msg.Data)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.entries[user] = append(d.entries[user], entry)

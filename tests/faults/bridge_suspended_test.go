@@ -29,7 +29,7 @@ func TestBridgeSuspended(t *testing.T) {
 	s.must(sleeper.command.Process.Signal(syscall.SIGSTOP))
 	slept := time.Now()
 	gone := s.truth(slept, nil, watching, devices)
-	s.facts("online", "offline") // its entries are removed by now
+	s.facts("online", "offline")
 	s.must(sleeper.command.Process.Signal(syscall.SIGCONT))
 	woke := time.Now()
 	back := s.truth(woke, here, watching)

@@ -30,7 +30,7 @@ func TestBusAway(t *testing.T) {
 		s.must(observer.Told(s.ctx, 1, 1))
 	}
 	back := time.Since(restarted)
-	wait(s.ctx, topology.LeaseTTL+5*time.Second) // who was taken for dead is told and removed by now
+	wait(s.ctx, topology.LeaseTTL+5*time.Second) // who was taken for dead is told by now
 	s.truth(restarted, everybody, observers...)
 	s.stored(restarted, everybody)
 	wrong := 0

@@ -16,7 +16,7 @@ import (
 // lease, once, and come back once.
 func TestPartition(t *testing.T) {
 	t.Parallel()
-	const long = topology.LeaseTTL + 6*time.Second // the presence service has removed the members by then
+	const long = topology.LeaseTTL + 6*time.Second // others take it for dead by then
 	for name, test := range map[string]struct {
 		lasts  time.Duration
 		breaks func(*Cable)

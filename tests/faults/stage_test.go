@@ -16,6 +16,7 @@ import (
 
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/topology/bustest"
+	"github.com/latido/latido/tests/e2e"
 )
 
 // patience is how long a test waits for what must become true. It is not how
@@ -158,7 +159,7 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// stored blocks until the bucket holds exactly the wanted seats of app channels.
+// stored blocks until the buckets hold exactly the wanted seats of app channels.
 func (s *stage) stored(since time.Time, wanted []Seat) time.Duration {
 	s.t.Helper()
 	wanted = slices.SortedFunc(slices.Values(wanted), Seat.compare)
@@ -173,17 +174,17 @@ func (s *stage) stored(since time.Time, wanted []Seat) time.Duration {
 	}
 }
 
-// held reads the bucket.
+// held reads the buckets.
 func (s *stage) held() ([]Seat, error) {
-	keys, err := s.bucket.ListKeysFiltered(s.ctx, "app.>")
+	names, err := e2e.Seated(s.ctx, s.nc, "*.app.>")
 	if err != nil {
 		return nil, err
 	}
 	var seats []Seat
-	for key := range keys.Keys() {
-		channel, user, ref, err := subjects.ParsePresence(key)
+	for _, name := range names {
+		channel, user, ref, err := subjects.ParseSeat(name)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", key, err)
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		seats = append(seats, Seat{channel.String(), user, ref})
 	}

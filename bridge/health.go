@@ -1,0 +1,95 @@
+package bridge
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/latido/latido/bridge/wire"
+)
+
+// health knows the causes for which facts cannot be stored or told. While there is
+// one the sessions are degraded and the bridge is not ready; they are told so once,
+// and that it is over once every channel is whole again.
+type health struct {
+	mu     sync.Mutex
+	causes map[string]string // by what they are of
+}
+
+// Causes, by what they are of.
+const (
+	causeBus   = "bus"
+	causeLease = "lease"
+)
+
+// fail notes a cause, in a few words for operators.
+func (h *health) fail(of, cause string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.causes == nil {
+		h.causes = make(map[string]string)
+	}
+	h.causes[of] = cause
+}
+
+func (h *health) mend(of string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.causes, of)
+}
+
+// reason names the causes; none is "".
+func (h *health) reason() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return strings.Join(slices.Sorted(maps.Values(h.causes)), "; ")
+}
+
+// degrade tells the sessions that there is a cause.
+func (b *Bridge) degrade(of, cause string) {
+	if b.draining.Load() {
+		return // it is us who leaves
+	}
+	b.health.fail(of, cause)
+	if b.hub.degraded.Swap(true) {
+		return
+	}
+	b.log.Warn("degraded", "cause", cause)
+	b.announce(wire.Degraded{})
+}
+
+// mend notes that a cause is over.
+func (b *Bridge) mend(of string) {
+	b.health.mend(of)
+	b.hub.start(b.restore)
+}
+
+// restore makes every channel whole after the last cause is over, and then says so.
+func (b *Bridge) restore(ctx context.Context) {
+	for b.health.reason() == "" {
+		err := b.hub.checker.settle(ctx, true)
+		if err == nil || ctx.Err() != nil {
+			break
+		}
+		b.log.Warn("restore", "error", err)
+		pause(ctx, retryPause)
+	}
+	if ctx.Err() == nil && b.health.reason() == "" && b.hub.degraded.Swap(false) {
+		b.log.Info("restored")
+		b.hub.dirty() // whoever came meanwhile is told who is there
+		b.announce(wire.Restored{})
+		b.confirmDevices(ctx)
+		b.hub.checker.everything()
+	}
+}
+
+// announce tells every session.
+func (b *Bridge) announce(notice wire.Notice) {
+	for _, s := range b.registry.all() {
+		if s.isWelcomed() {
+			s.tell(notice)
+		}
+	}
+}

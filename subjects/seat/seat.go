@@ -1,0 +1,141 @@
+// Package seat reads and writes the bucket "presence": it answers "who sits
+// there, when several nodes have something to say of it?".
+//
+// A seat is where one session of a user sits on a channel. Each node writes below
+// its own name only, so a session that came back through another node has an
+// entry of each. The entry is one of three: it is held by the node, whose lease
+// keeps it; it waits for its session to come back, for a while that is written in
+// it; or it was left. What the nodes say is put together by these rules:
+//
+//   - Who holds a seat sits there as long as the node is there: the newest who does
+//     counts.
+//   - Who waits counts unless another node has held the seat later.
+//   - Who left says nothing of what others hold.
+//
+// So a node cannot end what another one holds; and one that hears late of a broken
+// connection cannot bring back who has said goodbye elsewhere.
+//
+// Nothing tells the end of a wait: every reader times it, from when the entry came.
+// Bridges and the presence service both go by this package. It imports subjects and
+// nats.go.
+package seat
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Value is what a reader makes of an entry's JSON.
+type Value interface {
+	// Waits is for how long the session may come back, from when the entry was
+	// written; 0 means that it is there.
+	Waits() time.Duration
+}
+
+// Grace is the part of a value that says for how long its session may come back.
+type Grace struct {
+	Seconds float64 `json:"grace,omitempty"`
+}
+
+// Waits makes a [Value] of what Grace is part of.
+func (g Grace) Waits() time.Duration { return time.Duration(g.Seconds * float64(time.Second)) }
+
+// GraceOf is the grace of a duration.
+func GraceOf(d time.Duration) Grace { return Grace{d.Seconds()} }
+
+// Entry is what one node says of a seat.
+type Entry[V Value] struct {
+	Node     string
+	Sequence uint64 // of the entry, in the bucket
+	Held     uint64 // sequence at which the node has last held the seat
+	Left     bool
+	Value    V         // of who holds or waits
+	Until    time.Time // when who waits is not waited for any longer; zero for who holds
+}
+
+// Read reads an entry that was written a while ago. A value that is none of ours
+// is one that was left.
+func Read[V Value](node string, sequence uint64, header nats.Header, data []byte, age time.Duration) Entry[V] {
+	e := Entry[V]{Node: node, Sequence: sequence, Held: sequence}
+	e.Left = header.Get(headerOperation) != "" || json.Unmarshal(data, &e.Value) != nil
+	if e.Left || e.Value.Waits() > 0 {
+		if ended, err := strconv.ParseUint(header.Get(jetstream.ExpectedLastSubjSeqHeader), 10, 64); err == nil && ended > 0 {
+			e.Held = ended
+		}
+	}
+	if !e.Left && e.Value.Waits() > 0 {
+		e.Until = time.Now().Add(e.Value.Waits() - age)
+	}
+	return e
+}
+
+// Waits tells that the session may come back.
+func (e Entry[V]) Waits() bool { return !e.Left && !e.Until.IsZero() }
+
+// Seat is what the nodes say of a seat, one entry each. The zero value is a seat
+// that nobody has ever taken.
+type Seat[V Value] []Entry[V]
+
+// Take takes an entry in, unless a newer one of its node is known.
+func (s Seat[V]) Take(e Entry[V]) (taken Seat[V], news bool) {
+	for i, known := range s {
+		if known.Node != e.Node {
+			continue
+		}
+		if known.Sequence >= e.Sequence {
+			return s, false
+		}
+		s[i] = e
+		return s, true
+	}
+	return append(s, e), true
+}
+
+// Shown is the entry by which somebody sits there, if anybody does. here says
+// which nodes are there.
+func (s Seat[V]) Shown(here func(node string) bool) (shown Entry[V], ok bool) {
+	var newest uint64
+	for _, e := range s {
+		newest = max(newest, e.Held)
+		if !e.Left && !e.Waits() && e.Sequence > shown.Sequence && here(e.Node) {
+			shown, ok = e, true
+		}
+	}
+	if ok {
+		return shown, true
+	}
+	for _, e := range s {
+		if e.Waits() && e.Held == newest {
+			return e, true
+		}
+	}
+	return shown, false
+}
+
+// Expire has those who waited long enough leave, and says when the next one will
+// have; zero is never.
+func (s Seat[V]) Expire(over func(time.Time) bool) (next time.Time, news bool) {
+	for i, e := range s {
+		switch {
+		case !e.Waits():
+		case over(e.Until):
+			s[i].Left, news = true, true
+		case next.IsZero() || e.Until.Before(next):
+			next = e.Until
+		}
+	}
+	return next, news
+}
+
+// Vacant tells that nobody holds the seat or is waited for.
+func (s Seat[V]) Vacant() bool {
+	return !slices.ContainsFunc(s, func(e Entry[V]) bool { return !e.Left })
+}
+
+// Without forgets the entries that drop is true of.
+func (s Seat[V]) Without(drop func(Entry[V]) bool) Seat[V] { return slices.DeleteFunc(s, drop) }
