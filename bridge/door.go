@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"github.com/latido/latido/bridge/admission"
 	"github.com/latido/latido/subjects/identity"
@@ -20,6 +21,28 @@ const (
 	localClient   = "client"   // netip.Addr
 	localPayer    = "payer"    // *admission.Payer
 )
+
+// count counts the connections of each peer until they become sockets. Who has far
+// too many is closed at once, before anything was read: they would keep others out.
+func (b *Bridge) count(conn net.Conn, state fasthttp.ConnState) {
+	tcp, ok := conn.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return
+	}
+	peer := tcp.AddrPort().Addr().Unmap()
+	if b.config.TrustedProxies.Trust(peer) {
+		return
+	}
+	switch state {
+	case fasthttp.StateNew:
+		if !b.door.Connected(peer) {
+			_ = conn.Close()
+		}
+	case fasthttp.StateHijacked, fasthttp.StateClosed:
+		b.door.Disconnected(peer)
+	case fasthttp.StateActive, fasthttp.StateIdle:
+	}
+}
 
 // client is the address of whoever asks, behind the proxies that are trusted.
 func (b *Bridge) client(c *fiber.Ctx) netip.Addr {

@@ -28,6 +28,7 @@ func (b *Bridge) routes() *fiber.App {
 		ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 10 * time.Second,
 	})
 	app.Server().KeepHijackedConns = true
+	app.Server().ConnState = b.count
 	app.Use(plain)
 	if b.config.Dev {
 		app.Use([]string{"/ws", "/api", "/dev"}, thisMachine)

@@ -10,9 +10,10 @@ import (
 type Account struct {
 	publishes, work Meter
 
-	requests atomic.Int32  // of HTTP in work
-	answers  atomic.Int64  // bytes of HTTP that wait to be read
-	reading  chan struct{} // holds one for each of its reads of history; nil without a bound
+	connections atomic.Int32  // that speak HTTP
+	requests    atomic.Int32  // of HTTP in work
+	answers     atomic.Int64  // bytes of HTTP that wait to be read
+	reading     chan struct{} // holds one for each of its reads of history; nil without a bound
 
 	open    int // connections that keep the account; guarded by its table
 	pending int // those of them that have not said who they are

@@ -14,7 +14,8 @@ type Proxies []netip.Prefix
 // own machine.
 var Loopback = Proxies{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 
-func (p Proxies) trust(address netip.Addr) bool {
+// Trust says whether an address is such a proxy's.
+func (p Proxies) Trust(address netip.Addr) bool {
 	return slices.ContainsFunc(p, func(prefix netip.Prefix) bool { return prefix.Contains(address) })
 }
 
@@ -26,7 +27,7 @@ func (p Proxies) trust(address netip.Addr) bool {
 // the header or remove it.
 func (p Proxies) Client(peer netip.Addr, forwardedFor, forwarded []string) netip.Addr {
 	peer = peer.Unmap()
-	if !p.trust(peer) {
+	if !p.Trust(peer) {
 		return peer
 	}
 	hops := hops(forwardedFor, func(hop string) string { return hop })
@@ -40,7 +41,7 @@ func (p Proxies) Client(peer netip.Addr, forwardedFor, forwarded []string) netip
 			return client // "unknown", or what a proxy hides: it stands for itself
 		}
 		client = address
-		if !p.trust(address) {
+		if !p.Trust(address) {
 			return client
 		}
 	}

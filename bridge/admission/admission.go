@@ -42,6 +42,9 @@ const (
 	// readsOfUser is how many reads of history a user has in work or waiting for
 	// the bridge's own bound, so that nobody fills it.
 	readsOfUser = 2
+	// connectionsOfAddress bounds the connections of an address that speak HTTP, or
+	// nothing yet.
+	connectionsOfAddress = 1000
 	// requestsOfAddress bounds the HTTP requests of an address in work.
 	requestsOfAddress = 256
 	// answersAtOnce and answersOfUser bound the bytes of answers over HTTP that

@@ -37,6 +37,22 @@ func (d *Door) Enter(address netip.Addr) (*Visit, error) {
 	return v, d.Take(&Payer{Address: v.address}, Cost{Work: Connect})
 }
 
+// Connected counts a connection of a peer that speaks HTTP, or nothing yet, and says
+// whether there is room for it. Disconnected ends it either way.
+func (d *Door) Connected(peer netip.Addr) bool {
+	prefix, ok := network(peer)
+	return !ok || d.addresses.keep(prefix).connections.Add(1) <= connectionsOfAddress
+}
+
+// Disconnected is described at Connected.
+func (d *Door) Disconnected(peer netip.Addr) {
+	if prefix, ok := network(peer); ok {
+		account := d.addresses.of(prefix) // it was kept
+		account.connections.Add(-1)
+		d.addresses.letGo(account)
+	}
+}
+
 func (d *Door) arrive(prefix netip.Prefix) (account *Account, pending int) {
 	account = d.addresses.keep(prefix)
 	d.addresses.mu.Lock()
