@@ -24,7 +24,7 @@ Each setting can be given as a flag, as a LATIDO_ variable or as a key of the YA
 
 // commandLine is everything a user can say. The help texts are the reference.
 type commandLine struct {
-	Run   runCommand   `cmd:"" default:"withargs" help:"Run every part, or only those named, of: ${parts} (the default)."`
+	Run   runCommand   `cmd:"" default:"withargs" help:"Run a whole system, or only the parts named, of: ${parts} (the default)."`
 	Check checkCommand `cmd:"" help:"Say what is wrong with the settings, or print them as a YAML file, secrets masked."`
 
 	Config  configFile       `placeholder:"FILE" help:"YAML file with any of these settings, by their flags' names."`
@@ -53,23 +53,26 @@ type commandLine struct {
 	Sync       syncPolicy `group:"embedded" default:"always" help:"When the embedded server flushes to disk: 'always', or every duration such as 2m. 'always' does so before a write is acknowledged: a power cut loses nothing acknowledged but positions of a moving trail, which stay relaxed. Measured on one SSD: 0.23 ms and 5,000 writes/s, against 0.01 ms and 69,000/s with 2m, where a power cut loses up to 2 minutes."`
 
 	NATSURL      string        `name:"nats-url" group:"nats" placeholder:"URL,..." help:"NATS servers to connect to instead of embedding one, as nats://n1:4222,nats://n2:4222."`
-	NATSWait     time.Duration `name:"nats-wait" group:"nats" default:"30s" help:"How long to wait for these servers at the start. Later on a lost server is waited for without end."`
+	NATSWait     time.Duration `name:"nats-wait" group:"nats" default:"0s" help:"How long to wait at the start for these servers, and for the streams that others declare there, before giving up. 0s waits without end, as for a server that is lost later on."`
 	NATSCreds    string        `name:"nats-creds" group:"nats" placeholder:"FILE" help:"Credentials file to log in to NATS with."`
 	NATSUser     string        `name:"nats-user" group:"nats" placeholder:"NAME" help:"User to log in to NATS as; the embedded server then demands it of everyone. Without one, and with --jwt-secret or --jwks-url, it demands the user latido and a password that it makes and keeps in --data."`
 	NATSPassword string        `name:"nats-password" group:"nats" secret:"" placeholder:"PASSWORD" help:"Password of --nats-user."`
 	NATSInbox    string        `name:"nats-inbox" group:"nats" default:"_INBOX" help:"Prefix of the subjects that replies come to, where a NATS user may read only its own."`
-	Replicas     int           `group:"nats" default:"1" help:"How many servers of a NATS cluster keep each stream: 1, 3 or 5."`
+	Replicas     int           `group:"nats" default:"0" help:"How many servers of a NATS cluster keep each stream: 1, 3 or 5. 0 leaves those that exist as they are, and makes new ones on 1."`
+	AwaitLayout  bool          `group:"nats" help:"Services wait for streams and consumers instead of declaring them: for a bus where only the part topology may."`
 
 	limitFlags `group:"limits"`
 
 	DebugListen string `group:"logs" placeholder:"ADDRESS" help:"Loopback address at which 'go tool pprof' finds profiles of CPU, memory and locks. None when empty."`
+
+	HealthListen string `group:"logs" placeholder:"ADDRESS" help:"Address of /healthz, /readyz and /metrics of this process, whatever it runs, as 127.0.0.1:8090. They tell from its first moment on what it waits for. None when empty."`
 
 	LogLevel  slog.Level `group:"logs" default:"info" help:"Least level that is logged: debug, info, warn or error."`
 	LogFormat string     `group:"logs" enum:"text,json" default:"text" help:"Form of the log, text or json."`
 }
 
 type runCommand struct {
-	Parts []string `arg:"" optional:"" name:"part" help:"What to run: ${parts}. All when none is named."`
+	Parts []string `arg:"" optional:"" name:"part" help:"What to run: ${parts}. When none is named, all but topology, which declares streams where services may not."`
 }
 
 type checkCommand struct {
@@ -119,10 +122,10 @@ func help(options kong.HelpOptions, ctx *kong.Context) error {
 func (l *commandLine) config(logs io.Writer) stack.Config {
 	return stack.Config{
 		Parts: append(l.Run.Parts, l.Check.Parts...), Node: l.Node, Log: l.logger(logs),
-		HTTP: l.HTTP, Secret: []byte(l.JWTSecret), JWKSURL: l.JWKSURL, Audiences: l.JWTAudience, Issuer: l.JWTIssuer, Leeway: cmp.Or(l.JWTLeeway, -1), Origins: l.Origins, Kinds: l.Kinds, Meta: l.Meta, Compress: l.Compress, Debug: l.DebugListen, Limits: l.limits(), Drain: l.Drain,
+		HTTP: l.HTTP, Secret: []byte(l.JWTSecret), JWKSURL: l.JWKSURL, Audiences: l.JWTAudience, Issuer: l.JWTIssuer, Leeway: cmp.Or(l.JWTLeeway, -1), Origins: l.Origins, Kinds: l.Kinds, Meta: l.Meta, Compress: l.Compress, Debug: l.DebugListen, Health: l.HealthListen, Limits: l.limits(), Drain: l.Drain,
 		TrustedProxies: l.TrustedProxies, MetricsToken: l.MetricsToken, MetricsListen: l.MetricsListen,
 		NATSURL: l.NATSURL, NATSWait: l.NATSWait, NATSCreds: l.NATSCreds, NATSUser: l.NATSUser, NATSPassword: l.NATSPassword, NATSInbox: l.NATSInbox,
-		Replicas: l.Replicas, NATSListen: l.NATSListen, Data: l.Data, Sync: time.Duration(l.Sync),
+		Replicas: l.Replicas, AwaitLayout: l.AwaitLayout, NATSListen: l.NATSListen, Data: l.Data, Sync: time.Duration(l.Sync),
 	}
 }
 

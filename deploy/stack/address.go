@@ -49,6 +49,9 @@ func (c Config) checkAddresses() error {
 	if reason := badAddress(c.MetricsListen); c.MetricsListen != "" && reason != "" {
 		return &SettingError{"metrics-listen", reason}
 	}
+	if reason := badAddress(c.Health); c.Health != "" && reason != "" {
+		return &SettingError{"health-listen", reason}
+	}
 	if c.Debug != "" && (badAddress(c.Debug) != "" || !loopback(c.Debug)) {
 		return &SettingError{"debug-listen", "must be a loopback address, because profiles show what is in memory"}
 	}
@@ -65,6 +68,9 @@ func (c Config) checkAddresses() error {
 }
 
 func (c Config) checkTokens() error {
+	if !c.Runs(bridgePart) && !c.runsService() {
+		return nil
+	}
 	if len(c.Secret) > 0 && len(c.Secret) < secretBytes {
 		return &SettingError{"jwt-secret", fmt.Sprintf("is %d bytes long, %d are the least that cannot be guessed", len(c.Secret), secretBytes)}
 	}
@@ -103,6 +109,9 @@ func (c Config) checkOrigins() error {
 func (c Config) checkBus() error {
 	if !slices.Contains([]int{1, 3, 5}, c.Replicas) {
 		return &SettingError{"replicas", fmt.Sprintf("%d is not 1, 3 or 5: an even number survives no more losses than the odd one below it", c.Replicas)}
+	}
+	if !slices.Contains([]int{0, 1, 3, 5}, c.Replicas) {
+		return &SettingError{"replicas", fmt.Sprintf("%d is none of 1, 3 and 5", c.Replicas)}
 	}
 	if c.Embeds() {
 		if (c.NATSUser == "") != (c.NATSPassword == "") {

@@ -6,11 +6,16 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
 	"net"
+	"net/http"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/latido/latido/subjects/topology"
 )
@@ -23,6 +28,7 @@ type bus struct {
 	cfg     Config
 	login   Login
 	shut    func() error // ends an embedded server
+	waiting atomic.Pointer[waiting]
 
 	mu          sync.Mutex
 	connections []*nats.Conn
@@ -79,6 +85,13 @@ func (b *bus) connect(ctx context.Context, purpose string) (*nats.Conn, error) {
 	return connection, nil
 }
 
+// away reports whether a connection of this process is lost.
+func (b *bus) away() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.ContainsFunc(b.connections, func(nc *nats.Conn) bool { return !nc.IsConnected() && !nc.IsClosed() })
+}
+
 // close ends what is still connected and, last of all, an embedded server.
 func (b *bus) close() error {
 	b.mu.Lock()
@@ -91,37 +104,54 @@ func (b *bus) close() error {
 	return b.shut()
 }
 
-// patiently repeats a call while the servers are out of reach, with a line for
-// each try, until Config.NATSWait has passed.
+// patiently repeats a call while it fails for a reason that passes, with a line for
+// each try, until Config.NATSWait has passed, if that is set.
 func (b *bus) patiently(ctx context.Context, what string, call func() error) error {
-	deadline := time.Now().Add(b.cfg.NATSWait)
+	began := time.Now()
 	for pause := 250 * time.Millisecond; ; pause = min(2*pause, 4*time.Second) {
 		err := call()
 		if err == nil {
+			b.waiting.Store(nil)
 			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%s: %w", what, context.Cause(ctx))
 		}
 		if !passing(err) {
 			return fmt.Errorf("%s: %w", what, err)
 		}
-		if time.Now().Add(pause).After(deadline) {
+		if b.cfg.NATSWait > 0 && time.Since(began)+pause > b.cfg.NATSWait {
 			return fmt.Errorf("%s: %w (waited %v): %w", what, ErrUnreachable, b.cfg.NATSWait, err)
 		}
+		b.waiting.Store(&waiting{what, err})
 		b.cfg.Log.Warn("NATS is not ready yet, trying again", "doing", what, "in", pause, "error", err)
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%s: %w", what, context.Cause(ctx))
-		case <-time.After(pause):
+		case <-time.After(pause/2 + rand.N(pause)):
 		}
 	}
 }
 
+// waiting is what the start waits for.
+type waiting struct {
+	what string
+	err  error
+}
+
 // passing reports whether an error may go away by waiting: the server is not up,
-// or up without having found its leader.
+// or up without having found its leader, or what others declare is not there.
 func passing(err error) bool {
 	if _, ok := errors.AsType[*net.OpError](err); ok {
 		return true
 	}
-	for _, temporary := range []error{nats.ErrNoServers, nats.ErrTimeout, nats.ErrNoResponders, context.DeadlineExceeded, topology.ErrMissing} {
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.Code >= http.StatusInternalServerError {
+		return true
+	}
+	for _, temporary := range []error{
+		nats.ErrNoServers, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrDisconnected, nats.ErrReconnectBufExceeded,
+		nats.ErrConnectionReconnecting, jetstream.ErrNoStreamResponse, context.DeadlineExceeded, topology.ErrMissing,
+	} {
 		if errors.Is(err, temporary) {
 			return true
 		}

@@ -17,7 +17,7 @@ import (
 // Config says what runs and where. Its zero value works: every part, an embedded
 // NATS server, everything on loopback, data in ./latido-data, dev tokens on.
 type Config struct {
-	// Parts are the names of the parts to run, of Parts(); none means all.
+	// Parts are the names of the parts to run, of Parts(); none means a whole system.
 	Parts []string
 	// Node is this process's name in presence, logs and metrics. Two processes
 	// must not share one; "" is the host's name and a random ending.
@@ -61,13 +61,17 @@ type Config struct {
 	Meta []string
 	// Debug is where profiles can be had, at a loopback address; "" is nowhere.
 	Debug string
+	// Health is where /healthz, /readyz and /metrics of this process are served,
+	// whatever it runs; "" is nowhere. Whoever reaches it may read them.
+	Health string
 	// Drain is how long the goodbyes to browsers are spread; 0 is 10 s.
 	Drain time.Duration
 
 	// NATSURL names servers to connect to, separated by commas; "" embeds one.
 	NATSURL string
-	// NATSWait is how long to wait for those servers at the start; 0 is 30 s.
-	// Once connected, a part reconnects for as long as it runs.
+	// NATSWait is how long to wait at the start, for those servers and for what
+	// others declare there; 0 is without end. Once connected, a part reconnects for
+	// as long as it runs.
 	NATSWait time.Duration
 	// NATSCreds is the path of a credentials file to log in with.
 	NATSCreds string
@@ -77,8 +81,12 @@ type Config struct {
 	// NATSInbox is the prefix of reply subjects, for users who may only read
 	// their own; "" is _INBOX.
 	NATSInbox string
-	// Replicas is how many servers keep each stream; 0 is 1.
+	// Replicas is how many servers keep each stream; 0 leaves those that exist as they
+	// are, and makes new ones on 1.
 	Replicas int
+	// AwaitLayout has services wait until streams and consumers are declared by the
+	// part topology, where their NATS users may not.
+	AwaitLayout bool
 
 	// NATSListen is where the embedded server listens; "" is 127.0.0.1:4222, port
 	// 0 takes a free one.
@@ -98,9 +106,7 @@ func (c Config) Effective() (Config, error) {
 	c.NATSListen = cmp.Or(c.NATSListen, "127.0.0.1:4222")
 	c.Data = cmp.Or(c.Data, "./latido-data")
 	c.Drain = cmp.Or(c.Drain, 10*time.Second)
-	c.NATSWait = cmp.Or(c.NATSWait, 30*time.Second)
 	c.NATSInbox = cmp.Or(c.NATSInbox, "_INBOX")
-	c.Replicas = cmp.Or(c.Replicas, 1)
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
@@ -121,7 +127,7 @@ func (c Config) Runs(part string) bool { return slices.Contains(c.Parts, part) }
 
 func effectiveParts(names []string) []string {
 	if len(names) == 0 {
-		return Parts()
+		return defaultParts()
 	}
 	names = slices.Clone(names)
 	slices.Sort(names)

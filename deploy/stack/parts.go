@@ -15,8 +15,14 @@ import (
 	"github.com/latido/latido/subjects/identity"
 )
 
-// bridgePart is the part that browsers speak to; all others are services.
-const bridgePart = "bridge"
+// Parts that are no services.
+const (
+	// bridgePart is the part that browsers speak to.
+	bridgePart = "bridge"
+	// topologyPart declares the streams, and keeps them. It is for a bus where the
+	// services' users may not; it is not among those that run when none is named.
+	topologyPart = "topology"
+)
 
 // service runs one of the services on a connection of its own until ctx ends.
 type service func(ctx context.Context, nc *nats.Conn, verifier *identity.Verifier, log *slog.Logger) error
@@ -31,9 +37,14 @@ var services = map[string]service{
 
 // Parts are the names of everything that a stack can run.
 func Parts() []string {
+	return append(defaultParts(), topologyPart)
+}
+
+// defaultParts make a whole system.
+func defaultParts() []string {
 	return slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(services)), bridgePart)))
 }
 
 func (c Config) runsService() bool {
-	return slices.ContainsFunc(c.Parts, func(name string) bool { return name != bridgePart })
+	return slices.ContainsFunc(c.Parts, func(name string) bool { return services[name] != nil })
 }

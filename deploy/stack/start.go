@@ -60,9 +60,18 @@ func (s *Stack) newBridge(ctx context.Context) (*bridge.Bridge, error) {
 // awaitBridge blocks until the bridge takes sessions. Whether it serves them well
 // is for its readiness to say, which may change at any time.
 func (s *Stack) awaitBridge(ctx context.Context) error {
-	limited, cancel := context.WithTimeoutCause(ctx, partStart, errors.New("not ready in time"))
+	limited, cancel := s.limit(ctx, "not ready in time")
 	defer cancel()
 	return s.until(limited, bridgePart, func() (bool, error) { return s.bridge.Taking(), nil })
+}
+
+// limit bounds how long a part may take to be ready: where the start waits without
+// end for the bus, a part does, too.
+func (s *Stack) limit(ctx context.Context, reason string) (context.Context, context.CancelFunc) {
+	if s.cfg.NATSWait == 0 && !s.cfg.Embeds() {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, s.cfg.NATSWait+partStart, errors.New(reason))
 }
 
 func (s *Stack) startService(ctx context.Context, name string) error {
@@ -86,10 +95,10 @@ func (s *Stack) awaitServices(ctx context.Context) error {
 		return err
 	}
 	defer connection.Close()
-	limited, cancel := context.WithTimeoutCause(ctx, partStart, errors.New("does not answer"))
+	limited, cancel := s.limit(ctx, "does not answer")
 	defer cancel()
 	for _, name := range s.cfg.Parts {
-		if name == bridgePart {
+		if services[name] == nil {
 			continue
 		}
 		if err := s.awaitService(limited, connection, name); err != nil {
@@ -98,6 +107,9 @@ func (s *Stack) awaitServices(ctx context.Context) error {
 	}
 	return nil
 }
+
+// askTime is how long a service may take to say what it is before it is asked again.
+const askTime = 2 * time.Second
 
 // awaitService asks for the service's endpoints until two answers agree: it
 // answers from its first endpoint on, and the others follow at once.
@@ -108,8 +120,8 @@ func (s *Stack) awaitService(ctx context.Context, connection *nats.Conn, name st
 	}
 	endpoints := 0
 	return s.until(ctx, name, func() (bool, error) {
-		answer, err := connection.RequestWithContext(ctx, subject, nil)
-		if errors.Is(err, nats.ErrNoResponders) {
+		answer, err := connection.Request(subject, nil, askTime)
+		if err != nil && passing(err) {
 			return false, nil
 		}
 		if err != nil {

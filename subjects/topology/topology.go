@@ -85,19 +85,73 @@ func Ensure(ctx context.Context, js jetstream.JetStream, cfg Config) error {
 	return nil
 }
 
-// Check looks once whether everything is declared, and fails with ErrMissing for
-// the first that is not, or with ErrNewer.
-func Check(ctx context.Context, js jetstream.JetStream, cfg Config) error {
-	for _, want := range slices.Concat(Streams(cfg), Buckets(cfg)) {
-		version, _, err := declared(ctx, js, want.Name)
+// Check looks once whether the streams of these names are declared, and fails with
+// ErrMissing for the first that is not, or with ErrNewer.
+func Check(ctx context.Context, js jetstream.JetStream, names ...string) error {
+	for _, name := range names {
+		version, _, err := declared(ctx, js, name)
 		if err == nil && version < Version {
 			err = ErrMissing
 		}
 		if err != nil {
-			return fmt.Errorf("stream %s: %w", want.Name, err)
+			return fmt.Errorf("stream %s: %w", name, err)
 		}
 	}
 	return nil
+}
+
+// Missing looks once whether everything is declared, and returns what the first
+// is that is not. While nobody can tell it is nil.
+func Missing(ctx context.Context, js jetstream.JetStream, cfg Config) error {
+	if err := Check(ctx, js, Names(cfg)...); err != nil {
+		if errors.Is(err, ErrMissing) {
+			return err
+		}
+		return nil
+	}
+	if err := CheckConsumers(ctx, js, Names(cfg)...); errors.Is(err, ErrMissing) {
+		return err
+	}
+	return nil
+}
+
+// CheckConsumers looks once whether the consumers of some streams are declared,
+// which they are last of all, and fails with ErrMissing for the first that is not.
+func CheckConsumers(ctx context.Context, js jetstream.JetStream, streams ...string) error {
+	for _, want := range Consumers() {
+		if !slices.Contains(streams, want.Stream) {
+			continue
+		}
+		_, err := js.Consumer(ctx, want.Stream, want.Config.Durable)
+		if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+			err = ErrMissing
+		}
+		if err != nil {
+			return fmt.Errorf("consumer %s: %w", want.Config.Durable, err)
+		}
+	}
+	return nil
+}
+
+// Names lists all streams, those behind the buckets too.
+func Names(cfg Config) []string {
+	var names []string
+	for _, stream := range slices.Concat(Streams(cfg), Buckets(cfg)) {
+		names = append(names, stream.Name)
+	}
+	return names
+}
+
+// StreamsOf lists the streams of the kinds that a service owns.
+func StreamsOf(service string) []string {
+	var names []string
+	for _, kind := range subjects.Catalog {
+		if kind.Owner == service && kind.Stream != "" {
+			names = append(names, kind.Stream)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 func ensureStream(ctx context.Context, js jetstream.JetStream, cfg Config, want jetstream.StreamConfig) error {

@@ -210,13 +210,19 @@ func TestEnsureLeavesWhatItWasNotToldAbout(t *testing.T) {
 func TestCheckSaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	_, js := connect(t, bustest.Start(t))
-	if err := topology.Check(t.Context(), js, topology.Config{}); err != nil {
+	if err := topology.Missing(t.Context(), js, topology.Config{}); err != nil {
 		t.Error(err)
+	}
+	if err := js.DeleteConsumer(t.Context(), subjects.StreamRoom, "room-members"); err != nil {
+		t.Fatal(err)
+	}
+	if err := topology.Missing(t.Context(), js, topology.Config{}); !errors.Is(err, topology.ErrMissing) || !strings.Contains(err.Error(), "room-members") {
+		t.Errorf("got %v, want ErrMissing", err)
 	}
 	if err := js.DeleteStream(t.Context(), "KV_quiet"); err != nil {
 		t.Fatal(err)
 	}
-	if err := topology.Check(t.Context(), js, topology.Config{}); !errors.Is(err, topology.ErrMissing) {
+	if err := topology.Check(t.Context(), js, topology.Names(topology.Config{})...); !errors.Is(err, topology.ErrMissing) || !strings.Contains(err.Error(), "KV_quiet") {
 		t.Errorf("got %v, want ErrMissing", err)
 	}
 }
