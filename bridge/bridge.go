@@ -179,10 +179,10 @@ func (b *Bridge) begin(ctx context.Context) error {
 	if _, err := live.ChanSubscribe(subjects.FeedMembers+">", b.hub.inbox); err != nil {
 		return fmt.Errorf("watch members: %w", err)
 	}
-	if err := live.FlushTimeout(openTimeout); err != nil {
+	if err := b.insist(ctx, func() error { return live.FlushTimeout(openTimeout) }); err != nil {
 		return fmt.Errorf("watch members: %w", err)
 	}
-	if err := b.hub.rights.settle(ctx); err != nil {
+	if err := b.insist(ctx, func() error { return b.hub.rights.settle(ctx) }); err != nil {
 		return err
 	}
 	live.SetDisconnectErrHandler(func(*nats.Conn, error) { b.degrade(causeBus, "the bus is away") })
@@ -198,11 +198,26 @@ func (b *Bridge) begin(ctx context.Context) error {
 	})
 	select {
 	case <-began:
-		return b.leftovers(ctx)
+		return b.insist(ctx, func() error { return b.leftovers(ctx) })
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+}
+
+// insist does what must work before the first session, as often as it takes: the bus
+// may be away, or without a leader.
+func (b *Bridge) insist(ctx context.Context, do func() error) error {
+	for {
+		err := do()
+		if err == nil || ctx.Err() != nil || b.hub.bus.Live.IsClosed() {
+			return err
+		}
+		b.log.Warn("begin", "error", err)
+		if !pause(ctx, retryPause) {
+			return err
+		}
 	}
 }
 

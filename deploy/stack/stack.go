@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,7 @@ type Stack struct {
 	bridge   *bridge.Bridge
 	verifier *identity.Verifier
 	metrics  string // the address that metrics have of their own, or ""
+	health   health
 	front    *group // the bridge
 	back     *group // the services
 	stop     context.CancelCauseFunc
@@ -69,9 +71,13 @@ func Start(ctx context.Context, cfg Config) (*Stack, error) {
 
 // open brings the parts up from the bottom: bus, streams, services, bridge.
 func (s *Stack) open(ctx context.Context) (err error) {
+	if err := s.startHealth(ctx); err != nil {
+		return err
+	}
 	if s.bus, err = openBus(s.cfg); err != nil {
 		return err
 	}
+	s.health.bus.Store(s.bus)
 	if err := s.layOut(ctx); err != nil {
 		return err
 	}
@@ -99,11 +105,24 @@ func (s *Stack) open(ctx context.Context) (err error) {
 	if err := s.awaitServices(ctx); err != nil {
 		return err
 	}
-	if s.bridge == nil {
-		return nil
+	if s.bridge != nil {
+		s.front.start(bridgePart, s.bridge.Run)
+		if err := s.awaitBridge(ctx); err != nil {
+			return err
+		}
 	}
-	s.front.start(bridgePart, s.bridge.Run)
-	return s.awaitBridge(ctx)
+	s.tellMissing()
+	return s.lookAtHealth(ctx)
+}
+
+// tellMissing says what an embedded server still needs: parts that run nowhere else
+// unless another process joins.
+func (s *Stack) tellMissing() {
+	missing := slices.DeleteFunc(defaultParts(), s.cfg.Runs)
+	if s.cfg.Embeds() && len(missing) > 0 {
+		s.cfg.Log.Warn("the embedded NATS server has no other parts than these: name the missing ones here, or join them",
+			"missing", strings.Join(missing, " "), "join", fmt.Sprintf("latido %s --nats-url %s", strings.Join(missing, " "), s.bus.url))
+	}
 }
 
 // supervise waits for a reason to stop and stops everything.

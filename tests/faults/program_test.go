@@ -49,6 +49,7 @@ type process struct {
 	node    string
 	http    string // where peers connect, of a bridge
 	command *exec.Cmd
+	ready   chan string // tells http, once
 	ended   chan struct{}
 
 	mu   sync.Mutex
@@ -60,40 +61,52 @@ const lastLines = 40
 // run starts the program and returns when it serves. It is killed with the test.
 func run(tb testing.TB, path, node string, environment []string, arguments ...string) *process {
 	tb.Helper()
+	p := launch(tb, path, node, environment, arguments...)
+	p.serves(tb)
+	return p
+}
+
+// launch starts the program. It is killed with the test.
+func launch(tb testing.TB, path, node string, environment []string, arguments ...string) *process {
+	tb.Helper()
 	command := exec.Command(path, append(arguments, "--node", node, "--http", "127.0.0.1:0", "--log-format", "json")...)
 	command.Env = append(os.Environ(), environment...)
 	lines, err := command.StderrPipe()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p := &process{node: node, command: command, ended: make(chan struct{})}
+	p := &process{node: node, command: command, ready: make(chan string, 1), ended: make(chan struct{})}
 	if err := command.Start(); err != nil {
 		tb.Fatal(err)
 	}
-	ready := make(chan string)
 	go func() {
-		p.listen(bufio.NewScanner(lines), ready)
+		p.listen(bufio.NewScanner(lines))
 		_ = command.Wait() // it was killed
 		close(p.ended)
 	}()
 	tb.Cleanup(func() { p.kill(); p.confess(tb) })
-	select {
-	case p.http = <-ready:
-	case <-p.ended:
-		tb.Fatalf("%s did not start", node)
-	}
 	return p
 }
 
+// serves returns when the program serves.
+func (p *process) serves(tb testing.TB) {
+	tb.Helper()
+	select {
+	case p.http = <-p.ready:
+	case <-p.ended:
+		tb.Fatalf("%s did not start", p.node)
+	}
+}
+
 // listen reads the log; the line that says "ready" tells where the program serves.
-func (p *process) listen(lines *bufio.Scanner, ready chan<- string) {
+func (p *process) listen(lines *bufio.Scanner) {
 	for lines.Scan() {
 		p.mu.Lock()
 		p.said = append(p.said[max(0, len(p.said)-lastLines):], lines.Text())
 		p.mu.Unlock()
 		var line struct{ Msg, HTTP string }
 		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "ready" {
-			ready <- line.HTTP
+			p.ready <- line.HTTP
 		}
 	}
 }

@@ -5,7 +5,9 @@ package bustest
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,6 +33,34 @@ func StartWith(tb testing.TB, cfg topology.Config) *Bus { return start(tb, max(c
 
 // StartCluster runs three servers in a cluster, each stream on all of them.
 func StartCluster(tb testing.TB) *Bus { return start(tb, 3, topology.Config{Replicas: 3}) }
+
+// Cold prepares a cluster of three servers that have never run, and lays nothing out.
+// They start with Begin; where they will listen is known before.
+func Cold(tb testing.TB) *Bus {
+	tb.Helper()
+	bus := &Bus{options: clusterOptions(tb, 3), Servers: make([]*server.Server, 3)}
+	for i, port := range freePorts(tb, len(bus.options)) {
+		bus.options[i].Port = port
+	}
+	tb.Cleanup(bus.stop)
+	return bus
+}
+
+// Begin starts the servers of a cold cluster, all at once, and returns when they
+// listen.
+func (b *Bus) Begin(tb testing.TB) {
+	tb.Helper()
+	var starting sync.WaitGroup
+	for i := range b.Servers {
+		starting.Go(func() { b.Restart(tb, i) })
+	}
+	starting.Wait()
+}
+
+// Led reports whether the cluster has elected who leads JetStream.
+func (b *Bus) Led() bool {
+	return slices.ContainsFunc(b.Servers, (*server.Server).JetStreamIsLeader)
+}
 
 func start(tb testing.TB, n int, cfg topology.Config) *Bus {
 	tb.Helper()
@@ -60,9 +90,9 @@ func start(tb testing.TB, n int, cfg topology.Config) *Bus {
 
 // URL lists the servers' addresses as nats.Connect takes them.
 func (b *Bus) URL() string {
-	urls := make([]string, len(b.Servers))
-	for i, s := range b.Servers {
-		urls[i] = s.ClientURL()
+	urls := make([]string, len(b.options))
+	for i, options := range b.options { // run has filled in the port
+		urls[i] = fmt.Sprintf("nats://%s:%d", options.Host, options.Port)
 	}
 	return strings.Join(urls, ",")
 }
@@ -123,10 +153,14 @@ func (b *Bus) Leader(stream string) int {
 
 func (b *Bus) stop() {
 	for _, s := range b.Servers {
-		s.Shutdown()
+		if s != nil {
+			s.Shutdown()
+		}
 	}
 	for _, s := range b.Servers {
-		s.WaitForShutdown()
+		if s != nil {
+			s.WaitForShutdown()
+		}
 	}
 }
 

@@ -1,0 +1,77 @@
+package stack_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/latido/latido/deploy/stack"
+)
+
+// page reads a page of a process, "" while nobody serves it.
+func page(tb testing.TB, address, path string) (status int, text string) {
+	tb.Helper()
+	request, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, "http://"+address+path, nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
+	if err != nil {
+		return 0, ""
+	}
+	defer func() { _ = response.Body.Close() }() // it was only read
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return response.StatusCode, string(body)
+}
+
+// A service may start before its bus: it says what it waits for, serves once that
+// is there, and says again when it is gone.
+func TestAServiceSaysHowItIs(t *testing.T) {
+	t.Parallel()
+	ports := freePorts(t, 2)
+	cfg := config(t)
+	cfg.Parts, cfg.NATSURL, cfg.Health = []string{"chat"}, fmt.Sprintf("nats://127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
+	ended := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { ended <- stack.Run(ctx, cfg) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	says := func(status int, text string) {
+		t.Helper()
+		await(t, text, func() bool {
+			got, said := page(t, cfg.Health, "/readyz")
+			return got == status && strings.Contains(said, text)
+		})
+	}
+	says(http.StatusServiceUnavailable, "starting: connect to nats://127.0.0.1:")
+	if status, _ := page(t, cfg.Health, "/healthz"); status != http.StatusOK {
+		t.Errorf("not alive: %d", status)
+	}
+	options := &server.Options{Host: "127.0.0.1", Port: ports[0], JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true}
+	first, err := server.NewServer(options.Clone())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Start()
+	says(http.StatusOK, "ready")
+	if status, text := page(t, cfg.Health, "/metrics"); status != http.StatusOK || !strings.Contains(text, "\nlatido_ready 1\n") {
+		t.Errorf("metrics: %d, %d bytes", status, len(text))
+	}
+	first.Shutdown()
+	first.WaitForShutdown()
+	says(http.StatusServiceUnavailable, "NATS is away")
+	serve(t, options)
+	says(http.StatusOK, "ready")
+}
