@@ -45,7 +45,7 @@ func Streams(cfg Config) []jetstream.StreamConfig {
 
 	ops := stream(cfg, subjects.StreamOps, "Requests: each one's life, the broadcast to operators, and deadlines", "ops")
 	ops.Subjects = append(ops.Subjects, "due.ops.*.*")
-	ops.AllowMsgSchedules = true
+	scheduled(&ops)
 
 	system := stream(cfg, subjects.StreamSystem, "Announcements to every signed-in user", "global")
 	system.MaxAge = 7 * day
@@ -53,7 +53,7 @@ func Streams(cfg Config) []jetstream.StreamConfig {
 	user := stream(cfg, subjects.StreamUser, "Inboxes: each user's own notifications and status", "user")
 	user.MaxAge = 30 * day
 	user.Subjects = append(user.Subjects, "due.user.*.*", "fired.user.*.*")
-	user.AllowMsgSchedules = true
+	scheduled(&user)
 
 	group := stream(cfg, subjects.StreamGroup, "Groups: who belongs to each", "group")
 
@@ -82,6 +82,12 @@ func stream(cfg Config, name, description, kind string) jetstream.StreamConfig {
 		AllowDirect: true, AllowAtomicPublish: true, AllowMsgTTL: true,
 		Duplicates: duplicates,
 	}
+}
+
+// scheduled lets a stream hold message schedules. The server allows rollups along
+// with them: whoever may write the stream's subjects, its owner alone, can empty it.
+func scheduled(stream *jetstream.StreamConfig) {
+	stream.AllowMsgSchedules, stream.AllowRollup = true, true
 }
 
 // Buckets lists the streams behind all buckets. Their history is 1: with more, an

@@ -8,10 +8,13 @@
 package topology
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -168,8 +171,36 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, cfg Config, want 
 			return err
 		}
 	}
-	_, err = js.UpdateStream(ctx, adapt(want, existing.CachedInfo().Config, cfg))
+	kept := existing.CachedInfo().Config
+	if want = adapt(want, kept, cfg); same(want, kept) {
+		return nil // each update is agreed on by the whole cluster
+	}
+	_, err = js.UpdateStream(ctx, want)
 	return err
+}
+
+// same reports whether a stream is as it is wanted. What is not said of it is the
+// server's to choose.
+func same(want, kept jetstream.StreamConfig) bool {
+	for name, value := range kept.Metadata {
+		if strings.HasPrefix(name, "_nats") {
+			continue
+		}
+		if want.Metadata[name] != value {
+			return false
+		}
+	}
+	kept.Metadata = want.Metadata
+	for _, choice := range []struct{ want, kept *int64 }{
+		{&want.MaxMsgs, &kept.MaxMsgs}, {&want.MaxBytes, &kept.MaxBytes}, {&want.MaxMsgsPerSubject, &kept.MaxMsgsPerSubject},
+	} {
+		if *choice.want == 0 && *choice.kept < 0 {
+			*choice.kept = 0
+		}
+	}
+	want.MaxConsumers, want.MaxMsgSize = cmp.Or(want.MaxConsumers, kept.MaxConsumers), cmp.Or(want.MaxMsgSize, kept.MaxMsgSize)
+	want.ConsumerLimits = kept.ConsumerLimits
+	return reflect.DeepEqual(want, kept)
 }
 
 // adapt leaves what cannot be changed, and what was not asked for, as it is.

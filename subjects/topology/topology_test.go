@@ -226,3 +226,28 @@ func TestCheckSaysWhatIsMissing(t *testing.T) {
 		t.Errorf("got %v, want ErrMissing", err)
 	}
 }
+
+// What is as it should be is left alone.
+func TestEnsureChangesNothingTwice(t *testing.T) {
+	t.Parallel()
+	nc, js := connect(t, bustest.Start(t))
+	changes, err := nc.SubscribeSync("$JS.EVENT.ADVISORY.STREAM.UPDATED.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cfg := range []topology.Config{{}, {TrailAge: time.Hour}, {TrailAge: time.Hour}} {
+		if err := topology.Ensure(t.Context(), js, cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	changed, err := changes.NextMsg(5 * time.Second)
+	if err != nil || changed.Subject != "$JS.EVENT.ADVISORY.STREAM.UPDATED."+subjects.StreamTracking {
+		t.Fatalf("%v %v", changed, err)
+	}
+	if more, _, err := changes.Pending(); err != nil || more > 0 {
+		t.Errorf("%d more changes: %v", more, err)
+	}
+}
