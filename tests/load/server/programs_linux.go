@@ -80,7 +80,7 @@ func (s *Server) latido() []string {
 	wide := strconv.Itoa(1_000_000_000)
 	return []string{
 		s.programs.Latido, "--http", s.Address.String(), "--jwt-secret", Secret, "--log-level", "warn", "--drain", "1ms",
-		"--max-publishes", wide, "--max-user-publishes", wide, "--max-user-sessions", wide, "--max-channels", wide, "--kinds", "log:durable",
+		"--max-publishes", wide, "--max-user-publishes", wide, "--max-work", wide, "--max-user-work", wide, "--max-user-sessions", wide, "--max-channels", wide, "--kinds", "log:durable",
 	}
 }
 
