@@ -69,7 +69,11 @@ func Read[V Value](node string, sequence uint64, header nats.Header, data []byte
 		}
 	}
 	if !e.Left && e.Value.Waits() > 0 {
-		e.Until = time.Now().Add(e.Value.Waits() - age)
+		if rest := e.Value.Waits() - age; rest > 0 {
+			e.Until = time.Now().Add(rest)
+		} else {
+			e.Left = true // whoever reads it late does not wait again
+		}
 	}
 	return e
 }

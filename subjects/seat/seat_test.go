@@ -88,3 +88,14 @@ func TestATimeToLiveIsInWholeSeconds(t *testing.T) {
 		t.Errorf("time to live %s, want a minute more than the grace, rounded up", got)
 	}
 }
+
+// A grace that was over before it was read is not waited for anew: a snapshot
+// finds the entry until it is removed.
+func TestReadLate(t *testing.T) {
+	t.Parallel()
+	for age, left := range map[time.Duration]bool{0: false, 9 * time.Second: false, 10 * time.Second: true, time.Minute: true} {
+		if e := Read[Grace]("a", 2, nats.Header{}, []byte(`{"grace":10}`), age); e.Left != left {
+			t.Errorf("after %s: left is %v", age, e.Left)
+		}
+	}
+}
