@@ -18,9 +18,6 @@ func (b *Bridge) postEvent(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	if b.draining.Load() {
-		return errDraining
-	}
 	r, err := native.DecodePublish(channel, c.Body())
 	if err != nil {
 		return err
@@ -51,9 +48,6 @@ func (b *Bridge) postCommand(c *fiber.Ctx) error {
 	by, channel, err := caller(c)
 	if err != nil {
 		return err
-	}
-	if b.draining.Load() {
-		return errDraining
 	}
 	r, err := native.DecodeCall(channel, string([]byte(c.Params("command"))), c.Body())
 	if err != nil {

@@ -48,13 +48,9 @@ func (s *session) dispatch(request wire.Request, bytes int) error {
 	case wire.Untrack:
 		s.work(r.Ref, r.Channel, func(ctx context.Context) error { return s.untrack(ctx, r) })
 	case wire.Publish:
-		if s.serves(r.Ref) {
-			s.publish(r)
-		}
+		s.publish(r)
 	case wire.Call:
-		if s.serves(r.Ref) {
-			s.work(r.Ref, r.Channel, func(ctx context.Context) error { return s.call(ctx, r) })
-		}
+		s.work(r.Ref, r.Channel, func(ctx context.Context) error { return s.call(ctx, r) })
 	}
 	return nil
 }
@@ -168,15 +164,6 @@ func (s *session) strained() bool {
 		s.end(schemas.Refuse(schemas.RateLimited, "far too many frames that are refused, or that nobody asked for"))
 	}
 	return strained
-}
-
-// serves says whether the session may send something now.
-func (s *session) serves(ref string) bool {
-	if s.bridge.draining.Load() {
-		s.refuse(ref, schemas.Refuse(schemas.Draining, "this node stops: repeat after the reconnect"))
-		return false
-	}
-	return true
 }
 
 // work has a request worked on in the lane of its channel.

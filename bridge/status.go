@@ -26,9 +26,6 @@ var fields = []string{"status", "custom_message", "until"}
 // goes away: navigator.sendBeacon knows no headers, so the token may be a field of
 // the body, which may be JSON under any content type, or a form.
 func (b *Bridge) postStatus(c *fiber.Ctx) error {
-	if b.draining.Load() {
-		return errDraining
-	}
 	sent, err := readForm(c)
 	if err != nil {
 		return err
