@@ -107,8 +107,8 @@ var Catalog = map[string]Kind{
 		Name: "group", Owner: "presence", Durability: Durable, Stream: StreamGroup, Read: Members, Write: Members,
 		Live: []string{"typing"}, Conflate: []string{"typing"},
 	},
-	// Who is there, and nothing else: of a group, of a user, of any topic.
-	"presence": {Name: "presence", Durability: Live, Read: Topic},
+	// Who is there, and who types: of a group, of a user, of any topic.
+	"presence": {Name: "presence", Durability: Live, Read: Topic, Write: Members, Live: []string{"typing"}, Conflate: []string{"typing"}},
 	"app":      {Name: "app", Durability: Live, Read: Granted, Write: Granted, Live: []string{"*"}},
 }
 
