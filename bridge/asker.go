@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -33,6 +34,7 @@ const (
 type asker struct {
 	nc     *nats.Conn
 	prefix string
+	full   atomic.Bool // nothing is stored for want of room
 
 	mu        sync.Mutex
 	questions map[string]*question
@@ -51,6 +53,7 @@ var (
 	errBusy        = schemas.Refuse(schemas.Busy, "too many requests wait for the bus")
 	errNobody      = schemas.Refuse(schemas.Unavailable, "nobody takes this at the moment")
 	errUnanswered  = schemas.Refuse(schemas.Timeout, "no answer in time: repeat with the same key")
+	errFull        = schemas.Refuse(schemas.StorageFull, "there is no room to store it: repeat it later with the same key")
 	errAskerClosed = errors.New("the asker has ended")
 )
 
@@ -84,6 +87,10 @@ func (a *asker) run(ctx context.Context) error {
 func (a *asker) ask(msg *nats.Msg, answered func(*nats.Msg, error)) {
 	now := time.Now()
 	q := &question{msg: msg, answered: answered, again: now.Add(resendAfter), until: now.Add(answerWait), silent: true}
+	if a.full.Load() && isStored(msg.Subject) {
+		answered(nil, errFull)
+		return
+	}
 	a.mu.Lock()
 	if len(a.questions) >= questionsAtOnce {
 		a.mu.Unlock()
@@ -98,6 +105,11 @@ func (a *asker) ask(msg *nats.Msg, answered func(*nats.Msg, error)) {
 	if a.nc.PublishMsg(msg) != nil {
 		a.postpone(id) // the bus is away: it is asked again when it is back
 	}
+}
+
+// isStored tells that a stream takes what is sent there.
+func isStored(subject string) bool {
+	return strings.HasPrefix(subject, "evt.") || strings.HasPrefix(subject, "$KV.")
 }
 
 // askAndWait is ask for a caller that may block.
@@ -142,10 +154,11 @@ func (a *asker) postpone(id string) {
 
 func (a *asker) sweep(now time.Time) {
 	var ended, repeat []*question
+	full := a.full.Load()
 	a.mu.Lock()
 	for id, q := range a.questions {
 		switch {
-		case now.After(q.until):
+		case now.After(q.until), full && now.After(q.until.Add(resendAfter-answerWait)):
 			delete(a.questions, id)
 			ended = append(ended, q)
 		case now.After(q.again):
@@ -158,7 +171,9 @@ func (a *asker) sweep(now time.Time) {
 		_ = a.nc.PublishMsg(q.msg) // a failure is asked again like a silence
 	}
 	for _, q := range ended {
-		if q.silent {
+		if full {
+			q.answered(nil, errFull)
+		} else if q.silent {
 			q.answered(nil, errUnanswered)
 		} else {
 			q.answered(nil, errNobody)

@@ -144,6 +144,9 @@ func (b *Bridge) Run(ctx context.Context) error {
 		every(inner, tick, (&sweeper{registry: b.registry}).sweep)
 		return nil
 	})
+	if b.config.Storage != nil {
+		part(func() error { every(inner, tick, b.watchStorage); return nil })
+	}
 	part(func() error {
 		every(inner, refreshPresence/8, func() {
 			for _, s := range b.registry.all() {

@@ -20,6 +20,9 @@ type Config struct {
 	// Connect opens a connection to NATS for a kind of traffic: "live",
 	// "publish" or "replay". It must reconnect for ever.
 	Connect func(purpose string) (*nats.Conn, error)
+	// Storage says why nothing can be stored at present; nil is that it can. Left out
+	// where nobody here knows.
+	Storage func() error
 
 	Verifier *identity.Verifier // tells whose tokens are good; needed
 	Dev      bool               // hand out tokens to anyone who asks

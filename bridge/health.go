@@ -22,6 +22,7 @@ type health struct {
 const (
 	causeBus   = "bus"
 	causeLease = "lease"
+	causeDisk  = "disk"
 )
 
 // fail notes a cause, in a few words for operators.
@@ -45,6 +46,18 @@ func (h *health) reason() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return strings.Join(slices.Sorted(maps.Values(h.causes)), "; ")
+}
+
+// watchStorage asks whoever runs the bus here whether there is room to store
+// anything, which a stream does not say: it falls silent.
+func (b *Bridge) watchStorage() {
+	switch err := b.config.Storage(); {
+	case err != nil:
+		b.asker.full.Store(true)
+		b.degrade(causeDisk, err.Error())
+	case b.asker.full.Swap(false):
+		b.mend(causeDisk)
+	}
 }
 
 // degrade tells the sessions that there is a cause.

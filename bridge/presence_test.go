@@ -1,11 +1,13 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -250,4 +252,40 @@ func TestStateHoldsWhatOthersWereTold(t *testing.T) {
 		asker.must(`"op":"unsubscribe","channel":"app:x"`)
 		asker.queue = nil
 	}
+}
+
+// A session works until it was told to go, whatever the bridge intends.
+func TestSessionsWorkUntilTheirGoodbye(t *testing.T) {
+	t.Parallel()
+	b, _ := runBridge(t, bustest.Start(t), Config{})
+	ana := dial(t, b, "ana")
+	ana.must(`"op":"subscribe","channel":%q`, lobby)
+	b.draining.Store(true)
+	ana.must(`"op":"publish","channel":%q,"event":"still here","data":{}`, lobby)
+	ana.expect("event")
+	b.draining.Store(false)
+}
+
+// Without room to store it, what must be stored is refused, and nothing else is.
+func TestStorageFull(t *testing.T) {
+	t.Parallel()
+	var full atomic.Bool
+	b, _ := runBridge(t, bustest.Start(t), Config{Storage: func() error {
+		if full.Load() {
+			return errors.New("the disk is full")
+		}
+		return nil
+	}})
+	ana := dial(t, b, "ana")
+	ana.must(`"op":"subscribe","channel":%q`, lobby)
+	full.Store(true)
+	ana.expect("degraded")
+	if answer := ana.ask(`"op":"track","channel":%q`, lobby); answer["code"] != 4509.0 || answer["retry"] != true {
+		t.Errorf("track: %v", answer)
+	}
+	ana.must(`"op":"publish","channel":%q,"event":"live","data":{}`, lobby)
+	ana.expect("event")
+	full.Store(false)
+	ana.expect("restored")
+	ana.must(`"op":"track","channel":%q`, lobby)
 }

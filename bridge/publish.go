@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -12,13 +11,14 @@ import (
 	"strconv"
 
 	"github.com/nats-io/nats.go"
-	"github.com/tidwall/gjson"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/history"
 	"github.com/latido/latido/subjects/identity"
+	"github.com/latido/latido/subjects/topology"
 )
 
 // sender is on whose behalf something is sent to the bus.
@@ -131,12 +131,12 @@ func eventMessage(subject string, by sender, name subjects.Channel, r wire.Publi
 // stored reads JetStream's acknowledgement. A repeated message is answered as the
 // first time, but a key that was used for something else is refused.
 func (b *Bridge) stored(kind subjects.Kind, msg, reply *nats.Msg, done func(uint64, error)) {
-	ack := gjson.ParseBytes(reply.Data)
-	sequence, failed := ack.Get("seq").Uint(), ack.Get("error")
+	ack, err := acknowledged(reply)
+	sequence := ack.Sequence
 	switch {
-	case failed.Exists() || sequence == 0:
-		done(0, fmt.Errorf("store %s: %s", msg.Subject, cmp.Or(failed.Get("description").String(), ack.Raw)))
-	case !ack.Get("duplicate").Bool():
+	case err != nil:
+		done(0, fmt.Errorf("store %s: %w", msg.Subject, err))
+	case !ack.Duplicate:
 		done(sequence, nil)
 	default:
 		b.hub.start(func(ctx context.Context) {
@@ -151,6 +151,25 @@ func (b *Bridge) stored(kind subjects.Kind, msg, reply *nats.Msg, done func(uint
 			}
 		})
 	}
+}
+
+// acknowledged reads what JetStream answers to what it is to store.
+func acknowledged(reply *nats.Msg) (jetstream.PubAck, error) {
+	var answer struct {
+		jetstream.PubAck
+		Error *jetstream.APIError `json:"error"`
+	}
+	switch err := json.Unmarshal(reply.Data, &answer); {
+	case err != nil:
+		return jetstream.PubAck{}, err
+	case answer.Error != nil && topology.IsFull(answer.Error):
+		return jetstream.PubAck{}, errFull
+	case answer.Error != nil:
+		return jetstream.PubAck{}, answer.Error
+	case answer.Sequence == 0:
+		return jetstream.PubAck{}, fmt.Errorf("answered %s", reply.Data)
+	}
+	return answer.PubAck, nil
 }
 
 func sameEvent(first history.Fact, msg *nats.Msg) bool {

@@ -183,11 +183,12 @@ func (s *session) vanish(ctx context.Context, channel string) error {
 	if t == nil {
 		return nil
 	}
-	defer t.release(s.bridge.hub)
 	_, err := s.bridge.store(ctx, seat.Leave(t.key, s.bridge.limits.Grace))
 	if err != nil {
+		s.bridge.depart(t, true) // as soon as it can be stored
 		return fmt.Errorf("untrack: %w", err)
 	}
+	t.release(s.bridge.hub)
 	return nil
 }
 
@@ -213,17 +214,8 @@ func (b *Bridge) store(ctx context.Context, msg *nats.Msg) (revision uint64, err
 	if err != nil {
 		return 0, err
 	}
-	var ack struct {
-		jetstream.PubAck
-		Error *jetstream.APIError `json:"error"`
-	}
-	switch err := json.Unmarshal(reply.Data, &ack); {
-	case err != nil:
-		return 0, err
-	case ack.Error != nil:
-		return 0, ack.Error
-	}
-	return ack.Sequence, nil
+	ack, err := acknowledged(reply)
+	return ack.Sequence, err
 }
 
 // value is what the entry says of the session's member.
@@ -261,12 +253,25 @@ func (b *Bridge) release(key string, value []byte, revision uint64, clean bool) 
 		msg = seat.Leave(key, b.limits.Grace)
 		seat.ExpectRevision(msg, revision)
 	}
-	b.asker.ask(msg, func(_ *nats.Msg, err error) {
-		if err != nil && !errors.Is(err, errAskerClosed) {
-			b.log.Warn("grace", "key", key, "error", err)
+	b.asker.ask(msg, func(reply *nats.Msg, err error) {
+		if err == nil {
+			_, err = acknowledged(reply)
 		}
+		if refused, is := errors.AsType[*jetstream.APIError](err); err == nil || errors.Is(err, errAskerClosed) || is && moved(refused) {
+			return
+		}
+		b.log.Warn("grace", "key", key, "error", err)
+		b.hub.start(func(ctx context.Context) {
+			if pause(ctx, releasePause) {
+				b.release(key, value, revision, clean)
+			}
+		})
 	})
 }
+
+// releasePause is how soon an entry that could not be let go is let go again: while
+// it stands its user seems to be there.
+const releasePause = 2 * time.Second
 
 // presenceChanged keeps the entries of this node's sessions true: one that was
 // removed although its session is there is written again, and outlives that; one

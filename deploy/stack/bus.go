@@ -27,6 +27,7 @@ type bus struct {
 	options []nats.Option
 	cfg     Config
 	login   Login
+	disk    *disk        // of an embedded server
 	shut    func() error // ends an embedded server
 	waiting atomic.Pointer[waiting]
 

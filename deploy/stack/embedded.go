@@ -40,6 +40,7 @@ func embed(cfg Config) (*bus, error) {
 		options: append(options(cfg), nats.InProcessServer(running)),
 		cfg:     cfg,
 		login:   login,
+		disk:    &disk{server: running, log: cfg.Log},
 		shut: func() error {
 			running.Shutdown()
 			running.WaitForShutdown()

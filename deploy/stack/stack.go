@@ -85,6 +85,9 @@ func (s *Stack) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.back.start("memory", returnMemory)
+	if s.bus.disk != nil {
+		s.back.start("disk", s.bus.disk.run)
+	}
 	if s.verifier, err = s.newVerifier(); err != nil {
 		return err
 	}

@@ -29,10 +29,15 @@ func (s *Stack) newBridge(ctx context.Context) (*bridge.Bridge, error) {
 	if err != nil {
 		return nil, err
 	}
+	var storage func() error
+	if s.bus.disk != nil {
+		storage = s.bus.disk.state
+	}
 	created, err := bridge.New(bridge.Config{
 		Node:     s.cfg.Node,
 		Listen:   s.cfg.HTTP,
 		Connect:  func(purpose string) (*nats.Conn, error) { return s.bus.connect(ctx, "bridge "+purpose) },
+		Storage:  storage,
 		Verifier: s.verifier,
 		Dev:      s.cfg.Dev(),
 		Origins:  s.cfg.Origins,

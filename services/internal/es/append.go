@@ -15,7 +15,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 
+	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects/identity"
+	"github.com/latido/latido/subjects/topology"
 )
 
 const (
@@ -104,6 +106,9 @@ func (b *bus) publish(ctx context.Context, messages []*nats.Msg) (ack, error) {
 		switch answer.Error.ErrorCode {
 		case codeWrongVersion, codeWrongVersionReplicated, codeBatchDuplicate:
 			return ack{}, errConflict
+		}
+		if topology.IsFull(answer.Error) {
+			return ack{}, schemas.Refuse(schemas.StorageFull, "there is no room to store it: repeat it later with the same key")
 		}
 		return ack{}, answer.Error
 	}

@@ -1,0 +1,86 @@
+package stack_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// A disk that was full takes again by itself when something is freed. Whoever
+// published meanwhile was told why, and nothing acknowledged is lost.
+func TestADiskThatWasFull(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	if err := unix.Mount("tmpfs", folder, "tmpfs", 0, "size=32m"); err != nil {
+		t.Skip("only who may mount can have a small disk:", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(folder, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	cfg := config(t)
+	cfg.Data, cfg.Kinds = filepath.Join(folder, "data"), []string{"orders:durable"}
+	running := start(t, cfg) // its limit is a part of what is free now
+	ballast := filepath.Join(folder, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 20<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stored := 0
+	text := strings.Repeat("x", 40_000)
+	publish := func() int {
+		status, _ := call(t, running.HTTPAddr(), http.MethodPost, "/api/channels/orders%3A1/events", fmt.Sprintf(`{"event":"e","data":%q}`, text))
+		if status == http.StatusOK {
+			stored++
+		}
+		return status
+	}
+	for status := http.StatusOK; status != http.StatusInsufficientStorage; status = publish() {
+	}
+	await(t, "readiness to say why", func() bool {
+		status, body := call(t, running.HTTPAddr(), http.MethodGet, "/readyz", "")
+		return status == http.StatusServiceUnavailable && strings.Contains(body, "the disk is full")
+	})
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "it to be ready again", func() bool {
+		status, _ := call(t, running.HTTPAddr(), http.MethodGet, "/readyz", "")
+		return status == http.StatusOK
+	})
+	if status := publish(); status != http.StatusOK {
+		t.Errorf("then answered %d", status)
+	}
+	_, body := call(t, running.HTTPAddr(), http.MethodGet, "/api/channels/orders%3A1/events?limit=1000", "")
+	if kept := strings.Count(body, `"event":"e"`); kept < stored {
+		t.Errorf("%d of %d acknowledged events are kept", kept, stored)
+	}
+}
+
+// call makes a request as a user, and returns the answer's status and body.
+func call(t *testing.T, address, method, path, body string) (status int, answer string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, "http://"+address+path, bytes.NewBufferString(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+proof("ana", "client"))
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(text)
+}
