@@ -17,6 +17,7 @@ var (
 	duration = flag.Duration("duration", fromEnvironment("DURATION", time.ParseDuration, 10*time.Second), "how long the NATS server is restarted again and again")
 	idle     = flag.Duration("idle", fromEnvironment("IDLE", time.ParseDuration, 3*time.Second), "how long the writes of idle members are counted")
 	rounds   = flag.Int("rounds", fromEnvironment("ROUNDS", strconv.Atoi, 2), "how often a fresh cluster starts, and a server crashes while it makes its streams")
+	runs     = flag.Int("runs", fromEnvironment("RUNS", strconv.Atoi, 2), "how often a quorum is lost")
 	skew     = flag.Duration("skew", fromEnvironment("SKEW", time.ParseDuration, 0), "by how much bridges' clocks are wrong; the program is built anew for it, which takes a minute")
 )
 

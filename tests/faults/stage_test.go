@@ -38,7 +38,13 @@ type stage struct {
 // newStage runs a NATS server and the presence service.
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{t: t, bus: bustest.Start(t), program: build(t), secret: string(bytes.Repeat([]byte("faults "), 8))}
+	return newStageOn(t, bustest.Start(t))
+}
+
+// newStageOn runs the presence service on a bus.
+func newStageOn(t *testing.T, bus *bustest.Bus) *stage {
+	t.Helper()
+	s := &stage{t: t, bus: bus, program: build(t), secret: string(bytes.Repeat([]byte("faults "), 8))}
 	s.nc = s.bus.Connect(t)
 	s.bucket = s.open(subjects.BucketPresence)
 	s.process("presence", "presence", s.bus.URL())
