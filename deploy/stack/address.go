@@ -107,9 +107,6 @@ func (c Config) checkOrigins() error {
 }
 
 func (c Config) checkBus() error {
-	if !slices.Contains([]int{1, 3, 5}, c.Replicas) {
-		return &SettingError{"replicas", fmt.Sprintf("%d is not 1, 3 or 5: an even number survives no more losses than the odd one below it", c.Replicas)}
-	}
 	if !slices.Contains([]int{0, 1, 3, 5}, c.Replicas) {
 		return &SettingError{"replicas", fmt.Sprintf("%d is none of 1, 3 and 5", c.Replicas)}
 	}
