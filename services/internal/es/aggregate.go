@@ -78,6 +78,10 @@ func (a *aggregates[S]) serve(ctx context.Context, r request) (answer, error) {
 		return a.answer(ctx, query, r.Command)
 	}
 	seq, err := a.handle(ctx, r)
+	if errors.Is(err, history.ErrStream) {
+		a.log.Warn("bus", "channel", r.Channel.String(), "cause", err)
+		return answer{}, schemas.Refuse(schemas.Unavailable, "where this is stored is missing at the moment")
+	}
 	if err != nil && passing(err) {
 		a.log.Warn("bus", "channel", r.Channel.String(), "cause", err)
 		return answer{}, schemas.Refuse(schemas.Timeout, "whether it was stored is not known: ask again with the same key")

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -40,6 +41,7 @@ type request struct {
 type fact struct {
 	Event
 	seq    uint64
+	at     time.Time // when it was stored; zero when nobody asked
 	id     string
 	digest string
 	state  string // as JSON, when it is carried

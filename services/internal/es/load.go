@@ -18,21 +18,21 @@ func (a *aggregates[S]) refresh(ctx context.Context, channel subjects.Channel) (
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	asked := time.Now()
-	last, err := history.Last(ctx, a.nc, a.stream, channel.Event())
+	newest, err := history.Newest(ctx, a.nc, a.stream, channel.Event())
 	if err != nil {
 		return memory[S]{}, fmt.Errorf("refresh %s: %w", channel, err)
 	}
-	after := a.memories.recall(channel).seq
-	if last < after { // the stream was created anew
-		a.memories.forget(channel)
-		after = 0
+	after, err := a.believed(ctx, channel, newest)
+	if err != nil {
+		return memory[S]{}, fmt.Errorf("refresh %s: %w", channel, err)
 	}
-	_, err = history.Read(ctx, a.nc, a.stream, channel.Event(), after, last, func(page history.Page) error {
+	_, err = history.Read(ctx, a.nc, a.stream, channel.Event(), after, newest.Sequence, func(page history.Page) error {
 		facts := make([]fact, len(page.Facts))
 		for i, stored := range page.Facts {
 			if facts[i], err = readFact(channel, stored.Sequence, stored.Header, stored.Data, a.decider.Facts); err != nil {
 				return err
 			}
+			facts[i].at = stored.Time
 		}
 		a.memories.learn(channel, after, facts, time.Time{})
 		after = facts[len(facts)-1].seq
@@ -46,6 +46,32 @@ func (a *aggregates[S]) refresh(ctx context.Context, channel subjects.Channel) (
 		return memory[S]{}, fmt.Errorf("refresh %s: crowded out of memory", channel)
 	}
 	return known, nil
+}
+
+// believed is the sequence up to which what is remembered of a channel is of the
+// stream's own past. What is not is forgotten: the stream was created anew, or has
+// lost its tail and grown since.
+func (a *aggregates[S]) believed(ctx context.Context, channel subjects.Channel, newest history.Position) (uint64, error) {
+	known := a.memories.recall(channel)
+	anew := false
+	switch {
+	case known.seq == 0:
+	case newest.Sequence < known.seq:
+		anew = true
+	case newest.Sequence == known.seq:
+		anew = !known.at.IsZero() && !newest.At.Equal(known.at)
+	default:
+		standing, err := history.Judge(ctx, a.nc, a.stream, channel.Event(), history.Position{Sequence: known.seq, At: known.at})
+		if err != nil {
+			return 0, err
+		}
+		anew = standing.Anew
+	}
+	if anew {
+		a.memories.forget(channel)
+		return 0, nil
+	}
+	return known.seq, nil
 }
 
 // remember keeps a remembered channel up to date from the feed.
@@ -62,6 +88,7 @@ func (a *aggregates[S]) remember(message *nats.Msg) {
 		a.memories.forget(channel) // whoever reads it from the stream will say why
 		return
 	}
+	f.at, _ = time.Parse(time.RFC3339Nano, message.Header.Get(jetstream.TimeStampHeaer))
 	a.memories.learn(channel, previous, []fact{f}, now)
 }
 

@@ -26,6 +26,7 @@ type receipt struct {
 type memory[S any] struct {
 	state     S
 	seq       uint64    // of the last fact in state
+	at        time.Time // when that was stored, or zero
 	receipts  []receipt // oldest first
 	confirmed time.Time // when seq was last known to be the newest
 }
@@ -49,6 +50,7 @@ func (m memory[S]) after(f fact, evolve func(S, fact) S, now time.Time) memory[S
 	return memory[S]{
 		state:     evolve(m.state, f),
 		seq:       f.seq,
+		at:        f.at,
 		receipts:  append(receipts, receipt{f.id, f.digest, f.seq, f.refusal}),
 		confirmed: now,
 	}
@@ -95,7 +97,8 @@ func (m *memories[S]) holds(channel subjects.Channel) bool {
 
 // learn remembers facts that follow directly on the fact with sequence after,
 // and the time at which the last of them was the newest. What is remembered
-// already is skipped; when the facts do not follow on it they are not believed,
+// already is skipped, unless it is later than what has a higher number: then all is
+// forgotten, since the stream has another past. When the facts do not follow on it they are not believed,
 // and the memory is marked as unconfirmed.
 func (m *memories[S]) learn(channel subjects.Channel, after uint64, facts []fact, now time.Time) memory[S] {
 	m.mu.Lock()
@@ -109,6 +112,11 @@ func (m *memories[S]) learn(channel subjects.Channel, after uint64, facts []fact
 	e := element.Value.(*entry[S])
 	for _, f := range facts {
 		switch {
+		case f.seq <= e.memory.seq && f.at.After(e.memory.at) && !e.memory.at.IsZero():
+			m.drop(element) // the stream has another past
+			return memory[S]{}
+		case f.seq == e.memory.seq && !f.at.IsZero():
+			e.memory.at = f.at
 		case f.seq <= e.memory.seq:
 		case after == e.memory.seq:
 			e.memory = e.memory.after(f, m.evolve, now)
@@ -129,15 +137,17 @@ func (m *memories[S]) forget(channel subjects.Channel) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if element, found := m.known[channel]; found {
-		m.used.Remove(element)
-		delete(m.known, channel)
+		m.drop(element)
 	}
+}
+
+func (m *memories[S]) drop(element *list.Element) {
+	m.used.Remove(element)
+	delete(m.known, element.Value.(*entry[S]).channel)
 }
 
 func (m *memories[S]) trim() {
 	for m.used.Len() > aggregatesKept {
-		oldest := m.used.Back()
-		m.used.Remove(oldest)
-		delete(m.known, oldest.Value.(*entry[S]).channel)
+		m.drop(m.used.Back())
 	}
 }

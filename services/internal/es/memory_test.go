@@ -53,6 +53,26 @@ func TestMemoryDoesNotBelieveAGap(t *testing.T) {
 	}
 }
 
+func TestMemoryForgetsAPastThatIsGone(t *testing.T) {
+	t.Parallel()
+	m := newMemories(trail)
+	stored := func(minute int, seqs ...uint64) []fact {
+		list := facts(seqs...)
+		for i := range list {
+			list[i].at = now.Add(time.Duration(minute) * time.Minute)
+		}
+		return list
+	}
+	m.learn(channel, 0, facts(3, 7), now)
+	m.learn(channel, 3, stored(1, 7), now) // the feed tells when
+	if known := m.learn(channel, 3, stored(1, 7), now); known.seq != 7 {
+		t.Errorf("forgotten: %+v", known)
+	}
+	if known := m.learn(channel, 0, stored(2, 5), now); known.seq != 0 || m.holds(channel) {
+		t.Errorf("a later fact with a lower number, and still remembered: %+v", known)
+	}
+}
+
 func TestMemoryIsConfirmedByAReadThatFindsNothing(t *testing.T) {
 	t.Parallel()
 	m := newMemories(trail)
