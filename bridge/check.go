@@ -2,12 +2,14 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/history"
 )
 
@@ -53,15 +55,16 @@ func (c *checker) everything() {
 	}
 }
 
-// leaderElected is the advisory of a stream's new leader.
-const leaderElected = "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.*"
+// advisories tell that a stream has another leader, or was made, changed, restored
+// or removed.
+const advisories = "$JS.EVENT.ADVISORY.STREAM.*.*"
 
 func (c *checker) run(ctx context.Context) {
-	elected, err := c.hub.bus.Live.Subscribe(leaderElected, func(*nats.Msg) { c.everything() })
+	told, err := c.hub.bus.Live.Subscribe(advisories, func(*nats.Msg) { c.everything() })
 	if err != nil {
-		c.hub.log.Error("watch leaders", "error", err)
+		c.hub.log.Error("watch streams", "error", err)
 	} else {
-		defer func() { _ = elected.Unsubscribe() }()
+		defer func() { _ = told.Unsubscribe() }()
 	}
 	ticker := time.NewTicker(checkInterval)
 	defer ticker.Stop()
@@ -101,6 +104,9 @@ func (c *checker) drain(ctx context.Context) []*channel {
 func (c *checker) sweep(ctx context.Context, thorough bool) {
 	if err := c.settle(ctx, thorough); err != nil && ctx.Err() == nil {
 		c.hub.log.Warn("check of channels", "error", err)
+	}
+	if c.hub.absent.Load() != nil && pause(ctx, recheckPause) {
+		c.everything() // until somebody has made it anew
 	}
 }
 
@@ -144,37 +150,49 @@ type seen struct {
 	doubtful bool // its past may not be the one that was seen here
 }
 
-// streams looks at the streams of some channels, and whether they still hold what
-// was the newest message seen of them.
+// streams looks at all streams of facts, and whether those of some channels still
+// hold what was the newest message seen of them.
 func (c *checker) streams(ctx context.Context, channels []*channel, thorough bool) (map[string]seen, error) {
 	newest := make(map[string]history.Position)
+	for _, kind := range c.hub.kinds {
+		if kind.Durability == subjects.Durable {
+			newest[kind.Stream] = history.Position{}
+		}
+	}
 	for _, ch := range channels {
 		if ch.durable() {
 			ch.mu.Lock()
-			place := ch.place()
-			ch.mu.Unlock()
-			if known, ok := newest[ch.kind.Stream]; !ok || place.Sequence > known.Sequence {
+			if place := ch.place(); place.Sequence > newest[ch.kind.Stream].Sequence {
 				newest[ch.kind.Stream] = place
 			}
+			ch.mu.Unlock()
 		}
 	}
 	found := make(map[string]seen, len(newest))
 	for stream, place := range newest {
-		described, err := history.Describe(ctx, c.hub.bus.Live, stream)
+		look, err := c.look(ctx, stream, place, thorough)
+		if errors.Is(err, history.ErrStream) {
+			c.hub.absent.Store(&stream)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("stream %s: %w", stream, err)
 		}
-		look := seen{end: described.End(), doubtful: described.Last < place.Sequence}
-		if !look.doubtful && place.Sequence > 0 {
-			message, there, err := history.Message(ctx, c.hub.bus.Live, stream, place.Sequence)
-			if err != nil {
-				return nil, err
-			}
-			look.doubtful = thorough && !there || there && !place.At.IsZero() && !message.Time.Equal(place.At)
-		}
 		found[stream] = look
 	}
+	c.hub.absent.Store(nil)
 	return found, nil
+}
+
+// look looks at a stream, of which a message at a place was seen.
+func (c *checker) look(ctx context.Context, stream string, place history.Position, thorough bool) (seen, error) {
+	described, err := history.Describe(ctx, c.hub.bus.Live, stream)
+	look := seen{end: described.End(), doubtful: described.Last < place.Sequence}
+	if err != nil || look.doubtful || place.Sequence == 0 {
+		return look, err
+	}
+	message, there, err := history.Message(ctx, c.hub.bus.Live, stream, place.Sequence)
+	look.doubtful = thorough && !there || there && !place.At.IsZero() && !message.Time.Equal(place.At)
+	return look, err
 }
 
 // check compares channels with their streams' leaders, which were looked at

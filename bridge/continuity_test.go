@@ -314,3 +314,34 @@ func TestSubscribeAnew(t *testing.T) {
 		}
 	}
 }
+
+// Without its streams a node is not ready, and says so; nothing that needs them is
+// called our fault.
+func TestStreamsAreGone(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{})
+	ready := func() int {
+		t.Helper()
+		response, err := http.Get("http://" + b.Addr() + "/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		return response.StatusCode
+	}
+	c := dial(t, b, "ana")
+	js := jetStream(t, bus)
+	if err := js.DeleteStream(t.Context(), subjects.StreamUser); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "red readiness", func() bool { return ready() == http.StatusServiceUnavailable })
+	if answer := c.ask(`"op":"subscribe","channel":%q`, room); answer["reason"] != "unavailable" {
+		t.Errorf("subscribed: %v", answer)
+	}
+	if err := topology.Ensure(t.Context(), js, topology.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "green readiness", func() bool { return ready() == http.StatusOK })
+	c.must(`"op":"subscribe","channel":%q`, room)
+}

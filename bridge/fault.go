@@ -7,6 +7,7 @@ import (
 
 	"github.com/latido/latido/bridge/admission"
 	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/subjects/history"
 )
 
 // fault answers an error in the shape of all refusals: {code, reason, retry,
@@ -46,13 +47,22 @@ var refusedByFiber = map[int]schemas.Code{
 func refusalOfHTTP(err error) schemas.Refusal {
 	refused, ok := errors.AsType[*fiber.Error](err)
 	if !ok {
-		return schemas.RefusalOf(err)
+		return refusalFor(err)
 	}
 	if code, known := refusedByFiber[refused.Code]; known {
 		return schemas.Refusal{Code: code}
 	}
 	if refused.Code < fiber.StatusInternalServerError {
 		return schemas.Refuse(schemas.InvalidFrame, "%s", refused.Message)
+	}
+	return refusalFor(err)
+}
+
+// refusalFor is what a caller is told of an error. A stream that is missing is made
+// anew by whoever declares it.
+func refusalFor(err error) schemas.Refusal {
+	if errors.Is(err, history.ErrStream) {
+		return schemas.Refuse(schemas.Unavailable, "where this is stored is missing at the moment")
 	}
 	return schemas.RefusalOf(err)
 }

@@ -49,6 +49,7 @@ type hub struct {
 	checker  *checker
 	rights   *rights
 	degraded atomic.Bool
+	absent   atomic.Pointer[string] // a stream that should be there and is not
 
 	frameLimit int // of what browsers send; set before run
 

@@ -57,6 +57,9 @@ func (b *Bridge) readiness(c *fiber.Ctx) error {
 	case b.hub.degraded.Load():
 		return c.Status(fiber.StatusServiceUnavailable).SendString(cmp.Or(b.health.reason(), "catching up") + "\n")
 	}
+	if stream := b.hub.absent.Load(); stream != nil {
+		return c.Status(fiber.StatusServiceUnavailable).SendString("the stream " + *stream + " is missing\n")
+	}
 	if err := b.verifier.Ready(); err != nil {
 		return c.Status(fiber.StatusServiceUnavailable).SendString(err.Error() + "\n")
 	}

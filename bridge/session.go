@@ -125,7 +125,7 @@ func (s *session) refuse(ref string, err error) {
 	if errors.Is(err, errClosed) {
 		return // nobody is there to be told
 	}
-	refusal := schemas.RefusalOf(err)
+	refusal := refusalFor(err)
 	if refusal.Code == schemas.Internal {
 		s.bridge.log.Error("request", "user", s.user, "error", err)
 	}
