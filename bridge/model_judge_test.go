@@ -1,0 +1,90 @@
+package bridge
+
+import (
+	"fmt"
+
+	"github.com/latido/latido/bridge/wire"
+)
+
+// judge lets everything come to rest and compares what each reader was told with
+// what it may be told.
+func (m *model) judge() {
+	m.note("judge")
+	m.whole()
+	if err := m.bridge.hub.checker.settle(m.t.Context(), true); err != nil {
+		m.t.Errorf("settle: %v", err)
+	}
+	last := map[string]uint64{}
+	for _, user := range m.users {
+		last["user:"+user] = m.say(user, false)
+	}
+	m.look()
+	for i, r := range m.readers {
+		if r.conn == nil {
+			continue
+		}
+		wait(m.t, fmt.Sprintf("reader %d of %s to hear %d", i, r.name, last[r.channel]), func() bool { return r.at(last[r.channel]) })
+		for _, wrong := range r.judge() {
+			m.t.Errorf("reader %d of %s: %s", i, r.name, wrong)
+		}
+	}
+}
+
+func (r *modelReader) at(seq uint64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.place.Sequence >= seq && r.told[seq] != 0
+}
+
+func (r *modelReader) judge() (wrong []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	wrong, r.wrong = r.wrong, nil
+	stored := make(map[uint64]modelFact)
+	for _, f := range r.m.past {
+		stored[f.seq] = f
+		if f.channel != r.channel || f.seq <= r.start || r.told[f.seq] == f.n || f.gone > 0 && f.gone <= r.reset || r.covered(f.seq) {
+			continue
+		}
+		wrong = append(wrong, fmt.Sprintf("%d was neither told nor missed: gone %d, begun at %d in step %d", f.seq, f.gone, r.start, r.reset))
+	}
+	for seq, n := range r.told {
+		if f := stored[seq]; f.n != n || f.channel != r.channel {
+			wrong = append(wrong, fmt.Sprintf("%d says %d, but %v is stored", seq, n, f))
+		}
+	}
+	for _, g := range r.fresh {
+		if !r.justified(g, stored) {
+			wrong = append(wrong, fmt.Sprintf("nothing is missing in the gap %d to %d", g.From, g.To))
+		}
+	}
+	if r.anew > r.m.breaks {
+		wrong = append(wrong, fmt.Sprintf("began anew %d times in %d other pasts", r.anew, r.m.breaks))
+	}
+	r.fresh = nil
+	return wrong
+}
+
+func (r *modelReader) covered(seq uint64) bool {
+	for _, g := range r.gaps {
+		if g.From <= seq && seq <= g.To {
+			return true
+		}
+	}
+	return false
+}
+
+// justified says whether a gap misses something, or nobody could know that it does
+// not: the place where the reader stood is gone.
+func (r *modelReader) justified(g wire.Gap, stored map[uint64]modelFact) bool {
+	if r.m.breaks > 0 && g.From == g.To {
+		return true
+	}
+	for seq := g.From; seq <= g.To; seq++ {
+		if f, ok := stored[seq]; ok && f.channel == r.channel && f.gone > 0 && r.told[seq] == 0 {
+			return true
+		}
+	}
+	before, ok := stored[g.From-1]
+	return !ok || before.gone > 0
+}
