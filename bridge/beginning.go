@@ -206,7 +206,7 @@ func (ch *channel) judge(ctx context.Context, p history.Position) (history.Stand
 	// The reader has seen more than this node: so there may be more.
 	newest, err := history.Newest(ctx, nc, stream, subject)
 	if err == nil {
-		ch.compare(newest, history.Position{})
+		ch.compare(newest, history.Stream{}, false)
 	}
 	return standing, err
 }

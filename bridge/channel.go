@@ -174,10 +174,11 @@ func (ch *channel) hold(fact heldFact) {
 	ch.held = append(ch.held, fact)
 }
 
-// compare takes the newest fact that the stream's leader knew, and the stream's
-// end when that was asked before, or nothing. A fact that did not come is read. It
-// says whether the channel may have seen a past that is gone.
-func (ch *channel) compare(newest, end history.Position) (doubtful bool) {
+// compare takes the newest fact that the stream's leader knew, and what the stream
+// was when it was looked at before, if it was. A fact that did not come is read. It
+// says whether the channel may have seen a past that is gone; or, when it is asked
+// thoroughly, missed facts that are: its own newest one is not there any more.
+func (ch *channel) compare(newest history.Position, stream history.Stream, thorough bool) (doubtful bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ring := &ch.ring
@@ -188,13 +189,15 @@ func (ch *channel) compare(newest, end history.Position) (doubtful bool) {
 			ch.heal()
 		}
 		return false
+	case newest.Sequence < ring.fact:
+		return thorough
 	case newest.Sequence > ring.fact:
 		return true
-	case newest.Sequence == ring.last && ring.last > 0 && !newest.At.Equal(ring.lastAt):
+	case ring.fact == ring.last && ring.fact > 0 && !newest.At.Equal(ring.lastAt):
 		return !ring.lastAt.IsZero()
 	}
-	if !ch.healing {
-		ring.reach(end)
+	if !ch.healing && stream.Deleted == 0 && stream.First <= ring.last+1 {
+		ring.reach(stream.End()) // nothing was removed from there on
 	}
 	return false
 }

@@ -73,7 +73,7 @@ func (c *checker) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case ch := <-c.opened:
-			if err := c.check(ctx, append(c.drain(ctx), ch), nil); err != nil && ctx.Err() == nil {
+			if err := c.check(ctx, append(c.drain(ctx), ch), nil, false); err != nil && ctx.Err() == nil {
 				c.hub.log.Warn("check of new channels", "error", err)
 			}
 		case <-c.all:
@@ -132,7 +132,7 @@ func (c *checker) settle(ctx context.Context, thorough bool) error {
 					return err
 				}
 			}
-			return ch.adopt(all, found.end.Epoch)
+			return ch.adopt(all, found.Epoch)
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -141,12 +141,12 @@ func (c *checker) settle(ctx context.Context, thorough bool) error {
 	if err := c.hub.rights.settle(ctx); err != nil {
 		return err
 	}
-	return c.check(ctx, channels, streams)
+	return c.check(ctx, channels, streams, thorough)
 }
 
 // seen is what a look at a stream found.
 type seen struct {
-	end      history.Position
+	history.Stream
 	doubtful bool // its past may not be the one that was seen here
 }
 
@@ -186,7 +186,7 @@ func (c *checker) streams(ctx context.Context, channels []*channel, thorough boo
 // look looks at a stream, of which a message at a place was seen.
 func (c *checker) look(ctx context.Context, stream string, place history.Position, thorough bool) (seen, error) {
 	described, err := history.Describe(ctx, c.hub.bus.Live, stream)
-	look := seen{end: described.End(), doubtful: described.Last < place.Sequence}
+	look := seen{Stream: described, doubtful: described.Last < place.Sequence}
 	if err != nil || look.doubtful || place.Sequence == 0 {
 		return look, err
 	}
@@ -197,7 +197,7 @@ func (c *checker) look(ctx context.Context, stream string, place history.Positio
 
 // check compares channels with their streams' leaders, which were looked at
 // before, or not.
-func (c *checker) check(ctx context.Context, channels []*channel, streams map[string]seen) error {
+func (c *checker) check(ctx context.Context, channels []*channel, streams map[string]seen, thorough bool) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(checksAtOnce)
 	for _, ch := range channels {
@@ -207,7 +207,7 @@ func (c *checker) check(ctx context.Context, channels []*channel, streams map[st
 				if err != nil {
 					return fmt.Errorf("check %s: %w", ch.name, err)
 				}
-				if ch.compare(newest, streams[ch.kind.Stream].end) {
+				if ch.compare(newest, streams[ch.kind.Stream].Stream, thorough) {
 					return ch.doubt(ctx)
 				}
 				return nil

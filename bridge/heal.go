@@ -131,16 +131,13 @@ func (ch *channel) adopt(ctx context.Context, epoch string) error {
 	return nil
 }
 
-// doubt has the channel begin anew if the stream's past is not the one seen here.
+// doubt tells a gap if facts may be missing behind the newest one here, and has the
+// channel begin anew if the stream's past is not the one seen here.
 func (ch *channel) doubt(ctx context.Context) error {
 	ch.mu.Lock()
 	place, life := ch.place(), ch.life
 	ch.mu.Unlock()
-	standing, err := history.Judge(ctx, ch.hub.bus.Replay, ch.kind.Stream, ch.name.Event(), place)
-	if err != nil || !standing.Anew {
-		return err
-	}
-	if err := ch.beginElsewhere(ctx, life); !errors.Is(err, errAnew) {
+	if err := ch.extend(ctx, life, place, nil); !errors.Is(err, errAnew) {
 		return err
 	}
 	return nil

@@ -75,7 +75,7 @@ func (r *modelReader) covered(seq uint64) bool {
 }
 
 // justified says whether a gap misses something, or nobody could know that it does
-// not: the place where the reader stood is gone.
+// not: no fact is left of those that the reader had.
 func (r *modelReader) justified(g wire.Gap, stored map[uint64]modelFact) bool {
 	if r.m.breaks > 0 && g.From == g.To {
 		return true
@@ -85,6 +85,10 @@ func (r *modelReader) justified(g wire.Gap, stored map[uint64]modelFact) bool {
 			return true
 		}
 	}
-	before, ok := stored[g.From-1]
-	return !ok || before.gone > 0
+	for _, f := range stored {
+		if f.channel == r.channel && f.seq < g.From && f.gone == 0 {
+			return false
+		}
+	}
+	return true
 }
