@@ -30,6 +30,8 @@ type bus struct {
 	disk    *disk        // of an embedded server
 	shut    func() error // ends an embedded server
 	waiting atomic.Pointer[waiting]
+	lost    loss         // what an embedded server may have lost since it last ran
+	begun   func() error // remembers that this has been dealt with
 
 	mu          sync.Mutex
 	connections []*nats.Conn

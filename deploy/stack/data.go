@@ -22,8 +22,9 @@ const (
 
 // dataFolder is the folder a stack keeps its streams in, held by this process.
 type dataFolder struct {
-	path string
-	lock *os.File
+	path  string
+	lock  *os.File
+	begun bool // this run has dealt with what the one before has lost
 }
 
 // openData makes or takes the folder. The lock goes with the process, so that a
@@ -48,7 +49,14 @@ func openData(path string) (*dataFolder, error) {
 	return &dataFolder{path: path, lock: lock}, nil
 }
 
-func (d *dataFolder) close() error { return d.lock.Close() }
+// close gives the folder back, when the streams in it are closed.
+func (d *dataFolder) close() error {
+	var err error
+	if d.begun {
+		err = d.markRun(true)
+	}
+	return errors.Join(err, d.lock.Close())
+}
 
 // claimable refuses a folder that somebody filled with something else, for
 // instance a home directory given by mistake.

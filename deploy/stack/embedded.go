@@ -30,6 +30,7 @@ func embed(cfg Config) (*bus, error) {
 	if err != nil {
 		return nil, &DataError{cfg.Data, errors.Join(reason(err), data.close())}
 	}
+	lost := data.sinceLastRun()
 	running, err := startServer(cfg, data.path)
 	if err != nil {
 		return nil, errors.Join(err, data.close())
@@ -41,6 +42,8 @@ func embed(cfg Config) (*bus, error) {
 		cfg:     cfg,
 		login:   login,
 		disk:    &disk{server: running, log: cfg.Log},
+		lost:    lost,
+		begun:   func() error { return data.markRun(false) },
 		shut: func() error {
 			running.Shutdown()
 			running.WaitForShutdown()

@@ -60,7 +60,7 @@ func (s *Stack) layOut(ctx context.Context) error {
 		return err
 	}
 	s.back.start(topologyPart, func(ctx context.Context) error { return s.keepLayout(ctx, js, layout) })
-	return nil
+	return s.guardStreams(ctx, js, layout)
 }
 
 // laidOut fails while something is missing without which this process cannot work:

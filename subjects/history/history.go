@@ -25,7 +25,7 @@
 // own messages were removed since.
 //
 // The bridge and the services both read through this package. It imports
-// nats.go only.
+// subjects and nats.go.
 package history
 
 import (
@@ -38,6 +38,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/latido/latido/subjects"
 )
 
 const (
@@ -105,14 +107,11 @@ func Describe(ctx context.Context, nc *nats.Conn, stream string) (Stream, error)
 	}, nil
 }
 
-// MetadataRenewal is the key of a stream's metadata that tells how often, or when,
-// its continuity was broken since it was created. Whoever declares the stream
-// changes it when it finds that facts were lost which readers may have seen.
-const MetadataRenewal = "latido-renewal"
-
+// epoch is the stream's identity: when it was created, and which loss was noticed
+// since.
 func epoch(created time.Time, metadata map[string]string) string {
 	epoch := strconv.FormatInt(created.UnixNano(), 36)
-	if renewal := metadata[MetadataRenewal]; renewal != "" {
+	if renewal := metadata[subjects.MetadataRenewal]; renewal != "" {
 		epoch += "-" + renewal
 	}
 	return epoch

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -207,6 +208,10 @@ func same(want, kept jetstream.StreamConfig) bool {
 func adapt(want, existing jetstream.StreamConfig, cfg Config) jetstream.StreamConfig {
 	if want.PersistMode != existing.PersistMode {
 		want.PersistMode, want.AllowAtomicPublish = existing.PersistMode, existing.AllowAtomicPublish
+	}
+	if renewal := existing.Metadata[subjects.MetadataRenewal]; renewal != "" {
+		want.Metadata = maps.Clone(want.Metadata)
+		want.Metadata[subjects.MetadataRenewal] = renewal
 	}
 	if cfg.Replicas == 0 {
 		want.Replicas = existing.Replicas
