@@ -119,14 +119,15 @@ func (h *hub) past(ctx context.Context, name subjects.Channel, stream string, si
 		}
 		return h.pageAfter(ctx, name, stream, history.Position{Epoch: described.Epoch, Sequence: after}, limit)
 	}
+	oldest := since.Sequence == 0 && since.Epoch == "" // that was promised nothing
 	if since.Epoch == "" {
 		since.Epoch = described.Epoch
 	}
 	from := *since
 	from.Epoch = described.Epoch
 	page, err := h.pageAfter(ctx, name, stream, from, limit)
-	if err != nil {
-		return pastPage{}, err
+	if err != nil || oldest {
+		return page, err
 	}
 	standing, err := history.Resume(ctx, nc, stream, subject, described.Epoch, *since)
 	if err != nil || standing.Missing == nil {

@@ -103,9 +103,6 @@ func keepsAll(stream Stream, oldest Fact, after uint64) bool {
 	if previous, err := strconv.ParseUint(oldest.Header.Get(nats.ExpectedLastSubjSeqHdr), 10, 64); err == nil {
 		return previous <= after
 	}
-	if after == 0 {
-		return stream.First <= 1 // whoever begins at the beginning was promised nothing yet
-	}
 	return stream.First <= after+1 && stream.Deleted == 0
 }
 
