@@ -98,9 +98,10 @@ func anew(p Position) Standing {
 
 // keepsAll says whether no fact was removed between a sequence and the oldest one
 // kept, which follows it: that one names its predecessor, or nothing was removed
-// from the stream there.
+// from the stream there. To name none proves nothing: all before it may have been
+// removed when it was appended.
 func keepsAll(stream Stream, oldest Fact, after uint64) bool {
-	if previous, err := strconv.ParseUint(oldest.Header.Get(nats.ExpectedLastSubjSeqHdr), 10, 64); err == nil {
+	if previous, err := strconv.ParseUint(oldest.Header.Get(nats.ExpectedLastSubjSeqHdr), 10, 64); err == nil && previous > 0 {
 		return previous <= after
 	}
 	return stream.First <= after+1 && stream.Deleted == 0

@@ -54,6 +54,7 @@ func TestJudge(t *testing.T) {
 		{name: "a limit per subject took others' facts", write: "AbbbbA", limit: 2, at: 1},
 		{name: "a limit per subject took the reader's own fact only", write: "AbAA", limit: 2, at: 1},
 		{name: "a limit per subject took more", write: "AbAAA", limit: 2, at: 1, missing: history.Range{From: 2, To: 3}},
+		{name: "the oldest names none, and nothing was removed", write: "bA", at: 1},
 		{name: "ahead of the stream", write: "aba", at: 9, anew: true},
 		{name: "another message is there", write: "aba", at: 1, proof: forged, anew: true},
 		{name: "another message is there, between", write: "aba", at: 2, proof: forged, anew: true},
