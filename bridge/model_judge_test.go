@@ -54,14 +54,14 @@ func (r *modelReader) judge() (wrong []string) {
 		}
 	}
 	for _, g := range r.fresh {
-		if !r.justified(g, stored) {
+		if r.breaks == r.m.breaks && !r.justified(g, stored) {
 			wrong = append(wrong, fmt.Sprintf("nothing is missing in the gap %d to %d", g.From, g.To))
 		}
 	}
 	if r.anew > r.m.breaks {
 		wrong = append(wrong, fmt.Sprintf("began anew %d times in %d other pasts", r.anew, r.m.breaks))
 	}
-	r.fresh = nil
+	r.fresh, r.breaks = nil, r.m.breaks
 	return wrong
 }
 
@@ -77,9 +77,6 @@ func (r *modelReader) covered(seq uint64) bool {
 // justified says whether a gap misses something, or nobody could know that it does
 // not: no fact is left of those that the reader had.
 func (r *modelReader) justified(g wire.Gap, stored map[uint64]modelFact) bool {
-	if r.m.breaks > 0 && g.From == g.To {
-		return true
-	}
 	for seq := g.From; seq <= g.To; seq++ {
 		if f, ok := stored[seq]; ok && f.channel == r.channel && f.gone > 0 && r.told[seq] == 0 {
 			return true

@@ -29,6 +29,7 @@ type modelReader struct {
 	told    map[uint64]int // what, by sequence
 	gaps    []wire.Gap
 	fresh   []wire.Gap // since the last judgement
+	breaks  int        // of the stream, at the last judgement
 	anew    int        // gaps that began a continuity, since then
 	wrong   []string
 	window  bool // it asked for the last n: where that begins shows with the first event
