@@ -168,6 +168,7 @@ func (m *model) save() {
 // rollBack gives the stream an older past.
 func (m *model) rollBack() {
 	if m.saved == "" {
+		m.save()
 		return
 	}
 	m.note("roll back")
@@ -177,7 +178,7 @@ func (m *model) rollBack() {
 	m.settled()
 	m.past = slices.Clone(m.savedPast)
 	m.breaks++
-	for range m.IntN(12) {
+	for range m.IntN(1 + m.IntN(40)) { // it may grow beyond where it was
 		m.say(m.users[m.IntN(len(m.users))], false)
 	}
 	m.look()
