@@ -47,14 +47,6 @@ func eventsOf(c *client, n int) []message {
 	return events
 }
 
-func sequencesOf(events []message) []uint64 {
-	sequences := make([]uint64, len(events))
-	for i, event := range events {
-		sequences[i] = event.seq()
-	}
-	return sequences
-}
-
 // nothing fails if the session was told one more notice of a kind.
 func (c *client) nothing(op string) {
 	c.t.Helper()

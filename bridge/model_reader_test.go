@@ -148,7 +148,6 @@ func (r *modelReader) read(conn *websocket.Conn, done chan struct{}) {
 			At          json.RawMessage
 			Data        int
 			Position    *wire.Position
-			Replaying   *int
 		}
 		var whole message
 		if json.Unmarshal(data, &whole) != nil || whole.op() == "presence" {
@@ -161,7 +160,7 @@ func (r *modelReader) read(conn *websocket.Conn, done chan struct{}) {
 		switch frame.Op {
 		case "ok":
 			if frame.Position != nil {
-				r.accepted(*frame.Position, frame.Replaying != nil)
+				r.accepted(*frame.Position)
 			}
 			r.answers[frame.ID] = whole
 		case "error":
@@ -176,7 +175,7 @@ func (r *modelReader) read(conn *websocket.Conn, done chan struct{}) {
 	}
 }
 
-func (r *modelReader) accepted(p wire.Position, replay bool) {
+func (r *modelReader) accepted(p wire.Position) {
 	if r.place.Epoch == "" {
 		r.place = p
 		r.start = p.Sequence

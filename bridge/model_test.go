@@ -47,8 +47,19 @@ func runModel(t *testing.T, seed uint64) {
 		weight int
 		run    func()
 	}{
-		{30, m.write}, {6, m.purge}, {4, m.save}, {6, m.rollBack}, {1, m.recreate}, {4, m.cut}, {4, m.mend},
-		{2, m.restartBridge}, {8, m.come}, {6, m.leave}, {6, m.comeBack}, {6, m.subscribeAgain}, {8, m.judge},
+		{30, m.write},
+		{6, m.purge},
+		{4, m.save},
+		{6, m.rollBack},
+		{1, m.recreate},
+		{4, m.cut},
+		{4, m.mend},
+		{2, m.restartBridge},
+		{8, m.come},
+		{6, m.leave},
+		{6, m.comeBack},
+		{6, m.subscribeAgain},
+		{8, m.judge},
 	}
 	total := 0
 	for _, step := range steps {

@@ -107,6 +107,6 @@ func keepsAll(stream Stream, oldest Fact, after uint64) bool {
 	return stream.First <= after+1 && stream.Deleted == 0
 }
 
-// sameTime compares the times of a message. Who keeps times in milliseconds, as
+// SameTime compares the times of a message. Who keeps times in milliseconds, as
 // JavaScript does, must be understood, too.
 func SameTime(a, b time.Time) bool { return a.Sub(b).Abs() < time.Millisecond }

@@ -12,6 +12,33 @@ import (
 	"github.com/latido/latido/subjects/topology/bustest"
 )
 
+// store appends to the subjects a and b of a stream in turn, in upper case with the
+// check that names the predecessor. It returns when the message at was stored.
+func store(t *testing.T, js jetstream.JetStream, stream jetstream.Stream, name, letters string, at uint64) (stored time.Time) {
+	t.Helper()
+	last := map[rune]uint64{}
+	for n, letter := range letters {
+		subject := letter | 0x20
+		msg := nats.NewMsg(name + "." + string(subject))
+		if letter != subject {
+			msg.Header.Set(nats.ExpectedLastSubjSeqHdr, strconv.FormatUint(last[subject], 10))
+		}
+		ack, err := js.PublishMsg(t.Context(), msg)
+		if err != nil {
+			t.Fatalf("%s: %v", letters, err)
+		}
+		last[subject] = ack.Sequence
+		if uint64(n+1) == at {
+			message, err := stream.GetMsg(t.Context(), ack.Sequence)
+			if err != nil {
+				t.Fatal(err)
+			}
+			stored = message.Time
+		}
+	}
+	return stored
+}
+
 // A stream of two subjects, a and b: every row appends, takes something away, and
 // judges a reader of a.
 func TestJudge(t *testing.T) {
@@ -66,26 +93,9 @@ func TestJudge(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		last := map[rune]uint64{}
-		var at time.Time
-		for n, letter := range r.write {
-			subject := letter | 0x20
-			msg := nats.NewMsg(name + "." + string(subject))
-			if letter != subject {
-				msg.Header.Set(nats.ExpectedLastSubjSeqHdr, strconv.FormatUint(last[subject], 10))
-			}
-			ack, err := js.PublishMsg(t.Context(), msg)
-			if err != nil {
-				t.Fatalf("%s: %v", r.name, err)
-			}
-			last[subject] = ack.Sequence
-			if uint64(n+1) == r.at {
-				stored, err := stream.GetMsg(t.Context(), ack.Sequence)
-				if err != nil {
-					t.Fatal(err)
-				}
-				at = stored.Time.Add(r.proof)
-			}
+		at := store(t, js, stream, name, r.write, r.at)
+		if !at.IsZero() {
+			at = at.Add(r.proof)
 		}
 		if r.remove != nil {
 			if err := r.remove(stream); err != nil {
