@@ -42,6 +42,7 @@ func (c *cursor) place(ctx context.Context, r wire.Subscribe) (wire.OK, error) {
 		return ok, err
 	}
 	defer ch.mu.Unlock()
+	c.life = ch.life
 	c.position, c.sequence, c.origin = ch.ring.head(), ch.ring.last, ch.ring.last
 	c.from, c.presenceFrom = c.position, c.position
 	c.askState()
@@ -105,7 +106,7 @@ func (c *cursor) takeOver(old *cursor, ok wire.OK, anew bool) wire.OK {
 	if c.gap != nil || ok.Replaying != nil && (c.origin < old.origin || anew && c.origin < old.sequence) {
 		return ok
 	}
-	c.origin, c.gap = old.origin, old.gap
+	c.life, c.origin, c.gap = old.life, old.origin, old.gap
 	c.position, c.sequence, c.from = old.position, old.sequence, old.from
 	c.behind, c.late, c.ahead = old.behind, old.late, old.ahead
 	switch {

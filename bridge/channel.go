@@ -33,6 +33,7 @@ type channel struct {
 	told    bool          // it began anew under the same epoch
 	life    int           // grows when the channel begins anew, and all that was read before is moot
 	anew    chan struct{} // while it begins anew: closed when it has begun
+	oldest  uint64        // behind which it began, when it last began anew
 	ring    ring
 	chunks  []chunk
 	pages   pages
@@ -238,6 +239,9 @@ func (ch *channel) attach(c *cursor) {
 		return
 	}
 	c.stage = attached
+	if c.life != ch.life {
+		c.startOver()
+	}
 	list := &ch.cursors[c.session.flusher.index]
 	c.slot = len(*list)
 	*list = append(*list, c)

@@ -13,6 +13,7 @@ type cursor struct {
 	slot    int // index in the channel's list of the flusher
 	stage   stage
 
+	life     int    // of the channel, in which the cursor was placed
 	origin   uint64 // every fact above it was given out, or will be
 	position uint64 // next entry of the ring, unless behind
 	sequence uint64 // newest fact given out
@@ -50,12 +51,12 @@ func (c *cursor) gather(out *output) {
 	if c.stage != attached {
 		return
 	}
+	if c.channel.anew != nil {
+		return
+	}
 	if c.gap != nil {
 		out.add(c.session.dialect.encode(*c.gap))
 		c.gap = nil
-	}
-	if c.channel.anew != nil {
-		return
 	}
 	ring := &c.channel.ring
 	if !c.behind && c.position < ring.base {

@@ -173,22 +173,42 @@ func (ch *channel) begin(epoch string, life int) {
 	ch.pages, ch.chunks = pages{}, nil
 	for _, cursors := range ch.cursors {
 		for _, c := range cursors {
-			gap := ch.gap(history.Range{From: c.sequence + 1, To: c.sequence + 1}, 0)
-			if c.gap != nil {
-				gap = *c.gap // not told yet, and of the same
-				gap.Position = wire.Position{Epoch: ch.epoch}
-			}
-			c.gap, c.sequence, c.behind, c.ahead, c.from, c.position = &gap, 0, true, false, ch.ring.head(), ch.ring.head()
+			c.startOver()
 		}
 	}
 	next := ch.life
 	ch.hub.start(func(ctx context.Context) { ch.beginAgain(ctx, next) })
 }
 
-// beginAgain finds the new watermark.
+// startOver has a cursor begin anew with its channel, whose lock is held.
+func (c *cursor) startOver() {
+	ch := c.channel
+	if c.gap == nil { // or else one is to be told already, and of the same
+		gap := ch.gap(history.Range{From: c.sequence + 1, To: c.sequence + 1}, 0)
+		c.gap = &gap
+	}
+	c.life, c.behind, c.ahead = ch.life, true, false
+	c.position, c.from = ch.ring.head(), ch.ring.head()
+	c.restart()
+}
+
+// restart puts a cursor that begins anew behind the oldest fact that is kept.
+func (c *cursor) restart() {
+	c.sequence, c.origin = c.channel.oldest, c.channel.oldest
+	if c.gap != nil {
+		c.gap.Position = wire.Position{Epoch: c.channel.epoch, Sequence: c.sequence}
+	}
+}
+
+// beginAgain finds where the channel begins now, and its new watermark.
 func (ch *channel) beginAgain(ctx context.Context, life int) {
 	for {
-		watermark, fact, err := ch.watermark(ctx)
+		oldest, err := history.Oldest(ctx, ch.hub.bus.Live, ch.kind.Stream, ch.name.Event())
+		var watermark history.Position
+		var fact bool
+		if err == nil {
+			watermark, fact, err = ch.watermark(ctx)
+		}
 		if err == nil {
 			ch.mu.Lock()
 			defer ch.mu.Unlock()
@@ -196,6 +216,12 @@ func (ch *channel) beginAgain(ctx context.Context, life int) {
 				close(ch.anew)
 				ch.anew = nil
 				ch.settle(watermark, fact)
+				ch.oldest = min(oldest, watermark.Sequence)
+				for _, cursors := range ch.cursors {
+					for _, c := range cursors {
+						c.restart()
+					}
+				}
 				ch.dirty()
 			}
 			return

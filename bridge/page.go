@@ -134,9 +134,6 @@ func (h *hub) readPage(ctx context.Context, ch *channel, life int, after, upTo u
 	if len(fresh.entries) == 0 {
 		fresh.upTo = max(reached, upTo)
 	}
-	if after == 0 {
-		return fresh, nil // from the oldest kept: nothing was promised
-	}
 	standing, err := history.Judge(ctx, h.bus.Replay, ch.kind.Stream, ch.name.Event(), history.Position{Sequence: after})
 	if err != nil {
 		return nil, err

@@ -135,7 +135,7 @@ func (h *hub) past(ctx context.Context, name subjects.Channel, stream string, si
 	}
 	h.metrics.gaps.Inc()
 	if standing.Anew {
-		page, err = h.pageAfter(ctx, name, stream, history.Position{Epoch: described.Epoch}, limit)
+		page, err = h.pageAfter(ctx, name, stream, history.Position{Epoch: described.Epoch, Sequence: standing.After}, limit)
 	} else if len(page.Events) == 0 && standing.After > page.Position.Sequence {
 		page.Position = wire.Position{Epoch: described.Epoch, Sequence: standing.After}
 	}

@@ -48,7 +48,7 @@ func Resume(ctx context.Context, nc *nats.Conn, stream, subject, epoch string, p
 			return Standing{After: p.Sequence, Missing: missing}, nil
 		}
 	}
-	return Standing{Missing: missing, Anew: true}, nil
+	return anew(ctx, nc, stream, subject, p)
 }
 
 // Judge says how a reader goes on that stands at a position of the stream's
@@ -62,7 +62,7 @@ func Judge(ctx context.Context, nc *nats.Conn, stream, subject string, p Positio
 		case err != nil:
 			return Standing{}, err
 		case found && !p.At.IsZero() && !SameTime(message.Time, p.At):
-			return anew(p), nil
+			return anew(ctx, nc, stream, subject, p)
 		case found && message.Subject == subject:
 			return whole, nil
 		}
@@ -73,7 +73,7 @@ func Judge(ctx context.Context, nc *nats.Conn, stream, subject string, p Positio
 		return Standing{}, err
 	}
 	if !there && p.Sequence > described.Last {
-		return anew(p), nil
+		return anew(ctx, nc, stream, subject, p)
 	}
 	oldest, found, err := message(ctx, nc, stream, map[string]any{"seq": 1, "next_by_subj": subject})
 	if err != nil {
@@ -92,8 +92,24 @@ func Judge(ctx context.Context, nc *nats.Conn, stream, subject string, p Positio
 	return Standing{After: to, Missing: &Range{p.Sequence + 1, to}}, nil
 }
 
-func anew(p Position) Standing {
-	return Standing{Missing: &Range{p.Sequence + 1, p.Sequence + 1}, Anew: true}
+// anew is the standing of who begins with the oldest fact that is kept now.
+func anew(ctx context.Context, nc *nats.Conn, stream, subject string, p Position) (Standing, error) {
+	after, err := Oldest(ctx, nc, stream, subject)
+	return Standing{After: after, Missing: &Range{p.Sequence + 1, p.Sequence + 1}, Anew: true}, err
+}
+
+// Oldest returns the sequence behind which the facts of the subject follow that
+// are kept now: the stream's end, if there is none.
+func Oldest(ctx context.Context, nc *nats.Conn, stream, subject string) (uint64, error) {
+	described, err := Describe(ctx, nc, stream)
+	if err != nil {
+		return 0, err
+	}
+	oldest, found, err := message(ctx, nc, stream, map[string]any{"seq": 1, "next_by_subj": subject})
+	if err != nil || !found {
+		return described.Last, err
+	}
+	return oldest.Sequence - 1, nil
 }
 
 // keepsAll says whether no fact was removed between a sequence and the oldest one

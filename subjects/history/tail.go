@@ -36,7 +36,7 @@ func Tail(ctx context.Context, nc *nats.Conn, stream, subject string, n uint64) 
 	}
 	low, total, err := count(0)
 	if err != nil || total <= n {
-		return 0, err
+		return max(low, 1) - 1, err
 	}
 	high, err := Last(ctx, nc, stream, subject)
 	if err != nil {
