@@ -55,15 +55,17 @@ func (c *checker) everything() {
 	}
 }
 
-// advisories tell that a stream has another leader, or was made, changed, restored
-// or removed.
-const advisories = "$JS.EVENT.ADVISORY.STREAM.*.*"
+// advisory is the subject of what happens to a stream: it has another leader, or
+// was made, changed, put back or removed.
+const advisory = "$JS.EVENT.ADVISORY.STREAM."
 
 func (c *checker) run(ctx context.Context) {
-	told, err := c.hub.bus.Live.Subscribe(advisories, func(*nats.Msg) { c.everything() })
-	if err != nil {
-		c.hub.log.Error("watch streams", "error", err)
-	} else {
+	for _, what := range []string{"LEADER_ELECTED", "CREATED", "UPDATED", "RESTORE_COMPLETE", "DELETED"} {
+		told, err := c.hub.bus.Live.Subscribe(advisory+what+".*", func(*nats.Msg) { c.everything() })
+		if err != nil {
+			c.hub.log.Error("watch streams", "error", err)
+			continue
+		}
 		defer func() { _ = told.Unsubscribe() }()
 	}
 	ticker := time.NewTicker(checkInterval)
