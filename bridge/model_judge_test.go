@@ -14,26 +14,27 @@ func (m *model) judge() {
 	if err := m.bridge.hub.checker.settle(m.t.Context(), true); err != nil {
 		m.t.Errorf("settle: %v", err)
 	}
-	last := map[string]uint64{}
+	last := map[string]modelFact{}
 	for _, user := range m.users {
-		last["user:"+user] = m.say(user, false)
+		m.say(user, false)
+		last["user:"+user] = m.past[len(m.past)-1]
 	}
 	m.look()
 	for i, r := range m.readers {
 		if r.conn == nil {
 			continue
 		}
-		wait(m.t, fmt.Sprintf("reader %d of %s to hear %d", i, r.name, last[r.channel]), func() bool { return r.at(last[r.channel]) })
+		wait(m.t, fmt.Sprintf("reader %d of %s to hear %d", i, r.name, last[r.channel].seq), func() bool { return r.heard(last[r.channel]) })
 		for _, wrong := range r.judge() {
 			m.t.Errorf("reader %d of %s: %s", i, r.name, wrong)
 		}
 	}
 }
 
-func (r *modelReader) at(seq uint64) bool {
+func (r *modelReader) heard(f modelFact) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.place.Sequence >= seq && r.told[seq] != 0
+	return r.told[f.seq] == f.n
 }
 
 func (r *modelReader) judge() (wrong []string) {

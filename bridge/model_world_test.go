@@ -115,7 +115,7 @@ func (m *model) write() {
 }
 
 // say stores a fact on a user's channel, with the check of its predecessor or not.
-func (m *model) say(user string, checked bool) uint64 {
+func (m *model) say(user string, checked bool) {
 	m.said++
 	channel := subjects.Channel{Kind: "user", ID: user}
 	msg := nats.NewMsg(channel.Event())
@@ -132,7 +132,6 @@ func (m *model) say(user string, checked bool) uint64 {
 	ack, err := m.js.PublishMsg(m.t.Context(), msg)
 	m.must(err)
 	m.past = append(m.past, modelFact{channel: channel.String(), seq: ack.Sequence, n: m.said})
-	return ack.Sequence
 }
 
 func (m *model) purge() {
