@@ -52,7 +52,9 @@ func Resume(ctx context.Context, nc *nats.Conn, stream, subject, epoch string, p
 }
 
 // Judge says how a reader goes on that stands at a position of the stream's
-// present epoch. Most often it is one request to the leader, at most three.
+// present epoch; one that names another begins anew, unless its message is there.
+// Most often it is one request to the leader, at most three, and one more to begin
+// anew.
 func Judge(ctx context.Context, nc *nats.Conn, stream, subject string, p Position) (Standing, error) {
 	whole := Standing{After: p.Sequence}
 	var there bool
@@ -72,7 +74,7 @@ func Judge(ctx context.Context, nc *nats.Conn, stream, subject string, p Positio
 	if err != nil {
 		return Standing{}, err
 	}
-	if !there && p.Sequence > described.Last {
+	if p.Epoch != "" && p.Epoch != described.Epoch || !there && p.Sequence > described.Last {
 		return anew(ctx, nc, stream, subject, p)
 	}
 	oldest, found, err := message(ctx, nc, stream, map[string]any{"seq": 1, "next_by_subj": subject})
