@@ -171,11 +171,12 @@ func (a *asker) sweep(now time.Time) {
 		_ = a.nc.PublishMsg(q.msg) // a failure is asked again like a silence
 	}
 	for _, q := range ended {
-		if full {
+		switch {
+		case full:
 			q.answered(nil, errFull)
-		} else if q.silent {
+		case q.silent:
 			q.answered(nil, errUnanswered)
-		} else {
+		default:
 			q.answered(nil, errNobody)
 		}
 	}

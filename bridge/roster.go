@@ -25,8 +25,6 @@ type sighting struct {
 	entry seat.Entry[record]
 }
 
-func (s sighting) key() string { return subjects.PresenceKey(s.entry.Node, s.seat) }
-
 // roster is who is on one channel. It is a snapshot of the bucket merged by
 // sequence with the feed of its changes, and knows what the browsers were told,
 // so that a leave and a return between two tellings are no news.

@@ -29,8 +29,9 @@ func (l *life) tick(second float64) {
 	l.told = append(l.told, l.book.tick(l.at(second), l.at(second))...)
 }
 
-func (l *life) hear(node string, second float64) {
-	l.told = append(l.told, l.book.heard(node, l.at(second))...)
+// hear has b heard.
+func (l *life) hear(second float64) {
+	l.told = append(l.told, l.heard("b", l.at(second))...)
 }
 
 func (l *life) expect(t *testing.T, want ...changed) {
@@ -44,7 +45,7 @@ func (l *life) expect(t *testing.T, want ...changed) {
 func TestANodeIsGoneWhenOnlyItIsSilent(t *testing.T) {
 	t.Parallel()
 	l := begin(false)
-	l.hear("b", 1)
+	l.hear(1)
 	l.expect(t, changed{"b", Here})
 	for second := 3.0; second < 11; second += 3 {
 		l.tick(second)
@@ -58,7 +59,7 @@ func TestANodeIsGoneWhenOnlyItIsSilent(t *testing.T) {
 	if l.here("b", l.at(11)) {
 		t.Error("it is there")
 	}
-	l.hear("b", 12)
+	l.hear(12)
 	l.expect(t, changed{"b", Here})
 }
 
@@ -66,7 +67,7 @@ func TestANodeIsGoneWhenOnlyItIsSilent(t *testing.T) {
 func TestNobodyIsGoneWhileOurClockStandsStill(t *testing.T) {
 	t.Parallel()
 	l := begin(false)
-	l.hear("b", 1)
+	l.hear(1)
 	l.tick(3)
 	l.told = nil
 	if l.fresh(l.at(23)) || l.over(l.at(5), l.at(23)) {
@@ -81,7 +82,7 @@ func TestNobodyIsGoneWhileOurClockStandsStill(t *testing.T) {
 		l.tick(second)
 	}
 	l.expect(t)
-	l.hear("b", 32.9)
+	l.hear(32.9)
 	l.tick(33)
 	l.expect(t)
 	if settled := l.at(23).Add(topology.LeaseTTL); !l.over(l.at(5), settled) {
@@ -97,7 +98,7 @@ func TestNobodyIsGoneWhileOurClockStandsStill(t *testing.T) {
 func TestANodeThatPartsIsNotLost(t *testing.T) {
 	t.Parallel()
 	l := begin(false)
-	l.hear("b", 1)
+	l.hear(1)
 	l.returned("b")
 	for second := 3.0; second < 13; second += 3 {
 		l.tick(second)
