@@ -24,7 +24,7 @@ func TestAFolderPutBackHasOtherEpochs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		connection, err := nats.Connect(running.NATSURL())
+		connection, err := nats.Connect(running.NATSURL(), nats.UserInfo("tests", "password"))
 		if err != nil {
 			t.Fatal(err)
 		}
