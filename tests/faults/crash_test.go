@@ -49,6 +49,8 @@ func crash(t *testing.T, round int, random *rand.Rand) (made int) {
 		select {
 		case <-first.ready: // faster than we can look
 			after = -1
+		case <-first.ended:
+			t.Fatal("the first life ended by itself")
 		default:
 		}
 	}
