@@ -150,7 +150,25 @@ func (b *Bridge) memberChanged(name subjects.Channel, user string) {
 	if ch == nil {
 		return
 	}
-	b.hub.rights.doubt(name, ch.followers(user)...)
+	b.hub.rights.doubt(name, append(ch.followers(user), b.attending(ch, user)...)...)
+}
+
+// attending lists the sessions here of a user, or of everyone, that are present on
+// a channel, whether they follow it or not.
+func (b *Bridge) attending(ch *channel, user string) []*session {
+	ch.mu.Lock()
+	var refs []string
+	if ch.roster != nil {
+		refs = ch.roster.refs(b.node, user)
+	}
+	ch.mu.Unlock()
+	var sessions []*session
+	for _, ref := range refs {
+		if s := b.registry.find(ref); s != nil {
+			sessions = append(sessions, s)
+		}
+	}
+	return sessions
 }
 
 // followers lists the sessions of a user, or of everyone, that follow the channel.

@@ -133,7 +133,7 @@ func (r *rights) settle(ctx context.Context) error {
 	case lost && !began:
 		for _, ch := range r.hub.watched() {
 			if ch.kind.Read.ByMembership() {
-				r.doubt(ch.name, ch.followers(everyone)...)
+				r.hub.onMember(ch.name, everyone)
 			}
 		}
 	case stream.Last > after && !began:

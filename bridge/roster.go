@@ -134,6 +134,20 @@ func (r *roster) review(node string) {
 	}
 }
 
+// refs are the references of the sessions of a node's by which a user, or
+// everyone, is here.
+func (r *roster) refs(node, user string) []string {
+	var refs []string
+	for _, s := range r.seats {
+		for _, e := range s {
+			if e.Node == node && !e.Left && (user == everyone || e.Value.User == user) {
+				refs = append(refs, e.Value.Ref)
+			}
+		}
+	}
+	return refs
+}
+
 func (r *roster) visible(name string) (wire.Member, bool) {
 	shown, ok := r.seats[name].Shown(r.here)
 	return shown.Value.Member, ok

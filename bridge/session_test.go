@@ -264,6 +264,32 @@ func TestMembershipRevokedUnheard(t *testing.T) {
 	stays.nothing("unsubscribed")
 }
 
+// Whoever is present on a channel without following it leaves it with their
+// membership, too.
+func TestMembershipRevokedOfWhoIsOnlyPresent(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{})
+	members, err := jetStream(t, bus).KeyValue(t.Context(), subjects.BucketMembers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := subjects.Channel{Kind: "room", ID: "1"}
+	for _, user := range []string{"ana", "luis"} {
+		if _, err := members.Put(t.Context(), name.Member(user), []byte(`{"role":"member"}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	luis := dial(t, b, "luis")
+	luis.must(`"op":"subscribe","channel":"room:1","presence":true`)
+	dial(t, b, "ana").must(`"op":"track","channel":"room:1"`)
+	luis.find("ana to be there", func(m message) bool { return m["op"] == "presence" && m["joins"] != nil })
+	if err := members.Delete(t.Context(), name.Member("ana")); err != nil {
+		t.Fatal(err)
+	}
+	luis.find("ana to be gone", func(m message) bool { return m["op"] == "presence" && m["leaves"] != nil })
+}
+
 // A repeated publish is answered as the first time; one key is one event.
 func TestDurableAppChannel(t *testing.T) {
 	t.Parallel()

@@ -134,18 +134,20 @@ func (s *session) letGo(c *cursor) {
 func (s *session) recheck(ctx context.Context, name subjects.Channel) error {
 	s.mu.Lock()
 	_, following := s.cursors[name.String()]
+	_, present := s.tracks[name.String()]
 	s.mu.Unlock()
-	if !following {
+	if !following && !present {
 		return nil
 	}
 	err := s.bridge.mayRead(ctx, s.who(), name, s.bridge.hub.kinds[name.Kind])
 	if err == nil || schemas.RefusalOf(err).Code != schemas.Forbidden {
 		return err
 	}
-	if s.drop(name.String()) {
-		if err := s.vanish(ctx, name.String()); err != nil {
-			s.bridge.log.Error("end presence", "channel", name.String(), "error", err)
-		}
+	ended := s.drop(name.String())
+	if err := s.vanish(ctx, name.String()); err != nil {
+		s.bridge.log.Error("end presence", "channel", name.String(), "error", err)
+	}
+	if ended {
 		s.tell(wire.Unsubscribed{Channel: name.String(), Code: int(schemas.Revoked), Reason: schemas.Revoked.Reason()})
 	}
 	return nil
