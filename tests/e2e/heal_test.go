@@ -37,7 +37,9 @@ func newStage(w *world, listeners int) *stage {
 	cfg.Limits.Publishes, cfg.Limits.UserPublishes = 100_000, 100_000
 	speaks := w.start(cfg).HTTPAddr()
 	s.proxy = startProxy(w.t, w.bus.Servers[0].ClientURL())
-	deaf := w.start(stack.Config{Node: "deaf", Parts: []string{"bridge"}, NATSURL: s.proxy.url()}).HTTPAddr()
+	far := stack.Config{Node: "deaf", Parts: []string{"bridge"}, NATSURL: s.proxy.url()}
+	far.Limits.Work, far.Limits.UserWork = 100_000, 100_000
+	deaf := w.start(far).HTTPAddr()
 	at := func(address, user string) *Client {
 		w.bridges = []string{address}
 		return w.client(Identity{User: user})
