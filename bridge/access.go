@@ -3,6 +3,8 @@ package bridge
 import (
 	"context"
 	"fmt"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
@@ -23,14 +25,27 @@ var errForbidden = schemas.Refuse(schemas.Forbidden, "the channel does not exist
 // resolve reads a channel's name and finds its kind.
 func (b *Bridge) resolve(name string) (subjects.Channel, subjects.Kind, error) {
 	channel, err := subjects.ParseChannel(name)
-	if err != nil {
-		return channel, subjects.Kind{}, schemas.Refuse(schemas.UnknownKind, "a channel is named kind:id")
+	if err != nil || !utf8.ValidString(name) || strings.ContainsRune(name, 0) {
+		return channel, subjects.Kind{}, schemas.Refuse(schemas.UnknownKind, "a channel is named kind:id, in at most %d bytes of UTF-8 without U+0000", subjects.MaxChannel)
+	}
+	if user, named := userOf(channel); named {
+		if err := schemas.CheckUser(user); err != nil {
+			return channel, subjects.Kind{}, schemas.Refuse(schemas.InvalidFrame, "%s", err)
+		}
 	}
 	kind, ok := b.hub.kinds[channel.Kind]
 	if !ok {
 		return channel, kind, schemas.Refuse(schemas.UnknownKind, "there are no channels of this kind")
 	}
 	return channel, kind, nil
+}
+
+// userOf is the user whose inbox or presence a channel is.
+func userOf(channel subjects.Channel) (user string, named bool) {
+	if of, reserved := subjects.ReservedTopic(channel); reserved {
+		channel = of
+	}
+	return channel.ID, channel.Kind == kindUser
 }
 
 // mayRead refuses whoever may not follow a channel.

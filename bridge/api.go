@@ -18,6 +18,9 @@ func (b *Bridge) postEvent(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	if err := knows(c); err != nil {
+		return err
+	}
 	r, err := native.DecodePublish(channel, c.Body())
 	if err != nil {
 		return err
@@ -47,6 +50,9 @@ func (b *Bridge) postEvent(c *fiber.Ctx) error {
 func (b *Bridge) postCommand(c *fiber.Ctx) error {
 	by, channel, err := caller(c)
 	if err != nil {
+		return err
+	}
+	if err := knows(c); err != nil {
 		return err
 	}
 	r, err := native.DecodeCall(channel, string([]byte(c.Params("command"))), c.Body())

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/url"
 	"slices"
@@ -45,10 +46,16 @@ func readObject(c *fiber.Ctx, into any) error {
 
 // knows refuses query parameters that would be passed over in silence.
 func knows(c *fiber.Ctx, names ...string) (err error) {
-	for key := range c.Queries() {
-		if !slices.Contains(names, key) {
-			err = schemas.Refuse(schemas.InvalidFrame, "no query parameter %q here, only: %s", key, strings.Join(names, ", "))
+	given := make(map[string]bool)
+	c.Context().QueryArgs().VisitAll(func(key, _ []byte) {
+		name := string(key)
+		switch {
+		case !slices.Contains(names, name):
+			err = schemas.Refuse(schemas.InvalidFrame, "no query parameter %q here, only: %s", name, cmp.Or(strings.Join(names, ", "), "none"))
+		case given[name]:
+			err = schemas.Refuse(schemas.InvalidFrame, "the query parameter %q is given twice", name)
 		}
-	}
+		given[name] = true
+	})
 	return err
 }

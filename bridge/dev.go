@@ -62,6 +62,9 @@ func isProxys(header string) bool {
 
 // devToken hands out a token to anyone, in dev mode.
 func (b *Bridge) devToken(c *fiber.Ctx) error {
+	if err := knows(c); err != nil {
+		return err
+	}
 	var ask struct{ User, Name, Role string }
 	// Whatever the content type says: curl -d says that it sends a form.
 	if err := readObject(c, &ask); err != nil {

@@ -2,8 +2,10 @@ package bridge
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"github.com/latido/latido/bridge/admission"
 	"github.com/latido/latido/schemas"
@@ -30,6 +32,21 @@ func (b *Bridge) fault(c *fiber.Ctx, err error) error {
 	return c.Status(refusal.Code.Status()).JSON(body)
 }
 
+// knownMethods refuses methods that are none of HTTP's, which Fiber would answer in
+// plain text before it asks anybody.
+func (b *Bridge) knownMethods(app *fiber.App) {
+	handle := app.Server().Handler
+	app.Server().Handler = func(ctx *fasthttp.RequestCtx) {
+		if slices.Contains(fiber.DefaultMethods, string(ctx.Method())) {
+			handle(ctx)
+			return
+		}
+		c := app.AcquireCtx(ctx)
+		defer app.ReleaseCtx(c)
+		_ = b.fault(c, schemas.Refuse(schemas.MethodNotAllowed, "there is no method %.20q", ctx.Method())) // it encodes
+	}
+}
+
 // refusedByFiber are the refusals that Fiber and fasthttp make themselves, by
 // their HTTP status.
 var refusedByFiber = map[int]schemas.Code{
@@ -39,7 +56,6 @@ var refusedByFiber = map[int]schemas.Code{
 	fiber.StatusRequestEntityTooLarge:       schemas.FrameTooLarge,
 	fiber.StatusRequestHeaderFieldsTooLarge: schemas.FrameTooLarge,
 	fiber.StatusBadRequest:                  schemas.InvalidFrame,
-	fiber.StatusRequestTimeout:              schemas.Slow,
 }
 
 // refusalOfHTTP is what a caller is told of an error. What only the framework has
@@ -48,6 +64,9 @@ func refusalOfHTTP(err error) schemas.Refusal {
 	refused, ok := errors.AsType[*fiber.Error](err)
 	if !ok {
 		return refusalFor(err)
+	}
+	if refused.Code == fiber.StatusRequestTimeout {
+		return schemas.Refuse(schemas.Slow, "the request did not come whole in time")
 	}
 	if code, known := refusedByFiber[refused.Code]; known {
 		return schemas.Refusal{Code: code}

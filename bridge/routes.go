@@ -46,6 +46,7 @@ func (b *Bridge) routes() *fiber.App {
 	app.Post("/api/presence/status", b.verifying, b.postStatus) // with a token of its own: before the others
 	b.api(app.Group("/api", b.verifying, b.authenticate))
 	b.pages(app)
+	b.knownMethods(app)
 	return app
 }
 
@@ -153,6 +154,9 @@ func (b *Bridge) getPresence(c *fiber.Ctx) error {
 		return err
 	}
 	defer b.hub.release(ch)
+	if count := c.Query("count"); count != "" && count != "true" && count != "false" {
+		return schemas.Refuse(schemas.InvalidData, "count: true or false")
+	}
 	if c.QueryBool("count") {
 		return c.JSON(fiber.Map{"count": ch.count()})
 	}

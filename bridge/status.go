@@ -26,6 +26,9 @@ var fields = []string{"status", "custom_message", "until"}
 // goes away: navigator.sendBeacon knows no headers, so the token may be a field of
 // the body, which may be JSON under any content type, or a form.
 func (b *Bridge) postStatus(c *fiber.Ctx) error {
+	if err := knows(c); err != nil {
+		return err
+	}
 	sent, err := readForm(c)
 	if err != nil {
 		return err
@@ -70,6 +73,9 @@ func (b *Bridge) postStatus(c *fiber.Ctx) error {
 
 // deleteStatus lets the caller's devices speak again.
 func (b *Bridge) deleteStatus(c *fiber.Ctx) error {
+	if err := knows(c); err != nil {
+		return err
+	}
 	id, _ := c.Locals(localIdentity).(identity.Identity)
 	return b.answerCommand(c, sender{Identity: id}, wire.Call{Channel: kindUser + ":" + id.User, Command: "clear_status", Data: []byte("{}")})
 }

@@ -63,7 +63,7 @@ type Drain struct {
 	ReturnIn int    `json:"return_in"` // Milliseconds to wait before connecting again.
 }
 
-// Error: A request was not done; without an id, the connection itself is refused and closes with the same code.
+// Error: A request was not done. Without an id it could not be told which: the frame had none, or the connection itself is refused and closes with the same code.
 type Error struct {
 	Op      string `json:"op"`           // Always "error".
 	ID      uint64 `json:"id,omitempty"` // The request that this answers.

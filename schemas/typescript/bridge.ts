@@ -34,7 +34,7 @@ export interface Drain {
   return_in: number;
 }
 /**
- * A request was not done; without an id, the connection itself is refused and closes with the same code.
+ * A request was not done. Without an id it could not be told which: the frame had none, or the connection itself is refused and closes with the same code.
  */
 export interface Error {
   op: "error";
