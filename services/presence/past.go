@@ -82,8 +82,8 @@ func (k *keeper) past(ctx context.Context, who string, at time.Time) (state User
 	if err != nil || !found {
 		return state, after, err
 	}
-	state, err = user.StateAfter(fact)
-	return state, after, err
+	state, _ = user.StateAfter(fact)
+	return state, after, nil
 }
 
 // predecessor is the sequence of the fact before one of the same user: an append
@@ -147,11 +147,9 @@ func (k *keeper) duty(ctx context.Context, _ User, c es.Command) (any, error) {
 			if fact.Time.After(to) {
 				return errEnough
 			}
-			next, err := user.StateAfter(fact)
-			if err != nil {
-				return err
+			if next, says := user.StateAfter(fact); says {
+				sum.add(fact.Time, next)
 			}
-			sum.add(fact.Time, next)
 		}
 		return nil
 	})

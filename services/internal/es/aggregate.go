@@ -33,14 +33,17 @@ type aggregates[S any] struct {
 	stream   string
 	memories *memories[S]
 	members  *membership // nil when nothing is projected
+	unread   *unread
 }
 
 // open is how a [Decider] becomes a [Kind] of a service.
 func (d Decider[S]) open(b *bus) opened {
-	a := &aggregates[S]{bus: b, decider: d, stream: subjects.Catalog[d.Kind].Stream, memories: newMemories(d.evolve)}
+	a := &aggregates[S]{
+		bus: b, decider: d, stream: subjects.Catalog[d.Kind].Stream, memories: newMemories(d.evolve), unread: &unread{log: b.log},
+	}
 	commands := slices.Sorted(maps.Keys(d.Commands))
 	commands = slices.AppendSeq(commands, maps.Keys(d.Queries))
-	kind := opened{kind: d.Kind, commands: commands, serve: a.serve, remember: a.remember}
+	kind := opened{kind: d.Kind, commands: commands, serve: a.serve, remember: a.remember, unread: a.unread}
 	for _, r := range d.reactors {
 		kind.reactions = append(kind.reactions, a.reaction(r))
 	}
@@ -228,11 +231,7 @@ func (a *aggregates[S]) again(ctx context.Context, r request, earlier receipt) (
 		if first.Sequence != seq {
 			return nil // retention has taken it
 		}
-		f, err := readFact(r.Channel, seq, first.Header, first.Data, a.decider.Facts)
-		if err != nil {
-			return err
-		}
-		return a.heal(ctx, f)
+		return a.heal(ctx, a.read(r.Channel, seq, first.Header, first.Data))
 	})
 	return seq, err
 }

@@ -64,8 +64,7 @@ func reminder(channel subjects.Channel, at time.Time) *nats.Msg {
 func (a *aggregates[S]) firing() reaction {
 	kind := a.decider.Kind
 	return reaction{
-		name: kind + "-due", kind: kind, parse: subjects.ParseFired,
-		react: a.fire,
+		name: kind + "-due", kind: kind, parse: subjects.ParseFired, read: a.read, react: a.fire, unread: a.unread,
 	}
 }
 

@@ -33,7 +33,8 @@ type Event struct {
 	// must not come first.
 	Channel subjects.Channel
 	Name    string
-	// Data is nil for a stored event whose name this version does not know.
+	// Data is nil for a stored event whose name this version does not know, and for
+	// one whose body cannot be read.
 	Data any
 	// Unchecked events are stored whatever was stored meanwhile, so that they
 	// never contend: the stream alone orders them. They may have been decided

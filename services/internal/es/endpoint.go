@@ -31,6 +31,7 @@ type endpoint struct {
 	command  string
 	services bool // takes it from services, not from users
 	serve    func(context.Context, request) (answer, error)
+	unread   *unread // of its kind
 
 	accepted, refused, failed, busy atomic.Int64
 
@@ -43,6 +44,7 @@ func (e *endpoint) counts() map[string]int64 {
 	counts := map[string]int64{
 		"accepted": e.accepted.Load(), "refused": e.refused.Load(),
 		"failed": e.failed.Load(), "busy": e.busy.Load(),
+		"unreadable_facts": e.unread.count.Load(),
 	}
 	e.refusals.Range(func(code, count any) bool {
 		counts["refused_"+code.(schemas.Code).Reason()] = count.(*atomic.Int64).Load()

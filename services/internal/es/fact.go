@@ -110,7 +110,9 @@ func encode(event Event) ([]byte, error) {
 	return schemas.Canonical(event.Name, body.Bytes(), schemas.MaxFrame-schemas.MaxEnvelope)
 }
 
-// readFact is the inverse of messages.
+// readFact is the inverse of messages. With an error the fact tells nothing: its data
+// is nil, as that of an event which this version does not know. What a reader of the
+// channel would be refused to be told is not believed here either.
 func readFact(channel subjects.Channel, seq uint64, header nats.Header, body []byte, decoders map[string]Decoder) (fact, error) {
 	f := fact{
 		Event:  Event{Channel: channel, Name: subjects.Text(header, subjects.HeaderEvent)},
@@ -130,9 +132,13 @@ func readFact(channel subjects.Channel, seq uint64, header nats.Header, body []b
 	if !known {
 		return f, nil
 	}
-	data, err := decode(body)
+	canonical, err := schemas.Canonical("data", body, 0)
 	if err != nil {
-		return fact{}, fmt.Errorf("decode %s at %d: %w", f.Name, seq, err)
+		return f, fmt.Errorf("read %s: %w", f.Name, err)
+	}
+	data, err := decode(canonical)
+	if err != nil {
+		return f, fmt.Errorf("decode %s: %w", f.Name, err)
 	}
 	f.Data = data
 	return f, nil

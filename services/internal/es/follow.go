@@ -67,17 +67,15 @@ func (f *Follower[S]) Run(ctx context.Context, told func(Snapshot[S]), whole fun
 	check := time.NewTicker(followCheck)
 	defer check.Stop()
 	for {
-		var err error
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case message := <-f.inbox:
-			err = f.hear(message, told)
+			f.hear(message, told)
 		case <-check.C:
-			err = f.check(ctx, told)
-		}
-		if err != nil {
-			return fmt.Errorf("follow %s: %w", f.decider.Kind, err)
+			if err := f.check(ctx, told); err != nil {
+				return fmt.Errorf("follow %s: %w", f.decider.Kind, err)
+			}
 		}
 	}
 }
@@ -117,51 +115,46 @@ func (f *Follower[S]) page(told func(Snapshot[S])) func(history.Page) error {
 			if err != nil {
 				continue // not a channel of ours
 			}
-			if err := f.tell(channel, stored.Sequence, stored.Header, stored.Data, told); err != nil {
-				return err
-			}
+			f.tell(channel, stored.Sequence, stored.Header, stored.Data, told)
 		}
 		return nil
 	}
 }
 
-func (f *Follower[S]) hear(message *nats.Msg, told func(Snapshot[S])) error {
+func (f *Follower[S]) hear(message *nats.Msg, told func(Snapshot[S])) {
 	channel, err := subjects.ParseFeed(message.Subject)
 	seq, err2 := strconv.ParseUint(message.Header.Get(jetstream.SequenceHeader), 10, 64)
 	if err != nil || err2 != nil {
-		return nil // the check reads what the feed cannot say
+		return // the check reads what the feed cannot say
 	}
-	return f.tell(channel, seq, message.Header, message.Data, told)
+	f.tell(channel, seq, message.Header, message.Data, told)
 }
 
 // tell tells a fact's state, unless a newer one of its channel was told.
-func (f *Follower[S]) tell(channel subjects.Channel, seq uint64, header nats.Header, body []byte, told func(Snapshot[S])) error {
+func (f *Follower[S]) tell(channel subjects.Channel, seq uint64, header nats.Header, body []byte, told func(Snapshot[S])) {
 	if seq <= f.seen[channel] {
-		return nil
-	}
-	state, err := f.decider.after(channel, seq, header, body)
-	if err != nil {
-		return err
+		return
 	}
 	f.seen[channel] = seq
-	told(Snapshot[S]{Channel: channel, State: state, Seq: seq})
-	return nil
+	if state, says := f.decider.after(channel, seq, header, body); says {
+		told(Snapshot[S]{Channel: channel, State: state, Seq: seq})
+	}
 }
 
-// StateAfter is the state that a stored fact carries.
-func (d Decider[S]) StateAfter(stored history.Fact) (S, error) {
+// StateAfter is the state that a stored fact carries; says is false when it carries
+// none, as what nobody can read.
+func (d Decider[S]) StateAfter(stored history.Fact) (state S, says bool) {
 	channel, err := subjects.ParseEvent(stored.Subject)
 	if err != nil {
-		var nothing S
-		return nothing, err
+		return state, false
 	}
 	return d.after(channel, stored.Sequence, stored.Header, stored.Data)
 }
 
-func (d Decider[S]) after(channel subjects.Channel, seq uint64, header nats.Header, body []byte) (state S, err error) {
-	f, err := readFact(channel, seq, header, body, d.Facts)
-	if err != nil {
-		return state, err
+func (d Decider[S]) after(channel subjects.Channel, seq uint64, header nats.Header, body []byte) (state S, says bool) {
+	f, _ := readFact(channel, seq, header, body, d.Facts) // the service's reactors log it
+	if f.Data == nil && f.state == "" {
+		return state, false
 	}
-	return d.evolve(state, f), nil
+	return d.evolve(state, f), true
 }

@@ -29,9 +29,7 @@ func (a *aggregates[S]) refresh(ctx context.Context, channel subjects.Channel) (
 	_, err = history.Read(ctx, a.nc, a.stream, channel.Event(), after, newest.Sequence, func(page history.Page) error {
 		facts := make([]fact, len(page.Facts))
 		for i, stored := range page.Facts {
-			if facts[i], err = readFact(channel, stored.Sequence, stored.Header, stored.Data, a.decider.Facts); err != nil {
-				return err
-			}
+			facts[i] = a.read(channel, stored.Sequence, stored.Header, stored.Data)
 			facts[i].at = stored.Time
 		}
 		a.memories.learn(channel, after, facts, time.Time{})
@@ -83,13 +81,22 @@ func (a *aggregates[S]) remember(message *nats.Msg) {
 	now := time.Now()
 	seq, err1 := strconv.ParseUint(message.Header.Get(jetstream.SequenceHeader), 10, 64)
 	previous, err2 := strconv.ParseUint(message.Header.Get(jetstream.LastSequenceHeader), 10, 64)
-	f, err3 := readFact(channel, seq, message.Header, message.Data, a.decider.Facts)
-	if err1 != nil || err2 != nil || err3 != nil {
-		a.memories.forget(channel) // whoever reads it from the stream will say why
+	if err1 != nil || err2 != nil {
+		a.memories.forget(channel) // the stream says what the feed cannot
 		return
 	}
+	f := a.read(channel, seq, message.Header, message.Data)
 	f.at, _ = time.Parse(time.RFC3339Nano, message.Header.Get(jetstream.TimeStampHeaer))
 	a.memories.learn(channel, previous, []fact{f}, now)
+}
+
+// read reads a fact of the kind. One that cannot be read has no data.
+func (a *aggregates[S]) read(channel subjects.Channel, seq uint64, header nats.Header, body []byte) fact {
+	f, err := readFact(channel, seq, header, body, a.decider.Facts)
+	if err != nil {
+		a.unread.note(channel.Event(), seq, err)
+	}
+	return f
 }
 
 // stored reads one fact of the channel by its sequence.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/latido/latido/subjects"
@@ -25,14 +26,16 @@ type reaction struct {
 	name  string // of its durable consumer
 	kind  string
 	parse func(subject string) (subjects.Channel, error)
-	facts map[string]Decoder
+	read  func(subjects.Channel, uint64, nats.Header, []byte) fact
 	react func(context.Context, fact) error
+
+	unread *unread
 }
 
 // reaction gives the reactor the state that it asks for.
 func (a *aggregates[S]) reaction(r Reactor[S]) reaction {
 	return a.reacting(r.Name, func(ctx context.Context, f fact) error {
-		if !slices.Contains(r.On, f.Name) {
+		if f.Data == nil || !slices.Contains(r.On, f.Name) {
 			return nil
 		}
 		known, err := a.including(ctx, f)
@@ -46,7 +49,7 @@ func (a *aggregates[S]) reaction(r Reactor[S]) reaction {
 func (a *aggregates[S]) reacting(name string, react func(context.Context, fact) error) reaction {
 	kind := a.decider.Kind
 	return reaction{
-		name: name, kind: kind, parse: subjects.ParseEvent, facts: a.decider.Facts, react: react,
+		name: name, kind: kind, parse: subjects.ParseEvent, read: a.read, react: react, unread: a.unread,
 	}
 }
 
@@ -132,13 +135,10 @@ func (b *bus) react(ctx context.Context, r reaction, message jetstream.Msg) erro
 	err = contain(func() error {
 		channel, err := r.parse(message.Subject())
 		if err != nil {
-			return err
+			r.unread.note(message.Subject(), meta.Sequence.Stream, err)
+			return nil
 		}
-		f, err := readFact(channel, meta.Sequence.Stream, message.Headers(), message.Data(), r.facts)
-		if err != nil {
-			return err
-		}
-		return r.react(working, f)
+		return r.react(working, r.read(channel, meta.Sequence.Stream, message.Headers(), message.Data()))
 	})
 	if err == nil {
 		return message.Ack()

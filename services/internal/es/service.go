@@ -49,6 +49,7 @@ type opened struct {
 	serve     func(context.Context, request) (answer, error)
 	remember  nats.MsgHandler // of the feed
 	reactions []reaction
+	unread    *unread
 }
 
 // process is a running service.
@@ -142,6 +143,7 @@ func (p *process) answerCommands(s Service, kinds []opened) (err error) {
 			} {
 				endpoints[subject] = &endpoint{
 					bus: p.bus, pool: p.pool, name: kind.kind + "-" + command, command: command, services: services, serve: kind.serve,
+					unread: kind.unread,
 				}
 			}
 		}
