@@ -32,6 +32,8 @@ interface Page {
   gap?: HistoryGap;
   /** Events that are stored, and that nobody could read. */
   gaps?: HistoryGap[];
+  /** There are events behind the position: a page ends early when it has many bytes. */
+  more?: boolean;
 }
 
 export async function* history(site: Site, channel: string, options: HistoryOptions): AsyncGenerator<ChannelEvent> {
@@ -44,7 +46,8 @@ export async function* history(site: Site, channel: string, options: HistoryOpti
       const { encoding: _, ...event } = stored;
       yield { ...event, data: dataOf(stored), channel, replayed: true };
     }
-    if (page.events.length + (page.gaps?.length ?? 0) < limit) return;
+    const full = page.events.length + (page.gaps?.length ?? 0) >= limit;
+    if (!page.more && !full) return;
     since = page.position;
   }
 }

@@ -24,6 +24,22 @@ test("history is read page by page, as far as it is wanted", async (t) => {
   client.close();
 });
 
+test("a page that is short because its events are large is not the last", async (t) => {
+  const asked: unknown[] = [];
+  t.mock.method(globalThis, "fetch", async (url: URL) => {
+    const from = Number(url.searchParams.get("since"));
+    asked.push(from);
+    const events = from === 1 ? [] : [{ event: "new_message", seq: from + 1, data: "x" }]; // number 2 is a gap
+    const gaps = from === 1 ? [{ from: 2, to: 2 }] : [];
+    return Response.json({ position: { epoch: "e1", seq: from + 1 }, events, gaps, more: from < 3 });
+  });
+  const client = createClient(new FakeServer().options);
+  const read: unknown[] = [];
+  for await (const { seq } of client.channel("room:1").history()) read.push(seq);
+  assert.deepEqual([read, asked], [[1, 3, 4], [0, 1, 2, 3]]);
+  client.close();
+});
+
 test("a refused history rejects with the server's code", async (t) => {
   t.mock.method(globalThis, "fetch", async () => Response.json({ code: 4030, reason: "forbidden", retry: false }, { status: 403 }));
   const client = createClient(new FakeServer().options);
