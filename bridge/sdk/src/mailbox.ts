@@ -23,11 +23,14 @@ export class Mailbox {
   constructor(channel: string, line: Line, backoff: BackoffOptions) {
     this.channel = channel;
     this.subscription = new Subscription(channel, line, backoff);
-    this.tracker = new Tracker(channel, line, () => this.subscription.state !== "subscribing", backoff);
+    this.tracker = new Tracker(channel, line, () => !this.subscription.turning, backoff);
+    this.subscription.gone.add(() => this.tracker.restart());
     this.subscription.changes.add((state) => {
       if (state === "subscribed") this.tracker.resume();
       if (state === "subscribing") this.presence.restart();
-      if (state === "unsubscribed") this.presence.clear();
+      if (state !== "unsubscribed") return;
+      this.presence.clear();
+      this.tracker.resume(); // one may be present without a subscription
     });
     this.presence.changes.add((change) => this.#tell(change));
   }
@@ -54,10 +57,7 @@ export class Mailbox {
       seat.introduced = false;
       seat.presence.tell({ joins: [], updates: [], leaves, members: new Map(), count: 0 });
     }
-    const left = this.subscription.unsubscribe(seat);
-    // The server ended what others say about themselves, too.
-    if (alone) void left.then(() => this.tracker.restart());
-    return left;
+    return this.subscription.unsubscribe(seat);
   }
 
   receive(frame: ChannelFrame): void {

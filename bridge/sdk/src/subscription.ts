@@ -22,6 +22,8 @@ export class Subscription {
   readonly changes = new Listeners<SubscriptionState>();
   /** The part that was missed has been replayed: what is not here now was never stored. */
   readonly whole = new Listeners<void>();
+  /** The server has left the channel, and forgotten what was said there. */
+  readonly gone = new Listeners<void>();
   readonly #channel: string;
   readonly #line: Line;
   readonly #backoff: Backoff;
@@ -64,6 +66,11 @@ export class Subscription {
     return this.#state === "subscribing" || this.#missing !== undefined;
   }
 
+  /** Whether the server is asked to let us in or out, so that what else is said may not hold. */
+  get turning(): boolean {
+    return this.#state === "subscribing" || this.#leaving !== undefined;
+  }
+
   /** Whether nobody but this seat wants to be subscribed. */
   isAlone(seat: Seat): boolean {
     return this.#seats.has(seat) && this.#seats.size === 1;
@@ -99,12 +106,18 @@ export class Subscription {
   unsubscribe(seat: Seat): Promise<void> {
     seat.left = true;
     if (!seat.wanting) return this.#leaving?.promise ?? Promise.resolve();
+    const left = this.isAlone(seat) ? this.#leave() : Promise.resolve();
     this.#release(seat, new Refusal(Local.unsubscribed, "unsubscribed"));
-    if (this.#seats.size > 0) return Promise.resolve();
+    return left;
+  }
+
+  /** While the server has not answered it is asked for nothing else, so one word is enough for all who leave meanwhile. */
+  #leave(): Promise<void> {
+    if (this.#leaving) return this.#leaving.promise;
     const leaving = new Deferred<void>();
     const told = this.#line.request(JSON.stringify({ op: "unsubscribe", channel: this.#channel }), () => this.#left());
-    this.#leaving = told ? leaving : undefined;
-    if (!told) leaving.resolve();
+    if (told) this.#leaving = leaving;
+    else leaving.resolve();
     return leaving.promise;
   }
 
@@ -283,13 +296,15 @@ export class Subscription {
     this.#presence = false;
     this.#become("subscribing");
     for (const seat of [...this.#seats]) {
+      if (!this.#seats.has(seat)) continue; // who hears of it first may have had it leave
       seat.covered = false;
       seat.become("subscribing", code, reason);
     }
   }
 
   #release(seat: Seat, why: Refusal): void {
-    this.#seats.delete(seat);
+    if (!this.#seats.delete(seat)) return;
+    const { outcome } = seat; // who hears of its end may subscribe again
     seat.covered = false;
     seat.left = true;
     if (this.#seats.size === 0) {
@@ -299,7 +314,7 @@ export class Subscription {
       this.#become("unsubscribed");
     }
     seat.become("unsubscribed", why.code, why.reason);
-    seat.outcome.end(why);
+    outcome.end(why);
     if (this.#state === "unsubscribed") this.whole.tell();
   }
 
@@ -321,9 +336,11 @@ export class Subscription {
 
   #left(): void {
     const leaving = this.#leaving;
+    if (!leaving) return;
     this.#leaving = undefined;
-    leaving?.resolve();
-    if (leaving) this.#next();
+    leaving.resolve();
+    this.gone.tell();
+    this.#next();
   }
 
   #become(state: SubscriptionState): void {

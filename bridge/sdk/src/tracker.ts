@@ -27,6 +27,12 @@ interface Wish {
   done: Deferred<void>;
 }
 
+/** A request that has no answer yet, and the wishes that it settles. */
+interface Sent {
+  claim: Claim | undefined;
+  wishes: Wish[];
+}
+
 /**
  * What this session says about itself in one channel. A session has one place there, so of all who track the newest
  * wins, and when it stops the one before it is seen again. Only the newest meta matters: while one request is under
@@ -43,7 +49,7 @@ export class Tracker {
   #told: Claim | undefined;
   /** Wishes that have not been sent, and those that are on their way. */
   #waiting: Wish[] = [];
-  #sent: { claim: Claim | undefined; wishes: Wish[] } | undefined;
+  #sent: Sent | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
 
   constructor(channel: string, line: Line, ready: () => boolean, backoff: BackoffOptions) {
@@ -114,13 +120,16 @@ export class Tracker {
     const claim = this.#newest;
     const { value: meta, ...options } = claim?.meta ?? { value: undefined };
     const request: Request = claim ? { op: "track", channel, meta, ...options } : { op: "untrack", channel };
-    const sent = this.#line.request(JSON.stringify(request), (answer) => this.#answered(answer));
-    if (sent) this.#sent = { claim, wishes: this.#waiting.splice(0) };
+    const sent = { claim, wishes: this.#waiting };
+    const told = this.#line.request(JSON.stringify(request), (answer) => {
+      if (this.#sent === sent) this.#answered(sent, answer);
+    });
+    if (!told) return;
+    this.#sent = sent;
+    this.#waiting = [];
   }
 
-  #answered(answer: Answer): void {
-    if (!this.#sent) return;
-    const { claim, wishes } = this.#sent;
+  #answered({ claim, wishes }: Sent, answer: Answer): void {
     this.#sent = undefined;
     if (answer.op === "error" && answer.retry) {
       this.#waiting = [...wishes, ...this.#waiting];

@@ -106,6 +106,59 @@ test("unsubscribing while subscribing settles both", async () => {
   assert.equal(room.state, "unsubscribed");
 });
 
+test("who comes and leaves again before the server has answered the first leaving is told, too", async () => {
+  const server = new FakeServer();
+  const client = createClient({ ...server.options, backoff });
+  const [one, two] = [client.channel("room:1"), client.channel("room:1")];
+  const subscribed = one.subscribe();
+  const line = await server.welcome();
+  line.ok(await line.next("subscribe"));
+  await subscribed;
+  const left = [one.unsubscribe()];
+  for (const handle of [two, one]) {
+    void handle.subscribe();
+    left.push(handle.unsubscribe());
+  }
+  const tracked = two.track({ n: 1 });
+  const unsubscribe = await line.next("unsubscribe");
+  assert.deepEqual(await line.idle(), [], "one word is enough, and nothing else is said meanwhile");
+  line.ok(unsubscribe);
+  await Promise.all(left);
+  line.ok(await line.next("track"));
+  await tracked;
+  assert.deepEqual(await line.idle(), []);
+});
+
+test("who hears that it is out and subscribes again has two promises that settle", async () => {
+  const server = new FakeServer();
+  const room = createClient({ ...server.options, backoff }).channel("room:1");
+  let again: Promise<unknown> | undefined;
+  const off = room.onState(({ state }) => {
+    if (state !== "unsubscribed") return;
+    off();
+    again = room.subscribe();
+  });
+  const first = assert.rejects(room.subscribe(), { code: 4030 });
+  const line = await server.welcome();
+  line.refuse(await line.next("subscribe"), 4030, "forbidden");
+  await first;
+  line.ok(await line.next("subscribe"));
+  await again;
+  assert.equal(room.state, "subscribed");
+});
+
+test("who tracks beside a subscription that is refused is told what becomes of it", async () => {
+  const server = new FakeServer();
+  const client = createClient({ ...server.options, backoff });
+  const refused = assert.rejects(client.channel("room:1").subscribe(), { code: 4030 });
+  const tracked = client.channel("room:1").track({ n: 1 });
+  const line = await server.welcome();
+  line.refuse(await line.next("subscribe"), 4030, "forbidden");
+  await refused;
+  line.ok(await line.next("track"));
+  await tracked;
+});
+
 const failing: Record<string, { token: () => string | Promise<string>; sentence: RegExp; after?: number }> = {
   "that throws": {
     token: () => {

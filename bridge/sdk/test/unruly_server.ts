@@ -26,6 +26,8 @@ export class UnrulyServer {
   readonly delivered: Stored[] = [];
   /** As long as it is so, things go wrong. */
   unruly = true;
+  /** How often it refuses a subscription for good. */
+  forbids = 0;
   readonly random: () => number;
   readonly #lines = new Set<UnrulyLine>();
   #seq = 0;
@@ -71,6 +73,15 @@ export class UnrulyServer {
     for (const line of this.#lines) line.cut();
   }
 
+  /** What it knows of a channel on the links that live. */
+  known(channel: string): { subscribed: boolean; metas: unknown[] } {
+    const lines = [...this.#lines];
+    return {
+      subscribed: lines.some(({ channels }) => channels.has(channel)),
+      metas: lines.flatMap(({ metas }) => (metas.has(channel) ? [metas.get(channel)] : [])),
+    };
+  }
+
   gone(line: UnrulyLine): void {
     this.#lines.delete(line);
   }
@@ -81,7 +92,9 @@ class UnrulyLine {
   onmessage: ((message: { data: string }) => void) | null = null;
   onclose: ((event: { code: number; reason: string }) => void) | null = null;
   readonly #server: UnrulyServer;
-  readonly #channels = new Set<string>();
+  readonly channels = new Set<string>();
+  /** What is shown of this client, by channel. */
+  readonly metas = new Map<string, unknown>();
   #open = true;
   #up = 0;
   #down = 0;
@@ -107,7 +120,7 @@ class UnrulyLine {
   }
 
   event({ channel, key, seq }: Stored): void {
-    if (this.#channels.has(channel)) this.#tell({ op: "event", channel, event: "new_message", seq, from: "ana", key, data: {} });
+    if (this.channels.has(channel)) this.#tell({ op: "event", channel, event: "new_message", seq, from: "ana", key, data: {} });
   }
 
   /** In order, but nobody knows when. */
@@ -134,6 +147,16 @@ class UnrulyLine {
       }
       case "subscribe":
         return this.#subscribe(frame);
+      case "unsubscribe":
+        this.metas.delete(channel);
+        if (this.channels.delete(channel)) return this.#tell({ op: "ok", id });
+        return this.#tell({ op: "error", id, code: codes.not_subscribed, reason: "not_subscribed", retry: false });
+      case "track":
+        this.metas.set(channel, frame["meta"]);
+        return this.#tell({ op: "ok", id });
+      case "untrack":
+        this.metas.delete(channel);
+        return this.#tell({ op: "ok", id });
       case "publish":
       case "call":
         return this.#judge(Number(id), channel, key);
@@ -158,12 +181,13 @@ class UnrulyLine {
 
   #subscribe({ id, channel = "", since }: ClientFrame): void {
     if (this.#server.happens(0.1)) return this.#tell({ op: "error", id, code: codes.busy, reason: "busy", retry: true });
+    if (this.#server.happens(this.#server.forbids)) return this.#tell({ op: "error", id, code: codes.forbidden, reason: "forbidden", retry: false });
+    this.channels.add(channel);
     if (channel.startsWith("app:")) return this.#tell({ op: "ok", id });
     const stored = this.#server.log.filter((one) => one.channel === channel);
     const position = { epoch: "e", seq: stored.at(-1)?.seq ?? 0 };
     const missed = since === undefined ? undefined : stored.filter(({ seq }) => seq > (since as { seq: number }).seq);
     this.#tell({ op: "ok", id, position, ...(missed && { replaying: missed.length }) });
-    this.#channels.add(channel);
     for (const one of missed ?? []) this.event(one);
   }
 }
