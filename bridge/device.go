@@ -249,7 +249,7 @@ func (s *session) deviceValue(d *device, activity int32, r record) ([]byte, erro
 		return nil, err
 	}
 	r.Member = wire.Member{User: s.user, Ref: s.ref, Name: id.Name, Meta: meta, Device: d.kind, Since: d.since}
-	return json.Marshal(r)
+	return r.encode()
 }
 
 // unplug is what becomes of the device when its session has ended: see depart.

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -28,7 +27,7 @@ func (b *Bridge) leftovers(ctx context.Context) error {
 			}
 			left := seen.entry.Value
 			left.Grace = seat.GraceOf(b.limits.Grace)
-			value, err := json.Marshal(left)
+			value, err := left.encode()
 			if err != nil {
 				return err
 			}

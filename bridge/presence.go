@@ -120,7 +120,7 @@ func see(key string, sequence uint64, header nats.Header, data []byte, age time.
 	if _, card := subjects.ReservedTopic(on); card != subjects.IsService(node) {
 		return s, on, false
 	}
-	value, err := schemas.Canonical("", data, 0) // what a member says is told as it stands here
+	value, err := schemas.CanonicalBody(data) // what a member says is told as it stands here
 	if err != nil {
 		value = nil // and what nobody can read says nothing
 	}

@@ -196,9 +196,36 @@ func TestRecordsAreReadable(t *testing.T) {
 	if e := entry("{\"user\":\"ana\",\n\"meta\":{ \"seat\": 12345678901234567890\n}}"); e.Left || string(e.Value.Meta) != `{"seat":12345678901234567890}` {
 		t.Errorf("with line breaks: %+v", e)
 	}
-	for _, value := range []string{"{\"user\":\"ana\",\"meta\":\"Mu\xf1oz\"}", `{"user":"ana","meta":"\ud800"}`, `{"user":"ana"}}`, `[]`} {
+	if e := entry(`{"user":"ana","meta":` + nested(64) + `}`); e.Left || string(e.Value.Meta) != nested(64) {
+		t.Errorf("with as deep a meta as a frame may hold: %+v", e)
+	}
+	for _, value := range []string{"{\"user\":\"ana\",\"meta\":\"Mu\xf1oz\"}", `{"user":"ana","meta":"\ud800"}`, `{"user":"ana"}}`, `[]`, `{"user":"ana","meta":` + nested(65) + `}`} {
 		if e := entry(value); !e.Left {
 			t.Errorf("%q: %+v", value, e)
 		}
+	}
+}
+
+func nested(levels int) string { return strings.Repeat("[", levels) + strings.Repeat("]", levels) }
+
+// Whoever is told that they are shown is: what the bucket takes, its readers take.
+func TestDeepMeta(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{})
+	ana, luis := dial(t, b, "ana"), dial(t, b, "luis")
+	luis.must(`"op":"subscribe","channel":%q,"presence":true`, lobby)
+	luis.expect("presence")
+	ana.must(`"op":"track","channel":%q,"meta":%s`, lobby, nested(63))
+	luis.change("joins", ana.ref())
+	ana.must(`"op":"track","channel":%q,"meta":%s`, lobby, nested(64))
+	luis.change("updates", ana.ref())
+	var answer struct{ Count int }
+	get(t, b, "luis", "/api/channels/"+lobby+"/presence", &answer)
+	if answer.Count != 1 {
+		t.Errorf("over HTTP: %d members", answer.Count)
+	}
+	if refused := ana.ask(`"op":"track","channel":%q,"meta":%s`, lobby, nested(65)); refused["reason"] != "invalid_json" {
+		t.Errorf("deeper: %v", refused)
 	}
 }

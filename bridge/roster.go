@@ -3,10 +3,12 @@ package bridge
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"slices"
 	"time"
 
 	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/seat"
 )
@@ -17,6 +19,16 @@ type record struct {
 	wire.Member
 	Node string `json:"node"`
 	seat.Grace
+}
+
+// encode returns the value as its readers take it, see [see], and refuses one that
+// they do not: whoever is told that they are shown is.
+func (r record) encode() ([]byte, error) {
+	value, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	return schemas.CanonicalBody(value)
 }
 
 // sighting is what one node says of a seat.

@@ -223,7 +223,7 @@ func (t *track) value(r record) ([]byte, error) {
 	t.channel.mu.Lock()
 	r.Member = t.member
 	t.channel.mu.Unlock()
-	return json.Marshal(r)
+	return r.encode()
 }
 
 // depart is what becomes of an entry when its session's connection is gone: it is
