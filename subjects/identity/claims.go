@@ -56,6 +56,8 @@ func (c *claims) identity() (Identity, error) {
 	switch {
 	case strings.HasPrefix(c.Subject, schemas.ServicePrefix) && c.Role != subjects.RoleService:
 		return Identity{}, schemas.Refuse(schemas.Unauthenticated, "the token's sub: only tokens of role %q may begin with %q", subjects.RoleService, schemas.ServicePrefix)
+	case strings.ContainsRune(c.Name+c.Avatar, 0):
+		return Identity{}, schemas.Refuse(schemas.Unauthenticated, "the token's name and picture hold no U+0000, which no reader takes")
 	case len(c.Name) > maxName:
 		return Identity{}, schemas.Refuse(schemas.Unauthenticated, "the token's name has at most %d bytes", maxName)
 	case len(c.Avatar) > maxAvatar:

@@ -70,6 +70,8 @@ func TestWhoATokenIsOf(t *testing.T) {
 	}
 	expect(t, v, "EXP is not exp", shared(t, jwt.MapClaims{"exp": nil, "EXP": time.Now().Add(time.Hour).Unix()}), schemas.Unauthenticated)
 	expect(t, v, "a long name", shared(t, jwt.MapClaims{"name": strings.Repeat("n", 201)}), schemas.Unauthenticated)
+	expect(t, v, "U+0000 in a name", shared(t, jwt.MapClaims{"name": "a\x00na"}), schemas.Unauthenticated)
+	expect(t, v, "U+0000 in a picture", shared(t, jwt.MapClaims{"picture": "p\x00"}), schemas.Unauthenticated)
 	expect(t, v, "a long picture", shared(t, jwt.MapClaims{"picture": strings.Repeat("p", 1001)}), schemas.Unauthenticated)
 }
 
