@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"path"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +89,36 @@ func TestNoticesFitTheirSchemas(t *testing.T) {
 		"drain":           wire.Drain{ReturnIn: time.Second},
 		"unsubscribed":    wire.Unsubscribed{Channel: "room:1", Code: 4031, Reason: "revoked"},
 		"ping":            wire.Ping{},
+	} {
+		schema, err := schemas.Notice(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate((native.Dialect{}).Encode(nil, notice)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The longest that may be said fits the schemas of the notices that tell it.
+func TestSchemasTakeTheLongestNotices(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat
+	member := wire.Member{
+		User: long("u", schemas.MaxUser), Ref: long("r", 16), Key: long("k", 200), Name: long("n", 200),
+		Meta: json.RawMessage("{}"), Device: "desktop", Since: time.Unix(1, 0).UTC(),
+	}
+	crowd := slices.Repeat([]wire.Member{member}, 20_000)
+	for name, notice := range map[string]wire.Notice{
+		"welcome": wire.Welcome{
+			Session: long("s", 128), Ref: member.Ref, User: member.User, Name: member.Name, Role: long("r", 4000), Node: "n", Ping: time.Hour,
+			Limits: wire.Limits{Frame: 65536, Channels: 500, Publishes: 50},
+		},
+		"presence_state":  wire.State{Channel: "room:1", Members: []wire.Member{member}, Count: 1},
+		"presence_change": wire.Diff{Channel: "room:1", Joins: crowd, Updates: crowd, Leaves: crowd, Count: len(crowd)},
+		"event": wire.Event{
+			Channel: "room:1", Event: long("e", 100), Sequence: 1, From: member.User, Key: long("k", 200), At: member.Since, Data: member.Meta,
+		},
 	} {
 		schema, err := schemas.Notice(name)
 		if err != nil {

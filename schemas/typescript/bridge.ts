@@ -174,19 +174,19 @@ export interface PresenceChange {
   /**
    * Who came.
    *
-   * @maxItems 10000
+   * @maxItems 2147483647
    */
   joins?: Member[];
   /**
    * Who shows something else now.
    *
-   * @maxItems 10000
+   * @maxItems 2147483647
    */
   updates?: Member[];
   /**
    * Who left.
    *
-   * @maxItems 10000
+   * @maxItems 2147483647
    */
   leaves?: Leave[];
   /**
@@ -270,7 +270,7 @@ export interface PresenceState {
   /**
    * Everyone there, or the first page of them.
    *
-   * @maxItems 10000
+   * @maxItems 2147483647
    */
   state: Member[];
   /**
