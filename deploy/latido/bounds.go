@@ -24,11 +24,22 @@ func (f limitFlags) Validate() error {
 			}
 		}
 	}
-	if f.Away <= f.Idle {
+	switch {
+	case f.Grace > longest:
+		return fmt.Errorf("--grace: %v is more than %v", f.Grace, longest)
+	case f.Ping > longest:
+		return fmt.Errorf("--ping: %v is more than %v", f.Ping, longest)
+	case f.Handshake > longest:
+		return fmt.Errorf("--handshake: %v is more than %v", f.Handshake, longest)
+	case f.Away <= f.Idle:
 		return fmt.Errorf("--away: %v is not longer than --idle, %v", f.Away, f.Idle)
 	}
 	return nil
 }
+
+// longest bounds how long the bridge waits for somebody who may be gone: whoever is
+// waited for longer only seems to be there.
+const longest = time.Hour
 
 var upper = regexp.MustCompile(`[A-Z]`)
 

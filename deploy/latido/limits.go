@@ -21,9 +21,9 @@ type limitFlags struct {
 	MaxUserSessions     int           `default:"50" help:"Sessions of a user on one bridge."`
 	MaxMeta             int           `default:"2048" help:"Bytes of what a member says about itself in presence."`
 	MaxWatched          int           `default:"100" help:"Users that a session may watch."`
-	Handshake           time.Duration `default:"10s" help:"Time for the first frame, which holds the token."`
-	Ping                time.Duration `default:"25s" help:"Silence after which a bridge asks whether the browser is still there."`
-	Grace               time.Duration `default:"10s" help:"Time for which a member whose connection dropped is still shown as there."`
+	Handshake           time.Duration `default:"10s" help:"Time for the first frame, which holds the token; 1h at most."`
+	Ping                time.Duration `default:"25s" help:"Silence after which a bridge asks whether the browser is still there; 1h at most."`
+	Grace               time.Duration `default:"10s" help:"Time for which a member whose connection dropped is still shown as there; 1h at most."`
 	Idle                time.Duration `default:"1m" help:"Time without a touch after which a device counts as idle."`
 	Away                time.Duration `default:"5m" help:"Time without a touch after which a device counts as away."`
 }
