@@ -47,6 +47,8 @@ func TestRefusals(t *testing.T) {
 		`{"id":7,"op":"publish","channel":"global:system","event":"typing","data":{}}`:       4006,
 		`{"id":7,"op":"call","channel":"app:x","command":"fly","data":{}}`:                   4005,
 		`{"id":7,"op":"call","channel":"room:1","command":"fly.*","data":{}}`:                4005,
+		`{"id":7,"op":"call","channel":"user:ana","command":"who","data":{}}`:                4005,
+		`{"id":7,"op":"call","channel":"group:x","command":"set_status","data":{}}`:          4005,
 		`{"id":7,"op":"track","channel":"user:ana"}`:                                         4030,
 		`{"id":7,"op":"track","channel":"app:x","meta":"` + strings.Repeat("x", 3000) + `"}`: 4132,
 		`{"id":7,"op":"token","token":"nonsense"}`:                                           4010,

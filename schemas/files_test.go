@@ -58,15 +58,22 @@ func TestNoExampleWithoutSchema(t *testing.T) {
 func TestEveryKindHasItsFolder(t *testing.T) {
 	t.Parallel()
 	owned := map[string]bool{"bridge": true}
-	for kind, folder := range folders {
-		owned[folder] = true
-		if _, err := fs.Stat(files, folder+"/events"); err != nil {
+	for kind, of := range kinds {
+		owned[of.folder] = true
+		if _, err := fs.Stat(files, of.folder+"/events"); err != nil {
 			t.Errorf("%s: %v", kind, err)
+		}
+		for _, command := range of.commands {
+			owned[of.folder+"/commands/"+command] = true
+			if _, err := Command(kind, command); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 	for name := range compiled() {
-		if folder, _, nested := strings.Cut(name, "/"); nested && !owned[folder] {
-			t.Errorf("%s belongs to no kind", folder)
+		folder, rest, nested := strings.Cut(name, "/")
+		if nested && !owned[folder] || strings.HasPrefix(rest, "commands/") && !owned[name] {
+			t.Errorf("%s belongs to no kind", name)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 
@@ -17,14 +18,23 @@ var files embed.FS
 // Files holds all schemas, their examples beside them, by their paths below this folder.
 func Files() fs.FS { return files }
 
-// folders says which folder describes a kind of channel. The kind app has none: its events are anybody's, and any JSON.
-var folders = map[string]string{
-	"room":     "chat",
-	"tracking": "tracking",
-	"ops":      "ops",
-	"global":   "ops",
-	"user":     "presence",
-	"group":    "presence",
+// described is where a kind of channel is described.
+type described struct {
+	folder   string
+	commands []string // those of the folder that the kind takes: kinds may share a folder
+}
+
+// kinds are the kinds of channels whose events and commands are described. The kind app is none of them: its events are
+// anybody's, and any JSON.
+var kinds = map[string]described{
+	"room":     {"chat", []string{"close", "invite", "join", "leave", "open", "post"}},
+	"tracking": {"tracking", []string{"close", "open", "report"}},
+	"ops":      {"ops", []string{"accept", "assign", "offer", "request", "withdraw"}},
+	"global":   {"ops", []string{"announce"}},
+	"user": {"presence", []string{
+		"cancel_schedule", "clear_status", "due", "duty", "observe", "schedule_status", "schedules", "set_status", "status",
+	}},
+	"group": {"presence", []string{"add", "create", "remove", "who"}},
 }
 
 const anyEventKind = "app"
@@ -34,12 +44,19 @@ const everywhere = "typing"
 
 // Command finds the schema of a command's body. It refuses with [UnknownKind] or [UnknownCommand].
 func Command(kind, name string) (*Schema, error) {
-	folder, ok := folders[kind]
+	of, ok := kinds[kind]
 	if !ok {
 		return nil, Refuse(UnknownKind, "there are no channels of kind %q", kind)
 	}
-	return find(folder+"/commands/"+name, Refuse(UnknownCommand, "channels of kind %s know no command %q", kind, name))
+	unknown := Refuse(UnknownCommand, "channels of kind %s know no command %q", kind, name)
+	if !slices.Contains(of.commands, name) {
+		return nil, unknown
+	}
+	return find(of.folder+"/commands/"+name, unknown)
 }
+
+// Commands lists the commands that channels of a kind take, sorted.
+func Commands(kind string) []string { return slices.Clone(kinds[kind].commands) }
 
 // Event finds the schema of an event's body, be the event stored or live. It refuses with [UnknownKind] or [UnknownEvent].
 // Events of app channels may carry any JSON.
@@ -47,14 +64,14 @@ func Event(kind, name string) (*Schema, error) {
 	if kind == anyEventKind {
 		return &Schema{Name: kind + "/" + name}, nil
 	}
-	folder, ok := folders[kind]
+	of, ok := kinds[kind]
 	if !ok {
 		return nil, Refuse(UnknownKind, "there are no channels of kind %q", kind)
 	}
 	if name == everywhere {
-		folder = folders["room"]
+		of = kinds["room"]
 	}
-	return find(folder+"/events/"+name, Refuse(UnknownEvent, "channels of kind %s have no event %q", kind, name))
+	return find(of.folder+"/events/"+name, Refuse(UnknownEvent, "channels of kind %s have no event %q", kind, name))
 }
 
 // Request finds the schema of a frame that clients of the native dialect send. It refuses with [UnknownOp].

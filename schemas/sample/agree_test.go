@@ -110,13 +110,18 @@ func as[T any](body []byte) (any, error) {
 
 // find returns the schema in a file.
 func find(file string) (*schemas.Schema, error) {
-	kinds := map[string]string{"chat": "room", "tracking": "tracking", "ops": "ops", "presence": "user"}
+	kinds := map[string][]string{"chat": {"room"}, "tracking": {"tracking"}, "ops": {"ops", "global"}, "presence": {"user", "group"}}
 	folder, rest, _ := strings.Cut(file, "/")
 	switch sort, name := path.Split(rest); sort {
 	case "commands/":
-		return schemas.Command(kinds[folder], name)
+		for _, kind := range kinds[folder] {
+			if schema, err := schemas.Command(kind, name); err == nil {
+				return schema, nil
+			}
+		}
+		return nil, schemas.Refuse(schemas.UnknownCommand, "%s belongs to no kind", file)
 	case "events/":
-		return schemas.Event(kinds[folder], name)
+		return schemas.Event(kinds[folder][0], name)
 	case "requests/":
 		return schemas.Request(name)
 	default:

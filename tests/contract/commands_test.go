@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/latido/latido/schemas"
-	"github.com/latido/latido/subjects"
 )
 
 // TestCommandsAreAsTheirSchemasSay sends the boundary values of every command's
@@ -20,10 +19,7 @@ func TestCommandsAreAsTheirSchemasSay(t *testing.T) {
 	s := run(t, generous)
 	folders := map[string]string{"room": "chat", "tracking": "tracking", "ops": "ops", "global": "ops", "user": "presence", "group": "presence"}
 	for kind, folder := range folders {
-		for _, name := range schemaFiles(t, folder+"/commands") {
-			if !serves(kind, name) {
-				continue
-			}
+		for _, name := range schemas.Commands(kind) {
 			t.Run(kind+" "+name, func(t *testing.T) {
 				t.Parallel()
 				ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -51,23 +47,6 @@ func TestCommandsAreAsTheirSchemasSay(t *testing.T) {
 			})
 		}
 	}
-}
-
-// serves says whether a kind of channel takes a command of its folder.
-func serves(kind, command string) bool {
-	announces := command == "announce"
-	switch kind {
-	case "global":
-		return announces
-	case "ops":
-		return !announces
-	case "group":
-		return slices.Contains([]string{"create", "add", "remove", "who"}, command)
-	case "user":
-		return !slices.Contains([]string{"create", "add", "remove", "who"}, command)
-	}
-	_, known := subjects.Catalog[kind]
-	return known
 }
 
 func judgeCommand(t *testing.T, variant string, data json.RawMessage, fits bool, told map[string]any) {

@@ -59,6 +59,7 @@ func TestEveryRefusalHasItsShape(t *testing.T) {
 		{method: "POST", path: "/api/channels/room:x/commands/remove", body: `{"data":{}}`, status: 404, code: 4005},
 		{method: "POST", path: "/api/channels/room:x/commands/Open", body: `{"data":{}}`, status: 404, code: 4005},
 		{method: "POST", path: "/api/channels/app:x/commands/open", body: `{"data":{}}`, status: 404, code: 4005},
+		{method: "POST", path: "/api/channels/group:x/commands/observe", body: `{"data":{}}`, status: 404, code: 4005},
 		{method: "POST", path: "/api/presence/status", body: `{"status":"busy","mood":"good"}`, status: 400, code: 4002},
 		{method: "POST", path: "/api/presence/status", body: `{"status":"asleep"}`, status: 422, code: 4003},
 	} {
