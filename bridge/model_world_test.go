@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -37,7 +38,7 @@ type model struct {
 	users   []string
 	readers []*modelReader // connected or not
 	script  []string
-	step    int
+	step    atomic.Int64
 	said    int
 	isCut   bool
 	breaks  int // how often the stream got another past
@@ -66,7 +67,7 @@ func newModel(t *testing.T, random *rand.Rand) *model {
 }
 
 func (m *model) note(format string, args ...any) {
-	m.step++
+	m.step.Add(1)
 	m.script = append(m.script, fmt.Sprintf(format, args...))
 }
 
@@ -101,7 +102,7 @@ func (m *model) look() {
 		f := &m.past[i]
 		kept := f.seq >= info.State.FirstSeq && f.seq <= info.State.LastSeq && !slices.Contains(info.State.Deleted, f.seq)
 		if f.gone == 0 && !kept {
-			f.gone = m.step
+			f.gone = int(m.step.Load())
 		}
 	}
 }

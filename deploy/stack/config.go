@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/latido/latido/bridge"
 	"github.com/latido/latido/schemas"
@@ -135,7 +136,7 @@ func effectiveParts(names []string) []string {
 }
 
 func (c Config) validate() error {
-	for _, check := range []func() error{c.checkParts, c.checkKinds, c.checkMeta, c.checkAddresses, c.checkBus, c.checkTokens, c.checkOrigins, c.checkTimes} {
+	for _, check := range []func() error{c.checkParts, c.checkNode, c.checkKinds, c.checkMeta, c.checkAddresses, c.checkBus, c.checkTokens, c.checkOrigins, c.checkTimes} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -151,6 +152,20 @@ func (c Config) checkParts() error {
 	}
 	return nil
 }
+
+// checkNode refuses names that others go by, or that no subject can hold.
+func (c Config) checkNode() error {
+	switch {
+	case strings.HasPrefix(c.Node, schemas.ServicePrefix):
+		return &SettingError{"node", fmt.Sprintf("%q: names that begin with %q are those of services", c.Node, schemas.ServicePrefix)}
+	case len(c.Node) > nodeMost || !utf8.ValidString(c.Node):
+		return &SettingError{"node", fmt.Sprintf("at most %d bytes of UTF-8", nodeMost)}
+	}
+	return nil
+}
+
+// nodeMost is the longest name of a node, in bytes: it begins the keys of presence.
+const nodeMost = 64
 
 func (c Config) checkKinds() error {
 	if _, err := c.kinds(); err != nil {

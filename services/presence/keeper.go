@@ -52,7 +52,7 @@ func newKeeper(nc *nats.Conn, log *slog.Logger, t timing) *keeper {
 		begun: make(chan struct{}), first: make(chan struct{}), changed: make(chan struct{}, 1), nodes: make(map[string]struct{}),
 	}
 	k.leases = lease.New(lease.Config{
-		Node: subjects.NodePresence, Feed: nc, Ask: nc, Doubt: true, Changed: k.nodeChanged,
+		Node: subjects.NodePresence, Feed: nc, Ask: nc, Doubt: true, Shared: true, Changed: k.nodeChanged,
 		Stored: func(err error) {
 			if err != nil {
 				log.Warn("nothing is stored: nobody counts as gone until that is over", "cause", err)

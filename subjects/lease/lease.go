@@ -48,6 +48,9 @@ const (
 // ErrNotBack is why a lease lapses when the bus said nothing.
 var ErrNotBack = errors.New("the bus does not answer")
 
+// ErrTaken is returned by Run when another process holds the lease of this node.
+var ErrTaken = errors.New("another process goes by this name")
+
 // Config is what a node's leases need. All is needed but for Changed and Stored.
 type Config struct {
 	Node string     // whose lease is held
@@ -56,6 +59,9 @@ type Config struct {
 	// Doubt has nodes that nobody has heard of count as there until we have listened
 	// for the length of a lease, instead of until they are heard.
 	Doubt bool
+	// Shared lets several processes hold the lease, as the replicas of a service do.
+	// Otherwise Run listens for a moment, when it finds one, whether somebody renews it.
+	Shared bool
 	// Changed is told that a node is gone, or that one is there again or for the
 	// first time. It must not block.
 	Changed func(node string, change Change)
@@ -69,6 +75,7 @@ type Leases struct {
 	cfg  Config
 	id   string        // tells our renewals from those of others with our name
 	back chan struct{} // holds one when the last renewal has come back
+	twin chan struct{} // holds one when another process has renewed our lease
 
 	mu     sync.Mutex
 	book   book
@@ -92,7 +99,7 @@ func New(cfg Config) *Leases {
 	if cfg.Stored == nil {
 		cfg.Stored = func(error) {}
 	}
-	return &Leases{cfg: cfg, id: rand.Text(), back: make(chan struct{}, 1), book: newBook(cfg.Node, cfg.Doubt)}
+	return &Leases{cfg: cfg, id: rand.Text(), back: make(chan struct{}, 1), twin: make(chan struct{}, 1), book: newBook(cfg.Node, cfg.Doubt)}
 }
 
 // Run holds the node's lease until ctx ends. It calls began once the lease is
@@ -103,6 +110,9 @@ func (l *Leases) Run(ctx context.Context, began func()) error {
 		return fmt.Errorf("hear leases: %w", err)
 	}
 	defer func() { _ = heard.Unsubscribe() }() // gone already with the connection
+	if err := l.alone(ctx); err != nil {
+		return err
+	}
 	begun := false
 	for ctx.Err() == nil && !l.hasParted() {
 		err := l.renew(ctx)
@@ -116,6 +126,29 @@ func (l *Leases) Run(ctx context.Context, began func()) error {
 			l.judge(ctx, err)
 		}
 		l.rest(ctx, err)
+	}
+	return nil
+}
+
+// alone waits, where somebody of our name has left a lease, until that would have
+// been renewed: by a process that died it is not.
+func (l *Leases) alone(ctx context.Context) error {
+	if l.cfg.Shared {
+		return nil
+	}
+	asking, cancel := context.WithTimeout(ctx, refresh)
+	defer cancel()
+	left, found, err := history.LastMessage(asking, l.cfg.Ask, stream, keys+subjects.Token(l.cfg.Node))
+	if err != nil || !found || left.Header.Get("KV-Operation") != "" {
+		return nil // who cannot be asked holds no lease that is worth anything
+	}
+	timer := time.NewTimer(refresh + attempt)
+	defer timer.Stop()
+	select {
+	case <-l.twin:
+		return fmt.Errorf("node %q: %w", l.cfg.Node, ErrTaken)
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 	return nil
 }
@@ -222,7 +255,12 @@ func (l *Leases) hear(msg *nats.Msg) {
 		l.book.returned(node)
 	case node != l.cfg.Node:
 		changes = l.book.heard(node, now)
-	case json.Unmarshal(msg.Data, &said) == nil && said.ID == l.id:
+	case json.Unmarshal(msg.Data, &said) == nil && said.ID != l.id:
+		select {
+		case l.twin <- struct{}{}:
+		default:
+		}
+	case said.ID == l.id:
 		at, _ := time.Parse(time.RFC3339Nano, msg.Header.Get("Nats-Time-Stamp"))
 		changes = l.book.tick(now, at)
 		if said.Count == l.count {

@@ -2,6 +2,7 @@ package lease_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -81,5 +82,16 @@ func TestABusThatIsAway(t *testing.T) {
 	}
 	if !one.Here("two") || one.Over(before) || len(lost) > 0 {
 		t.Error("somebody is gone, or was waited for in vain")
+	}
+}
+
+// Two processes of one name would end each other's sessions: the second is told.
+func TestANameIsTakenOnce(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	hold(t, bus, lease.Config{Node: "one"})
+	second := lease.New(lease.Config{Node: "one", Feed: bus.Connect(t), Ask: bus.Connect(t)})
+	if err := second.Run(t.Context(), func() { t.Error("it began") }); !errors.Is(err, lease.ErrTaken) {
+		t.Errorf("%v, want that the name is taken", err)
 	}
 }
