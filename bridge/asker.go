@@ -53,7 +53,7 @@ var (
 	errBusy        = schemas.Refuse(schemas.Busy, "too many requests wait for the bus")
 	errNobody      = schemas.Refuse(schemas.Unavailable, "nobody takes this at the moment")
 	errUnanswered  = schemas.Refuse(schemas.Timeout, "no answer in time: repeat with the same key")
-	errFull        = schemas.Refuse(schemas.StorageFull, "there is no room to store it: repeat it later with the same key")
+	errFull        = schemas.Refuse(schemas.StorageFull, "there is no room to store it now, and it may yet be stored: repeat it later with the same key")
 	errAskerClosed = errors.New("the asker has ended")
 )
 

@@ -198,7 +198,7 @@ func (r *modelReader) take(seq uint64, n int, at json.RawMessage) {
 
 func (r *modelReader) gap(g wire.Gap) {
 	if g.Position.Sequence < r.place.Sequence || r.place.Sequence == 0 && g.Position.Sequence == 0 {
-		r.start, r.reset, r.told, r.gaps = g.Position.Sequence, r.m.step, map[uint64]int{}, nil
+		r.start, r.reset, r.told, r.gaps = g.Position.Sequence, int(r.m.step.Load()), map[uint64]int{}, nil
 		r.anew++
 	} else {
 		r.gaps = append(r.gaps, g)

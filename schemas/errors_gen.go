@@ -52,7 +52,7 @@ const (
 	Busy               Code = 4506 // Too much is going on at once.
 	TooManySessions    Code = 4507 // The user has as many sessions as they may.
 	Silent             Code = 4508 // The client did not answer a ping.
-	StorageFull        Code = 4509 // Nothing is stored until there is room again: repeat it later with the same key.
+	StorageFull        Code = 4509 // There is no room to store it now. It may yet be stored: repeat it later with the same key.
 	TooManyConnections Code = 4511 // Too many connections have not said yet who they are.
 )
 
@@ -105,6 +105,6 @@ var codes = map[Code]entry{
 	Busy:               {reason: "busy", status: 503, sentence: "Too much is going on at once."},
 	TooManySessions:    {reason: "too_many_sessions", status: 429, sentence: "The user has as many sessions as they may."},
 	Silent:             {reason: "silent", status: 503, sentence: "The client did not answer a ping."},
-	StorageFull:        {reason: "storage_full", status: 507, sentence: "Nothing is stored until there is room again: repeat it later with the same key."},
+	StorageFull:        {reason: "storage_full", status: 507, sentence: "There is no room to store it now. It may yet be stored: repeat it later with the same key."},
 	TooManyConnections: {reason: "too_many_connections", status: 429, sentence: "Too many connections have not said yet who they are."},
 }

@@ -19,14 +19,16 @@ var (
 )
 
 // CheckUser says why a text cannot name a user, or nil. Ids are compared byte by byte, so what nobody could tell from another
-// id by looking is none: control and format characters (Unicode's Cc, Cf, Zl, Zp), blanks at either end, and U+FFFD, which is
-// what decoders make of broken text. The same letters in NFC and in NFD are two users, everywhere.
+// id by looking is none: control and format characters (Unicode's Cc, Cf, Zl, Zp), those that are shown as nothing (fillers,
+// variation selectors, the blank of Braille), blanks at either end, and U+FFFD, which is what decoders make of broken text. The same letters in NFC and in NFD are two users, everywhere.
 func CheckUser(id string) error {
 	if id == "" || len(id) > MaxUser {
 		return errUserLength
 	}
 	unseen := func(r rune) bool {
-		return r == utf8.RuneError || unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+		const brailleBlank = '\u2800'
+		return r == utf8.RuneError || r == brailleBlank || unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp,
+			unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 	}
 	if strings.ContainsFunc(id, unseen) || strings.TrimSpace(id) != id {
 		return errUserText

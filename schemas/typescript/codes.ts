@@ -98,7 +98,7 @@ export const codes = {
   too_many_sessions: 4507,
   /** The client did not answer a ping. */
   silent: 4508,
-  /** Nothing is stored until there is room again: repeat it later with the same key. */
+  /** There is no room to store it now. It may yet be stored: repeat it later with the same key. */
   storage_full: 4509,
   /** Too many connections have not said yet who they are. */
   too_many_connections: 4511,

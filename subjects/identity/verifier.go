@@ -29,6 +29,9 @@ type Verifier struct {
 	secret []byte
 	ring   *ring // nil without a JWKS
 	leeway time.Duration
+	// For tokens of its own.
+	issuer    string
+	audiences []string
 	parser *jwt.Parser
 	known  cache
 }
@@ -38,7 +41,7 @@ var algorithms = []string{"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", 
 
 // New makes a verifier. With a JWKS it needs Run.
 func New(config Config) *Verifier {
-	v := &Verifier{secret: config.Secret, leeway: max(0, cmp.Or(config.Leeway, time.Minute))}
+	v := &Verifier{secret: config.Secret, leeway: max(0, cmp.Or(config.Leeway, time.Minute)), issuer: config.Issuer, audiences: config.Audiences}
 	if config.JWKSURL != "" {
 		v.ring = newRing(config.JWKSURL, cmp.Or(config.Log, slog.Default()))
 	}
@@ -166,6 +169,7 @@ func (v *Verifier) Sign(user, name, role string, lasts time.Duration) (string, e
 	now := time.Now()
 	return jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
 		RegisteredClaims: jwt.RegisteredClaims{
+			Issuer: v.issuer, Audience: v.audiences,
 			Subject: user, IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(lasts)),
 		},
 		Name: name, Role: role,

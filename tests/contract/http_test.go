@@ -11,7 +11,7 @@ import (
 func TestEveryRefusalHasItsShape(t *testing.T) {
 	t.Parallel()
 	s := run(t, nil)
-	long := strings.Repeat("x", 1<<20)
+	long := strings.Repeat("x", 70<<10) // within what sockets hold, or the answer may be lost to a reset
 	for _, row := range []struct {
 		method, path, body string
 		headers            map[string]string

@@ -108,7 +108,7 @@ func (b *bus) publish(ctx context.Context, messages []*nats.Msg) (ack, error) {
 			return ack{}, errConflict
 		}
 		if topology.IsFull(answer.Error) {
-			return ack{}, schemas.Refuse(schemas.StorageFull, "there is no room to store it: repeat it later with the same key")
+			return ack{}, schemas.Refuse(schemas.StorageFull, "there is no room to store it now, and it may yet be stored: repeat it later with the same key")
 		}
 		return ack{}, answer.Error
 	}
