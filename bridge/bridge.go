@@ -190,9 +190,12 @@ func (b *Bridge) begin(ctx context.Context) error {
 	}
 	live.SetDisconnectErrHandler(func(*nats.Conn, error) { b.degrade(causeBus, "the bus is away") })
 	live.SetReconnectHandler(func(*nats.Conn) { b.mend(causeBus) })
-	live.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-		b.log.Warn("bus", "error", err)
-		b.hub.checker.everything()
+	tell := live.ErrorHandler()
+	live.SetErrorHandler(func(nc *nats.Conn, subscription *nats.Subscription, err error) {
+		tell(nc, subscription, err)
+		if nc.IsConnected() { // or it was refused, at each attempt
+			b.hub.checker.everything()
+		}
 	})
 	began := make(chan struct{})
 	failed := make(chan error, 1)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/time/rate"
 
 	"github.com/latido/latido/subjects/topology"
 )
@@ -51,17 +52,14 @@ func openBus(cfg Config) (*bus, error) {
 		return embed(cfg)
 	}
 	if cfg.joinsNeighbour() {
-		password, err := readSecret(cfg.Data, natsPasswordFile)
-		if err == nil {
-			cfg.NATSUser, cfg.NATSPassword = natsUser, password
-		} else if !errors.Is(err, fs.ErrNotExist) {
+		if _, err := readSecret(cfg.Data, natsPasswordFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, &DataError{cfg.Data, reason(err)}
 		}
 	}
 	return &bus{
 		url:     cfg.redactedURL(),
 		servers: cfg.NATSURL,
-		options: options(cfg),
+		options: append(options(cfg), login(cfg)...),
 		cfg:     cfg,
 		shut:    func() error { return nil },
 	}, nil
@@ -120,7 +118,7 @@ func (b *bus) patiently(ctx context.Context, what string, call func() error) err
 		if ctx.Err() != nil {
 			return fmt.Errorf("%s: %w", what, context.Cause(ctx))
 		}
-		if !passing(err) {
+		if !passing(err) && !b.mayChange(err) {
 			return fmt.Errorf("%s: %w", what, err)
 		}
 		if b.cfg.NATSWait > 0 && time.Since(began)+pause > b.cfg.NATSWait {
@@ -162,6 +160,26 @@ func passing(err error) bool {
 	return false
 }
 
+// mayChange reports whether a login was refused that is read anew at each attempt: the
+// server may yet be another one, and its password with it.
+func (b *bus) mayChange(err error) bool {
+	if !refused(err) || !b.cfg.joinsNeighbour() {
+		return false
+	}
+	_, missing := readSecret(b.cfg.Data, natsPasswordFile)
+	return missing == nil
+}
+
+// refused reports whether the server did not take the login, or takes it no more.
+func refused(err error) bool {
+	for _, refusal := range []error{nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired} {
+		if errors.Is(err, refusal) {
+			return true
+		}
+	}
+	return false
+}
+
 // A server that falls silent without closing the connection, as behind a cut
 // cable, is noticed by three pings without an answer: sooner than the others take
 // a bridge for dead, whose lease lasts 10 s.
@@ -170,12 +188,20 @@ const (
 	pingsOutstanding = 2
 )
 
+// refusalInterval is how often it is told that a login is refused, which each attempt
+// finds out again.
+const refusalInterval = 30 * time.Second
+
 // options are those of every connection. A write that meets a lost connection
-// fails at once instead of waiting in a buffer: who publishes decides what then.
+// fails at once instead of waiting in a buffer: who publishes decides what then. A
+// login that is refused later on is tried for as long as the process runs, since it
+// may be put right at the server.
 func options(cfg Config) []nats.Option {
 	log := cfg.Log.With("part", "nats")
-	all := []nats.Option{
+	refusals := rate.Sometimes{First: 1, Interval: refusalInterval}
+	return []nats.Option{
 		nats.MaxReconnects(-1),
+		nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectWait(250 * time.Millisecond),
 		nats.ReconnectJitter(250*time.Millisecond, time.Second),
 		nats.ReconnectBufSize(-1),
@@ -189,6 +215,12 @@ func options(cfg Config) []nats.Option {
 		}),
 		nats.LameDuckModeHandler(func(nc *nats.Conn) { _ = nc.ForceReconnect() }),
 		nats.ErrorHandler(func(nc *nats.Conn, subscription *nats.Subscription, err error) {
+			if refused(err) {
+				refusals.Do(func() {
+					log.Error("NATS refuses the login, trying again", "connection", nc.Opts.Name, "error", err)
+				})
+				return
+			}
 			subject := ""
 			if subscription != nil {
 				subject = subscription.Subject
@@ -196,13 +228,27 @@ func options(cfg Config) []nats.Option {
 			log.Error("NATS connection", "connection", nc.Opts.Name, "subject", subject, "error", err)
 		}),
 	}
-	if cfg.NATSUser != "" {
-		all = append(all, nats.UserInfo(cfg.NATSUser, cfg.NATSPassword))
+}
+
+// login is how a connection logs in. What a file holds is read at each attempt: the
+// process that writes it may start later, or once more.
+func login(cfg Config) (options []nats.Option) {
+	switch {
+	case cfg.joinsNeighbour():
+		options = append(options, nats.UserInfoHandler(func() (user, password string) {
+			password, err := readSecret(cfg.Data, natsPasswordFile)
+			if err != nil {
+				return "", "" // whether it is needed is for the server to say
+			}
+			return natsUser, password
+		}))
+	case cfg.NATSUser != "":
+		options = append(options, nats.UserInfo(cfg.NATSUser, cfg.NATSPassword))
 	}
 	if cfg.NATSCreds != "" {
-		all = append(all, nats.UserCredentials(cfg.NATSCreds))
+		options = append(options, nats.UserCredentials(cfg.NATSCreds))
 	}
-	return all
+	return options
 }
 
 // lost tells of a connection that broke; one that was closed has no error.

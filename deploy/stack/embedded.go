@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -27,7 +28,7 @@ func embed(cfg Config) (*bus, error) {
 	if err != nil {
 		return nil, err
 	}
-	login, err := guard(&cfg)
+	kept, err := guard(&cfg)
 	if err != nil {
 		return nil, &DataError{cfg.Data, errors.Join(reason(err), data.close())}
 	}
@@ -39,9 +40,9 @@ func embed(cfg Config) (*bus, error) {
 	return &bus{
 		url:     running.ClientURL(),
 		servers: running.ClientURL(),
-		options: append(options(cfg), nats.InProcessServer(running)),
+		options: slices.Concat(options(cfg), login(cfg), []nats.Option{nats.InProcessServer(running)}),
 		cfg:     cfg,
-		login:   login,
+		login:   kept,
 		disk:    &disk{server: running, log: cfg.Log},
 		lost:    lost,
 		begun:   func() error { return data.markRun(false) },

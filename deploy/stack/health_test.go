@@ -75,3 +75,5 @@ func TestAServiceSaysHowItIs(t *testing.T) {
 	serve(t, options)
 	says(http.StatusOK, "ready")
 }
+
+func address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
