@@ -69,7 +69,8 @@ func claimable(path string) error {
 		return reason(err)
 	}
 	for _, entry := range entries {
-		if slices.Contains([]string{versionFile, lockFile, devSecretFile}, entry.Name()) {
+		name, _, _ := strings.Cut(entry.Name(), ".") // which it has while it is written
+		if slices.Contains([]string{versionFile, lockFile, devSecretFile}, name) {
 			return nil
 		}
 	}
@@ -79,24 +80,46 @@ func claimable(path string) error {
 	return nil
 }
 
-// checkVersion refuses a newer layout and marks a new folder.
+// checkVersion refuses a newer layout and marks a new folder. An empty mark is none:
+// there was no room for it.
 func checkVersion(path string) error {
 	name := filepath.Join(path, versionFile)
 	content, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return os.WriteFile(name, []byte(strconv.Itoa(dataVersion)+"\n"), 0o600)
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return reason(err)
 	}
-	version, err := strconv.Atoi(strings.TrimSpace(string(content)))
+	mark := strings.TrimSpace(string(content))
+	if mark == "" {
+		fresh, err := prepare(path, versionFile, strconv.Itoa(dataVersion)+"\n")
+		if err != nil {
+			return reason(err)
+		}
+		return os.Rename(fresh, name)
+	}
+	version, err := strconv.Atoi(mark)
 	if err != nil {
-		return fmt.Errorf("%s: %q is not a number", versionFile, strings.TrimSpace(string(content)))
+		return fmt.Errorf("%s: %q is not a number", versionFile, mark)
 	}
 	if version > dataVersion {
 		return fmt.Errorf("%w of Latido (layout %d, this one reads up to %d)", ErrDataNewer, version, dataVersion)
 	}
 	return nil
+}
+
+// prepare writes a file, for its owner alone, that is to get another name once it is
+// whole; one that cannot be written leaves nothing behind.
+func prepare(folder, name, content string) (path string, err error) {
+	file, err := os.CreateTemp(folder, name+".*")
+	if err != nil {
+		return "", err
+	}
+	if _, err = file.WriteString(content); err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(file.Name()))
+	}
+	return file.Name(), nil
 }
 
 // reason takes the path out of a file error, which DataError already names.

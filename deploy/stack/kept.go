@@ -40,17 +40,13 @@ func keepSecret(folder, name string) (secret string, made bool, err error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return secret, false, err
 	}
-	fresh, err := os.CreateTemp(folder, name+".*") // for its owner alone
+	secret = rand.Text() + rand.Text()
+	fresh, err := prepare(folder, name, secret+"\n")
 	if err != nil {
 		return "", false, err
 	}
-	defer func() { _ = os.Remove(fresh.Name()) }() // its other name stays
-	secret = rand.Text() + rand.Text()
-	_, err = fresh.WriteString(secret + "\n")
-	if err = errors.Join(err, fresh.Close()); err != nil {
-		return "", false, err
-	}
-	if err := os.Link(fresh.Name(), filepath.Join(folder, name)); err != nil {
+	defer func() { _ = os.Remove(fresh) }() // its other name stays
+	if err := os.Link(fresh, filepath.Join(folder, name)); err != nil {
 		if errors.Is(err, fs.ErrExist) {
 			secret, err = readSecret(folder, name) // of whoever was first
 			return secret, false, err
