@@ -76,9 +76,12 @@ func (r *roster) apply(s sighting) {
 	}
 }
 
-// put keeps a seat that has changed, or forgets it when nobody is there.
+// put keeps a seat that has changed, or forgets it when nobody is there. Who was
+// waited for in vain is kept until a snapshot lacks them: by a clock that is late a
+// snapshot may find that a moment of their grace is left.
 func (r *roster) put(name string, s seat.Seat[record]) {
-	if s.Vacant() && !r.loading {
+	expired := slices.ContainsFunc(s, func(e seat.Entry[record]) bool { return e.Left && !e.Until.IsZero() })
+	if s.Vacant() && !expired && !r.loading {
 		delete(r.seats, name)
 	} else {
 		r.seats[name] = s

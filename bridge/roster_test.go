@@ -9,6 +9,20 @@ import (
 	"github.com/latido/latido/subjects/seat"
 )
 
+// Who was waited for in vain is forgotten when the bucket has forgotten them.
+func TestRosterForgets(t *testing.T) {
+	t.Parallel()
+	r := newRoster(func(string) bool { return true })
+	r.finish(0, nil)
+	r.apply(at("a", "n", 2, "waits"))
+	r.expire(func(time.Time) bool { return true })
+	r.begin()
+	r.finish(5, map[string]bool{})
+	if len(r.seats) != 0 || len(r.waiting) != 0 {
+		t.Errorf("%v, %v", r.seats, r.waiting)
+	}
+}
+
 // at is what a node says of a seat: "held" with a meta, "waits", or "left".
 func at(name, node string, sequence uint64, said string) sighting {
 	e := seat.Entry[record]{Node: node, Sequence: sequence, Held: sequence, Value: record{Member: wire.Member{User: "ana", Ref: name}}}
@@ -47,6 +61,17 @@ func TestRoster(t *testing.T) {
 		"grace is no news":                {before: apply(at("a", "n", 1, "1")), between: apply(at("a", "n", 2, "waits"))},
 		"nor is a grace that is not over": {before: apply(at("a", "n", 2, "waits")), between: expire(9)},
 		"who waited in vain has left":     {before: apply(at("a", "n", 2, "waits")), between: expire(10), leaves: 1},
+		"nor does a snapshot that finds a moment of the grace left revive them": {
+			before: func(r *roster) {
+				r.apply(at("a", "n", 2, "waits"))
+				r.expire(func(time.Time) bool { return true })
+			},
+			between: func(r *roster) {
+				r.begin()
+				r.apply(at("a", "n", 2, "waits"))
+				r.finish(2, map[string]bool{"n.a": true})
+			},
+		},
 		"who came back elsewhere has not": {
 			before:  apply(at("a", "n", 2, "waits"), at("a", "m", 3, "1")),
 			between: expire(10),
