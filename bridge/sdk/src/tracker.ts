@@ -67,9 +67,9 @@ export class Tracker {
     return this.#wish(owner, undefined);
   }
 
-  /** The channel is subscribed on a new link. */
+  /** The channel is subscribed, or will not be: what could not be said before can be said now. */
   resume(): void {
-    if (this.#claims.size > 0 || this.#waiting.length > 0) this.#push();
+    if (this.#claims.size > 0 || this.#waiting.length > 0 || this.#told) this.#push();
   }
 
   lost(): void {

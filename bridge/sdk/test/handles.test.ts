@@ -244,6 +244,20 @@ test("the newest meta is shown, and what was before it again when its owner goes
   assert.deepEqual(await line.idle(), []);
 });
 
+test("who goes while another is being subscribed is not shown any longer", async () => {
+  const server = new FakeServer();
+  const client = createClient({ ...server.options, backoff });
+  const [one, two] = [client.channel("room:1"), client.channel("room:1")];
+  const line = await server.welcome();
+  void one.track({ n: 1 });
+  line.ok(await line.next("track"));
+  void two.subscribe();
+  await one.unsubscribe();
+  line.ok(await line.next("subscribe"));
+  line.ok(await line.next("untrack"));
+  assert.deepEqual(await line.idle(), []);
+});
+
 test("two parts type as one, until both have stopped", async () => {
   const { client, line, one } = await followed();
   const two = client.channel("room:1");
