@@ -1,11 +1,10 @@
-import { dataOf } from "./body.ts";
+import { dataOf, invalid } from "./body.ts";
 import { count, history, type HistoryOptions, type Site } from "./history.ts";
 import { createKey } from "./key.ts";
 import { report, type Off } from "./listeners.ts";
 import type { Mailbox } from "./mailbox.ts";
 import type { Outbox, Receipt } from "./outbox.ts";
 import type { PresenceChange } from "./presence.ts";
-import { Local, Refusal } from "./refusal.ts";
 import { Seat, type Delivery, type SubscribeOptions, type SubscriptionChange, type SubscriptionState } from "./seat.ts";
 import type { TrackOptions } from "./tracker.ts";
 import type { Typing } from "./typing.ts";
@@ -121,7 +120,8 @@ export class Channel<Events extends EventMap = EventMap> {
 
   /**
    * Publishes an event. Resolves when it is stored (durable channels, with `seq`) or handed on (live ones).
-   * Without a connection it waits for one; a retry after a drop is never stored twice.
+   * Without a connection it waits for one; a retry after a drop is never stored twice. What JSON cannot say, such as
+   * NaN, is refused.
    */
   publish<Name extends keyof Events & string>(
     event: Name,
@@ -133,7 +133,7 @@ export class Channel<Events extends EventMap = EventMap> {
     try {
       this.#parsers[event]?.(data);
     } catch (error) {
-      return Promise.reject(new Refusal(Local.invalid, "invalid", false, error instanceof Error ? error.message : undefined));
+      return Promise.reject(invalid(error));
     }
     if (event !== "typing") this.typing.sent();
     return this.#outbox.add({ op: "publish", channel, event, key, data }, options.volatile);

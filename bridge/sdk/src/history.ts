@@ -1,4 +1,4 @@
-import { dataOf } from "./body.ts";
+import { dataOf, invalid } from "./body.ts";
 import type { ChannelEvent } from "./channel.ts";
 import { Local, Refusal } from "./refusal.ts";
 import type { ErrorFrame, EventFrame, Position } from "./wire.ts";
@@ -56,12 +56,20 @@ function read(site: Site, channel: string, since: Position | undefined, limit: n
   const query = new URLSearchParams({ since: String(since?.seq ?? 0), limit: String(limit) });
   if (since) query.set("epoch", since.epoch);
   if (since?.at !== undefined) query.set("at", since.at);
-  return get<Page>(site, `api/channels/${encodeURIComponent(channel)}/events?${query}`);
+  return get<Page>(site, `${pathOf(channel)}/events?${query}`);
 }
 
 /** How many are present on a channel. */
 export async function count(site: Site, channel: string): Promise<number> {
-  return (await get<{ count: number }>(site, `api/channels/${encodeURIComponent(channel)}/presence?count=true`)).count;
+  return (await get<{ count: number }>(site, `${pathOf(channel)}/presence?count=true`)).count;
+}
+
+function pathOf(channel: string): string {
+  try {
+    return `api/channels/${encodeURIComponent(channel)}`;
+  } catch (error) {
+    throw invalid(error); // half of a surrogate pair is no text
+  }
 }
 
 async function get<Answer>(site: Site, path: string): Promise<Answer> {

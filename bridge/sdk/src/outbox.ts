@@ -1,4 +1,5 @@
 import { Backoff, type BackoffOptions } from "./backoff.ts";
+import { bodyOf } from "./body.ts";
 import { Deferred, ended } from "./deferred.ts";
 import type { Line } from "./line.ts";
 import { Pace } from "./pace.ts";
@@ -34,7 +35,7 @@ export type Receipt = Pick<OkFrame, "seq" | "data">;
 interface Item {
   readonly channel: string;
   readonly key: string;
-  /** Serialized once: a key means one body, whatever the application does to its object meanwhile. */
+  /** Made once: a key means one body. */
   readonly body: string;
   readonly size: number;
   readonly volatile: boolean;
@@ -97,12 +98,8 @@ export class Outbox {
     const { over } = this.#carrier;
     if (over) return ended(over);
     const { channel, key } = request;
-    let body: string;
-    try {
-      body = JSON.stringify(request);
-    } catch (error) {
-      return Promise.reject(new Refusal(Local.invalid, "invalid", false, error instanceof Error ? error.message : undefined));
-    }
+    const body = bodyOf(request);
+    if (body instanceof Refusal) return Promise.reject(body);
     const lane = this.#lanes.get(channel) ?? new Map<string, Item>();
     const twin = lane.get(key);
     if (twin) return twin.body === body ? twin.receipt.promise : Promise.reject(new Refusal(codes.key_reused, "key_reused"));

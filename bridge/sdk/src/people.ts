@@ -1,4 +1,5 @@
 import { Backoff, type BackoffOptions } from "./backoff.ts";
+import { bodyOf } from "./body.ts";
 import { Deferred, ended } from "./deferred.ts";
 import type { Line } from "./line.ts";
 import type { Answer } from "./link.ts";
@@ -32,7 +33,10 @@ export class People {
   /** Watches these users, at most 100, and no others. Resolves when it is known how they are. */
   watch(users: readonly string[]): Promise<void> {
     if (this.#line.over) return ended(this.#line.over);
-    this.#users = [...new Set(users)];
+    const asked = [...new Set(users)];
+    const body = bodyOf({ op: "watch", users: asked });
+    if (body instanceof Refusal) return Promise.reject(body);
+    this.#users = asked;
     this.#cards = new Map([...this.#cards].filter(([user]) => this.#users.includes(user)));
     const wish = new Deferred<void>();
     this.#waiting.push(wish);

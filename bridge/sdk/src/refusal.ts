@@ -12,7 +12,7 @@ export const Local = {
   unconfirmed: 3902,
   /** A volatile message that cannot be sent now, a request over HTTP without a network. */
   offline: 3903,
-  /** The channel's own schema did not accept the data, or the browser the server's address; an option is missing. */
+  /** The channel's own schema did not accept the data, or JSON cannot say it; nor the browser the server's address; an option is missing. */
   invalid: 3904,
   /** `unsubscribe()` was called. */
   unsubscribed: 3905,

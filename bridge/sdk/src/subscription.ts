@@ -1,4 +1,5 @@
 import { Backoff, type BackoffOptions } from "./backoff.ts";
+import { bodyOf } from "./body.ts";
 import { Deferred, ended } from "./deferred.ts";
 import type { Line } from "./line.ts";
 import { Listeners } from "./listeners.ts";
@@ -83,6 +84,8 @@ export class Subscription {
   subscribe(seat: Seat, options: SubscribeOptions): Promise<Position | undefined> {
     if (this.#line.over) return ended(this.#line.over);
     if (seat.wanting) return this.#wantsMore(seat, options);
+    const body = bodyOf({ op: "subscribe", channel: this.#channel, ...options });
+    if (body instanceof Refusal) return Promise.reject(body);
     seat.options = options;
     seat.position = options.since;
     seat.covered = seat.left = false;

@@ -1,9 +1,10 @@
 import { Backoff, type BackoffOptions } from "./backoff.ts";
+import { bodyOf } from "./body.ts";
 import { Deferred, ended } from "./deferred.ts";
 import type { Line } from "./line.ts";
 import type { Answer } from "./link.ts";
 import { Refusal } from "./refusal.ts";
-import type { Place, Request } from "./wire.ts";
+import type { Place } from "./wire.ts";
 
 export interface TrackOptions {
   /** What to be shown under, such as a seat; the session's ref unless given. */
@@ -12,14 +13,11 @@ export interface TrackOptions {
   position?: Place;
 }
 
-interface Meta extends TrackOptions {
-  value: unknown;
-}
-
 /** What somebody wants to be known. */
 interface Claim {
   owner: object;
-  meta: Meta;
+  /** The request that says it. */
+  body: string;
 }
 
 interface Wish {
@@ -60,7 +58,9 @@ export class Tracker {
   }
 
   track(owner: object, meta: unknown, options: TrackOptions = {}): Promise<void> {
-    return this.#wish(owner, { owner, meta: { ...options, value: meta } });
+    const body = bodyOf({ op: "track", channel: this.#channel, meta, ...options });
+    if (body instanceof Refusal) return this.#line.over ? ended(this.#line.over) : Promise.reject(body);
+    return this.#wish(owner, { owner, body });
   }
 
   untrack(owner: object): Promise<void> {
@@ -116,12 +116,10 @@ export class Tracker {
   #push(): void {
     if (this.#sent || !this.#ready()) return;
     clearTimeout(this.#retry);
-    const channel = this.#channel;
     const claim = this.#newest;
-    const { value: meta, ...options } = claim?.meta ?? { value: undefined };
-    const request: Request = claim ? { op: "track", channel, meta, ...options } : { op: "untrack", channel };
+    const body = claim?.body ?? JSON.stringify({ op: "untrack", channel: this.#channel });
     const sent = { claim, wishes: this.#waiting };
-    const told = this.#line.request(JSON.stringify(request), (answer) => {
+    const told = this.#line.request(body, (answer) => {
       if (this.#sent === sent) this.#answered(sent, answer);
     });
     if (!told) return;

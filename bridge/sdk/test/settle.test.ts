@@ -159,6 +159,55 @@ test("who tracks beside a subscription that is refused is told what becomes of i
   await tracked;
 });
 
+const circular: unknown[] = [];
+circular.push(circular);
+
+for (const [what, value] of Object.entries({
+  "a circle": circular,
+  "a BigInt": { n: 1n },
+  "a function": () => 1,
+  "a symbol": Symbol("x"),
+  "what says of itself that it is nothing": { toJSON: () => undefined },
+  NaN: NaN,
+  "an infinite number deep inside": [{ null: null, far: [-Infinity] }],
+})) {
+  test(`${what} is refused by a promise, wherever it is given, and nothing of it is sent`, async () => {
+    const server = new FakeServer();
+    const client = createClient({ ...server.options, backoff });
+    const line = await server.welcome();
+    const room = client.channel("room:1");
+    const given = [
+      room.publish("new_message", value as never),
+      room.call("join", value),
+      client.setStatus(value as never),
+      room.track(value),
+      room.track({}, { position: value as never }),
+      room.subscribe({ last: value as never }),
+      client.people.watch([1n as never]),
+    ];
+    await allRejectWith(given, 3904);
+    assert.deepEqual(await line.idle(), []);
+    assert.equal(room.state, "unsubscribed");
+    void room.publish("new_message", [null, "null", 1e308]);
+    assert.deepEqual((await line.next("publish"))["data"], [null, "null", 1e308]);
+  });
+}
+
+test("a name that is no text is refused by a promise over HTTP, too", async () => {
+  const room = createClient({ ...new FakeServer().options, backoff }).channel("room:\ud800");
+  await allRejectWith([room.count(), room.history().next()], 3904);
+});
+
+test("what is tracked is what it was when it was given", async () => {
+  const server = new FakeServer();
+  const room = createClient({ ...server.options, backoff }).channel("room:1");
+  const meta = { n: 1 };
+  void room.track(meta, { key: "seat 7" });
+  meta.n = 2;
+  const { id: _, ...track } = await (await server.welcome()).next("track");
+  assert.deepEqual(track, { op: "track", channel: "room:1", meta: { n: 1 }, key: "seat 7" });
+});
+
 const failing: Record<string, { token: () => string | Promise<string>; sentence: RegExp; after?: number }> = {
   "that throws": {
     token: () => {
