@@ -74,8 +74,13 @@ func (c *cursor) lockAtBeginning(ctx context.Context, r wire.Subscribe) (beginni
 		}
 		ch.mu.Lock()
 		for ch.life == start.life && ch.anew == nil {
-			if !start.replay || start.After >= ch.ring.floor || ch.pages.covering(start.After) != nil {
+			if !start.replay || start.After >= ch.ring.floor {
 				return start, nil
+			}
+			if page := ch.pages.covering(start.After); page != nil && page.known >= ch.ring.floor {
+				return start, nil
+			} else if page != nil {
+				ch.pages.forget(page) // how many have followed it since, nobody knows
 			}
 			loading := ch.load(start.After)
 			ch.mu.Unlock()
@@ -145,7 +150,7 @@ func (c *cursor) rewind(since uint64) uint64 {
 	}
 	c.behind = true
 	page := c.channel.pages.covering(since)
-	missed := page.pending
+	missed := page.pending + ring.facts(page.known)
 	for _, e := range page.entries {
 		if e.sequence > since {
 			missed++

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/latido/latido/subjects/history"
@@ -14,6 +15,7 @@ type page struct {
 	after, upTo uint64
 	entries     []*entry
 	pending     uint64 // facts of the channel behind the page when it was read
+	known       uint64 // newest fact of the ring at that moment
 	lost        bool   // facts right behind after may have been there and are gone
 }
 
@@ -43,6 +45,11 @@ func (p *pages) covering(sequence uint64) *page {
 		}
 	}
 	return nil
+}
+
+// forget drops a page.
+func (p *pages) forget(old *page) {
+	p.kept = slices.DeleteFunc(p.kept, func(kept *page) bool { return kept == old })
 }
 
 func (p *pages) add(fresh *page) {
@@ -88,6 +95,7 @@ func (ch *channel) fetch(ctx context.Context, life int, after, upTo uint64, done
 		for _, e := range fresh.entries {
 			ch.date(e)
 		}
+		fresh.known = ch.ring.last
 		ch.pages.add(fresh)
 	}
 	ch.dirty()

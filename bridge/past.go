@@ -88,10 +88,13 @@ func (b *Bridge) getEvents(c *fiber.Ctx) error {
 // positionOf reads the position that a question is about; nil when there is none.
 func positionOf(c *fiber.Ctx) (*history.Position, error) {
 	since := c.Query("since")
+	if since == "" && c.Query("epoch")+c.Query("at") != "" {
+		return nil, schemas.Refuse(schemas.InvalidFrame, "epoch and at go with since")
+	}
 	if since == "" {
 		return nil, nil
 	}
-	sequence, err := strconv.ParseUint(since, 10, 64)
+	sequence, err := strconv.ParseUint(since, 10, 53)
 	if err != nil {
 		return nil, schemas.Refuse(schemas.InvalidData, "since: a sequence")
 	}

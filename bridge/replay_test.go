@@ -92,6 +92,32 @@ func TestReturnMissesNothing(t *testing.T) {
 	}
 }
 
+// A page that was read a while ago knows what followed it then; what has come
+// since is counted, too.
+func TestReplayCountsWhatCameSince(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{})
+	published := publish(t, bus, 12, 10)
+	missed := 2
+	epoch, _ := position(dial(t, b, "eva").must(`"op":"subscribe","channel":"user:eva"`))
+	tenth := published[9]
+	for _, more := range []int{0, 70, 2000} {
+		if more > 0 {
+			published = publish(t, bus, more, 10)
+			heard(t, b, published[more-1])
+		}
+		missed += more
+		again := dial(t, b, "ana")
+		answer := again.must(`"op":"subscribe","channel":%q,"since":{"epoch":%q,"seq":%d}`, room, epoch, tenth)
+		if answer["replaying"] != float64(missed) {
+			t.Errorf("after %d more: replaying %v, want %d", more, answer["replaying"], missed)
+		}
+		again.events(room, missed)
+		_ = again.conn.CloseNow()
+	}
+}
+
 // heard waits until a node that watches the room has a fact of it.
 func heard(t *testing.T, b *Bridge, sequence uint64) {
 	t.Helper()

@@ -61,6 +61,8 @@ func (s *session) isWelcomed() bool {
 	return s.welcomed
 }
 
+var errReplaced = schemas.Refuse(schemas.Replaced, "a newer connection continues this session")
+
 // hello opens the session.
 func (s *session) hello(r wire.Hello) {
 	if s.isWelcomed() {
@@ -92,7 +94,7 @@ func (s *session) hello(r wire.Hello) {
 		return
 	}
 	if replaced != nil {
-		replaced.end(schemas.Refuse(schemas.Replaced, "a newer connection continues this session"))
+		replaced.end(errReplaced)
 	}
 	s.mu.Lock()
 	s.identity, s.welcomed = id, true

@@ -64,7 +64,7 @@ func open(r Room, m es.Meta, c chat.Open) ([]es.Event, error) {
 	service := m.Role == subjects.RoleService
 	switch {
 	case r.Opened && !service:
-		return nil, schemas.Refuse(schemas.Exists, "the room is open already")
+		return nil, schemas.Refuse(schemas.Exists, "a room of this id was opened already")
 	case r.Opened && r.By == m.From:
 		return nil, nil
 	}

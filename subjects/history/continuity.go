@@ -38,7 +38,7 @@ func Resume(ctx context.Context, nc *nats.Conn, stream, subject, epoch string, p
 	if p.Epoch == epoch {
 		return Judge(ctx, nc, stream, subject, p)
 	}
-	missing := &Range{p.Sequence + 1, p.Sequence + 1}
+	missing := behind(p)
 	if p.Sequence > 0 && !p.At.IsZero() {
 		message, found, err := Message(ctx, nc, stream, p.Sequence)
 		if err != nil {
@@ -97,7 +97,14 @@ func Judge(ctx context.Context, nc *nats.Conn, stream, subject string, p Positio
 // anew is the standing of who begins with the oldest fact that is kept now.
 func anew(ctx context.Context, nc *nats.Conn, stream, subject string, p Position) (Standing, error) {
 	after, err := Oldest(ctx, nc, stream, subject)
-	return Standing{After: after, Missing: &Range{p.Sequence + 1, p.Sequence + 1}, Anew: true}, err
+	return Standing{After: after, Missing: behind(p), Anew: true}, err
+}
+
+// behind is what a position whose past is gone lacks at least. It ends where the
+// numbers of JSON do, at 2^53-1 (RFC 8259, section 6).
+func behind(p Position) *Range {
+	next := min(p.Sequence, 1<<53-2) + 1
+	return &Range{next, next}
 }
 
 // Oldest returns the sequence behind which the facts of the subject follow that
