@@ -102,7 +102,7 @@ func (b *Bridge) broadcast(by sender, following bool, name subjects.Channel, kin
 }
 
 func isLive(kind subjects.Kind, event string) bool {
-	return len(event) <= maxEvent && (slices.Contains(kind.Live, event) || slices.Contains(kind.Live, "*"))
+	return len(event) <= schemas.MaxEvent && (slices.Contains(kind.Live, event) || slices.Contains(kind.Live, "*"))
 }
 
 // checkEvent applies the event's schema, where there is one.
@@ -265,5 +265,5 @@ func isName(s string) bool {
 			return false
 		}
 	}
-	return s != "" && len(s) <= maxEvent
+	return s != "" && len(s) <= schemas.MaxEvent
 }

@@ -25,7 +25,7 @@ func (h *hub) eventOf(name subjects.Channel, label string, header nats.Header, d
 		Channel: label, Event: subjects.Text(header, subjects.HeaderEvent), From: subjects.Text(header, subjects.HeaderFrom),
 	}
 	if id := header.Get(nats.MsgIdHdr); id != "" {
-		if key := name.Key(id); isLine(key, maxKeyTold) { // otherwise nobody here chose it
+		if key := name.Key(id); schemas.CheckKey(key) == nil { // otherwise nobody here chose it
 			event.Key = key
 		}
 	}
@@ -57,9 +57,9 @@ func inBase64(data []byte) json.RawMessage {
 // more than most bytes.
 func tellable(event wire.Event, most int) error {
 	switch {
-	case event.Event == "" || !isLine(event.Event, maxEvent):
-		return schemas.Refuse(schemas.InvalidFrame, "an event's name has 1 to %d bytes of UTF-8 and no control characters", maxEvent)
-	case !isLine(event.From, schemas.MaxUser):
+	case schemas.CheckEvent(event.Event) != nil:
+		return schemas.Refuse(schemas.InvalidFrame, "%v", schemas.CheckEvent(event.Event))
+	case !isSender(event.From):
 		return schemas.Refuse(schemas.InvalidFrame, "a user's id has at most %d bytes of UTF-8 and no control characters", schemas.MaxUser)
 	case len(event.Data)+schemas.MaxEnvelope <= most:
 		return nil // whatever the texts are
@@ -72,13 +72,9 @@ func tellable(event wire.Event, most int) error {
 	return nil
 }
 
-const (
-	maxEvent   = 100 // bytes of an event's name
-	maxKeyTold = 200 // bytes of a key, which services may choose longer than browsers
-)
-
-func isLine(text string, most int) bool {
-	return len(text) <= most && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
+// isSender says whether a text may be told as whose doing something was; "" is nobody's.
+func isSender(user string) bool {
+	return len(user) <= schemas.MaxUser && utf8.ValidString(user) && !strings.ContainsFunc(user, unicode.IsControl)
 }
 
 // live takes a live event. One that nobody could read is dropped and counted.

@@ -3,6 +3,7 @@ package schemas
 import (
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -18,14 +19,13 @@ const (
 
 var (
 	errEventName   = fmt.Errorf("an event's name has 1 to %d bytes and no control characters", MaxEvent)
-	errKey         = fmt.Errorf("a key has 1 to %d bytes", MaxKey)
+	errKey         = fmt.Errorf("a key has 1 to %d bytes and no control characters", MaxKey)
 	errChannelName = fmt.Errorf("a channel is named kind:id, in at most %d bytes", MaxChannel)
 )
 
 // CheckEvent says why a text cannot name an event, or nil.
 func CheckEvent(name string) error {
-	control := func(r rune) bool { return r < ' ' || r == 0x7f }
-	if name == "" || len(name) > MaxEvent || !utf8.ValidString(name) || strings.ContainsFunc(name, control) {
+	if !isLine(name, MaxEvent) {
 		return errEventName
 	}
 	return nil
@@ -33,10 +33,15 @@ func CheckEvent(name string) error {
 
 // CheckKey says why a text cannot be an idempotency key, or nil.
 func CheckKey(key string) error {
-	if key == "" || len(key) > MaxKey {
+	if !isLine(key, MaxKey) {
 		return errKey
 	}
 	return nil
+}
+
+// isLine says whether a text has 1 to most bytes of UTF-8 and no control characters (Unicode's Cc).
+func isLine(text string, most int) bool {
+	return text != "" && len(text) <= most && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
 // checkChannel says why a text cannot name a channel, or nil. That its kind is one

@@ -165,7 +165,7 @@ type Call struct {
 	Op      string          `json:"op"`            // Always "call".
 	Channel string          `json:"channel"`       // Whose owner.
 	Command string          `json:"command"`       // The command's name.
-	Key     string          `json:"key,omitempty"` // The sender's own name for this request: a repetition is answered as the first was.
+	Key     string          `json:"key,omitempty"` // The sender's own name for this request, without control characters: a repetition is answered as the first was.
 	Data    json.RawMessage `json:"data"`          // The command's body; its schema is the command's.
 }
 
@@ -203,7 +203,7 @@ type Publish struct {
 	Op      string          `json:"op"`            // Always "publish".
 	Channel string          `json:"channel"`       // Where.
 	Event   string          `json:"event"`         // The event's name, without control characters.
-	Key     string          `json:"key,omitempty"` // The sender's own name for this request: a repetition is answered as the first was.
+	Key     string          `json:"key,omitempty"` // The sender's own name for this request, without control characters: a repetition is answered as the first was.
 	Data    json.RawMessage `json:"data"`          // The event's body; its schema is the event's.
 }
 
@@ -231,7 +231,7 @@ type Track struct {
 	Op       string          `json:"op"`                 // Always "track".
 	Channel  string          `json:"channel"`            // Where.
 	Meta     json.RawMessage `json:"meta,omitempty"`     // What to show: any JSON.
-	Key      string          `json:"key,omitempty"`      // What to show it under, for instance a seat or a cursor; the session's ref unless given.
+	Key      string          `json:"key,omitempty"`      // What to show it under, for instance a seat or a cursor, without control characters; the session's ref unless given.
 	Position *Place          `json:"position,omitempty"` // Where the sender is, made as inexact as asked before anyone sees it.
 }
 

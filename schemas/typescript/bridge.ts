@@ -378,7 +378,7 @@ export interface Call {
    */
   command: string;
   /**
-   * The sender's own name for this request: a repetition is answered as the first was.
+   * The sender's own name for this request, without control characters: a repetition is answered as the first was.
    */
   key?: string;
   /**
@@ -466,7 +466,7 @@ export interface Publish {
    */
   event: string;
   /**
-   * The sender's own name for this request: a repetition is answered as the first was.
+   * The sender's own name for this request, without control characters: a repetition is answered as the first was.
    */
   key?: string;
   /**
@@ -533,7 +533,7 @@ export interface Track {
    */
   meta?: unknown;
   /**
-   * What to show it under, for instance a seat or a cursor; the session's ref unless given.
+   * What to show it under, for instance a seat or a cursor, without control characters; the session's ref unless given.
    */
   key?: string;
   position?: Place;

@@ -103,3 +103,13 @@ func TestFactsNameTheirAuthorByTheToken(t *testing.T) {
 		t.Error("a user without a token was taken")
 	}
 }
+
+// A key that readers could not be told would be lost with its event.
+func TestKeysAreLines(t *testing.T) {
+	t.Parallel()
+	caller := start(t)
+	caller.Do(opening("bob"))
+	for _, key := range []string{"a\nb", "\x01", "\x7f", "\u0085", "\xff", ""} {
+		caller.Refused(schemas.InvalidFrame, call("ana", "post", key, chat.Post{Text: "hi"}))
+	}
+}

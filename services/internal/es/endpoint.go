@@ -93,6 +93,9 @@ func (e *endpoint) read(channel subjects.Channel, service string, message micro.
 	if err != nil || of != channel || user != by.User {
 		return request{}, schemas.Refuse(schemas.InvalidFrame, "a command carries a message id of its channel and sender")
 	}
+	if err := schemas.CheckKey(key); err != nil {
+		return request{}, schemas.Refuse(schemas.InvalidFrame, "%v", err)
+	}
 	body, err := schemas.Canonical("data", message.Data(), schemas.MaxFrame)
 	if err != nil {
 		return request{}, err
