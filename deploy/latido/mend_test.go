@@ -23,7 +23,7 @@ func TestMistakesNameTheFlagThatMends(t *testing.T) {
 		"--max-channels=0":                 "--max-channels",
 		"--max-frame=-1":                   "--max-frame",
 		"--sync=sometimes":                 "--sync",
-		"--node=service:presence":         "--node",
+		"--node=service:presence":          "--node",
 		"--replicas=2":                     "--replicas",
 		"--replicas=3":                     "--nats-url",
 		"--config=/nonexistent":            "--config",

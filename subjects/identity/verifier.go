@@ -32,8 +32,8 @@ type Verifier struct {
 	// For tokens of its own.
 	issuer    string
 	audiences []string
-	parser *jwt.Parser
-	known  cache
+	parser    *jwt.Parser
+	known     cache
 }
 
 // algorithms that a token may be signed with: "none" is not among them.
