@@ -1,7 +1,10 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -46,6 +49,20 @@ func (h *health) reason() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return strings.Join(slices.Sorted(maps.Values(h.causes)), "; ")
+}
+
+// Ready says why sessions would be ill served here, nil when they would not.
+func (b *Bridge) Ready() error {
+	switch {
+	case !b.ready.Load():
+		return errors.New("not taking sessions")
+	case b.hub.degraded.Load():
+		return errors.New(cmp.Or(b.health.reason(), "catching up"))
+	}
+	if stream := b.hub.absent.Load(); stream != nil {
+		return fmt.Errorf("the stream %s is missing", *stream)
+	}
+	return b.verifier.Ready()
 }
 
 // watchStorage asks whoever runs the bus here whether there is room to store

@@ -52,16 +52,7 @@ func (b *Bridge) routes() *fiber.App {
 
 // readiness is red while sessions would be ill served here.
 func (b *Bridge) readiness(c *fiber.Ctx) error {
-	switch {
-	case !b.ready.Load():
-		return c.Status(fiber.StatusServiceUnavailable).SendString("not taking sessions\n")
-	case b.hub.degraded.Load():
-		return c.Status(fiber.StatusServiceUnavailable).SendString(cmp.Or(b.health.reason(), "catching up") + "\n")
-	}
-	if stream := b.hub.absent.Load(); stream != nil {
-		return c.Status(fiber.StatusServiceUnavailable).SendString("the stream " + *stream + " is missing\n")
-	}
-	if err := b.verifier.Ready(); err != nil {
+	if err := b.Ready(); err != nil {
 		return c.Status(fiber.StatusServiceUnavailable).SendString(err.Error() + "\n")
 	}
 	return c.SendString("ready\n")

@@ -31,7 +31,7 @@ func TestADiskThatWasFull(t *testing.T) {
 		}
 	})
 	cfg := config(t)
-	cfg.Data, cfg.Kinds = filepath.Join(folder, "data"), []string{"orders:durable"}
+	cfg.Data, cfg.Kinds, cfg.Health = filepath.Join(folder, "data"), []string{"orders:durable"}, address(freePorts(t, 1)[0])
 	running := start(t, cfg) // its limit is a part of what is free now
 	ballast := filepath.Join(folder, "ballast")
 	if err := os.WriteFile(ballast, make([]byte, 20<<20), 0o600); err != nil {
@@ -51,6 +51,11 @@ func TestADiskThatWasFull(t *testing.T) {
 	await(t, "readiness to say why", func() bool {
 		status, body := call(t, running.HTTPAddr(), http.MethodGet, "/readyz", "")
 		return status == http.StatusServiceUnavailable && strings.Contains(body, "the disk is full")
+	})
+	await(t, "the page of the process to say the same", func() bool {
+		status, text := page(t, cfg.Health, "/readyz")
+		_, metrics := page(t, cfg.Health, "/metrics")
+		return status == http.StatusServiceUnavailable && strings.Contains(text, "the disk is full") && strings.Contains(metrics, "\nlatido_ready 0\n")
 	})
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)

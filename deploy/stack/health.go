@@ -14,7 +14,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/latido/latido/bridge"
 	"github.com/latido/latido/subjects/history"
+	"github.com/latido/latido/subjects/identity"
 	"github.com/latido/latido/subjects/topology"
 )
 
@@ -22,12 +24,14 @@ import (
 const readinessTime = 2 * time.Second
 
 // health says over HTTP how this process is, from before it has found the bus until
-// it ends. The bridge has such pages, too, for the sessions it takes.
+// it ends. The bridge has such pages, too, which say no more than a part of it.
 type health struct {
-	parts   []string
-	bus     atomic.Pointer[bus]
-	nc      atomic.Pointer[nats.Conn] // once all parts are ready
-	address string
+	parts    []string
+	bus      atomic.Pointer[bus]
+	bridge   *bridge.Bridge // this and the verifier before nc, or nil
+	verifier *identity.Verifier
+	nc       atomic.Pointer[nats.Conn] // once all parts are ready
+	address  string
 }
 
 // startHealth serves /healthz, /readyz and /metrics, if that is set.
@@ -73,6 +77,7 @@ func (s *Stack) lookAtHealth(ctx context.Context) error {
 		return nil
 	}
 	nc, err := s.bus.connect(ctx, "health")
+	s.health.bridge, s.health.verifier = s.bridge, s.verifier
 	s.health.nc.Store(nc)
 	return err
 }
@@ -87,12 +92,16 @@ var (
 	errBusAway  = errors.New("NATS is away")
 )
 
-// readiness is why this process cannot serve, nil when it can: the bus is there,
-// and the leaders of the streams that it works on answer.
+// readiness is why this process cannot serve, nil when it can: there is room to store
+// something, the bridge is ready, tokens can be verified, and the leaders of the
+// streams that it works on answer.
 func (h *health) readiness(ctx context.Context) error {
 	bus := h.bus.Load()
 	if bus == nil {
 		return errStarting
+	}
+	if bus.disk != nil && bus.disk.state() != nil {
+		return bus.disk.state()
 	}
 	if waiting := bus.waiting.Load(); waiting != nil {
 		return fmt.Errorf("%w: %s: %w", errStarting, waiting.what, waiting.err)
@@ -103,6 +112,14 @@ func (h *health) readiness(ctx context.Context) error {
 		return errStarting
 	case bus.away():
 		return errBusAway
+	}
+	if h.bridge != nil {
+		if err := h.bridge.Ready(); err != nil {
+			return err
+		}
+	}
+	if err := h.verifier.Ready(); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, readinessTime)
 	defer cancel()

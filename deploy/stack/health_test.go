@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/latido/latido/deploy/stack"
+	"github.com/latido/latido/subjects/topology/bustest"
 )
 
 // page reads a page of a process, "" while nobody serves it.
@@ -77,3 +78,52 @@ func TestAServiceSaysHowItIs(t *testing.T) {
 }
 
 func address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+
+// One server of three can store nothing: every part says so.
+func TestWithoutAQuorumNobodyIsReady(t *testing.T) {
+	t.Parallel()
+	bus := bustest.StartCluster(t)
+	var pages []string
+	for _, part := range []string{"bridge", "chat", "presence", "topology"} {
+		cfg := config(t)
+		cfg.Parts, cfg.NATSURL, cfg.Health, cfg.Replicas = []string{part}, bus.URL(), address(freePorts(t, 1)[0]), 3
+		start(t, cfg)
+		pages = append(pages, cfg.Health)
+	}
+	everybody := func(status int) {
+		t.Helper()
+		for _, health := range pages {
+			await(t, fmt.Sprint(status), func() bool {
+				got, _ := page(t, health, "/readyz")
+				return got == status
+			})
+		}
+	}
+	everybody(http.StatusOK)
+	bus.Kill(0)
+	bus.Kill(1)
+	everybody(http.StatusServiceUnavailable)
+	for range 3 { // it was not by chance that no leader answered in time
+		for _, health := range pages {
+			if status, text := page(t, health, "/readyz"); status != http.StatusServiceUnavailable {
+				t.Errorf("then %d: %s", status, text)
+			}
+		}
+	}
+	bus.Restart(t, 0)
+	bus.Restart(t, 1)
+	everybody(http.StatusOK)
+}
+
+// Whoever cannot verify a token takes no command.
+func TestWithoutKeysNobodyIsReady(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	cfg := config(t)
+	cfg.Secret, cfg.JWKSURL = nil, "http://127.0.0.1:1/keys"
+	cfg.Parts, cfg.NATSURL, cfg.Health = []string{"chat"}, bus.URL(), address(freePorts(t, 1)[0])
+	start(t, cfg)
+	if status, text := page(t, cfg.Health, "/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(text, "keys") {
+		t.Errorf("%d: %s", status, text)
+	}
+}

@@ -13,7 +13,8 @@ func TestAskAgainWhileTheClusterHasNoLeader(t *testing.T) {
 	nc := bustest.Start(t).Connect(t)
 	answers := []string{
 		`{"error":{"code":503,"err_code":10008,"description":"JetStream system temporarily unavailable"}}`,
-		`{"message":{"seq":7}}`,
+		`{"cluster":{"name":"c"},"message":{"seq":6}}`,
+		`{"cluster":{"name":"c","leader":"n1"},"message":{"seq":7}}`,
 	}
 	_, err := nc.Subscribe("leader", func(msg *nats.Msg) {
 		_ = msg.Respond([]byte(answers[0]))

@@ -192,15 +192,21 @@ func ask(ctx context.Context, nc *nats.Conn, subject string, request, reply any)
 var errUnavailable = errors.New("JetStream is temporarily unavailable")
 
 // unavailable says whether an answer is that of a server without contact to the
-// rest of its cluster.
+// rest of its cluster, or of one of those that have no leader: they tell of a stream
+// what they know.
 func unavailable(answer []byte) bool {
 	var reply struct {
 		Error *struct {
 			Code int `json:"code"`
 		} `json:"error"`
+		Cluster *struct {
+			Leader string `json:"leader"`
+		} `json:"cluster"`
 	}
-	return bytes.Contains(answer, []byte(`"error"`)) && json.Unmarshal(answer, &reply) == nil &&
-		reply.Error != nil && reply.Error.Code == 503
+	if !bytes.Contains(answer, []byte(`"error"`)) && !bytes.Contains(answer, []byte(`"cluster"`)) || json.Unmarshal(answer, &reply) != nil {
+		return false
+	}
+	return reply.Error != nil && reply.Error.Code == 503 || reply.Cluster != nil && reply.Cluster.Leader == ""
 }
 
 // transient says whether asking again may help while the caller's context lasts.
