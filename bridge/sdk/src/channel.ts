@@ -96,8 +96,9 @@ export class Channel<Events extends EventMap = EventMap> {
   on<Name extends keyof Events & string>(event: Name, handler: (event: ChannelEvent<Events[Name]>) => void): Off;
   on(event: "*", handler: (event: ChannelEvent) => void): Off;
   on(event: string, handler: (event: ChannelEvent<never>) => void): Off {
+    const heard = this.#seat.witness();
     return this.#mailbox.seat(this.#seat).events.add((delivery) => {
-      if (event !== "*" && delivery.frame.event !== event) return;
+      if ((event !== "*" && delivery.frame.event !== event) || heard(delivery.frame)) return;
       const parsed = this.#parse(delivery);
       if (parsed) handler(parsed);
     });

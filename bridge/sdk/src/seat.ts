@@ -28,6 +28,14 @@ export interface Delivery {
   replayed: boolean;
 }
 
+/** Numbers of which none was left out, heard of others' subscriptions before the seat had its own. */
+interface Overheard {
+  readonly run: number;
+  readonly epoch: string;
+  readonly from: number;
+  to: number;
+}
+
 /**
  * One of those who use a channel: what it asked for, and what it has seen. All share the channel's one subscription,
  * yet each hears what it asked for, once, in order, until its own `unsubscribe`.
@@ -46,6 +54,8 @@ export class Seat {
   covered = false;
   /** Its subscription has ended, and so it hears nothing. Who never subscribed hears what others' subscriptions bring. */
   left = false;
+  /** The last of what it heard without a subscription; history that it asks for does not tell that again. */
+  overheard: Overheard | undefined;
   /** Has been told who is here. */
   introduced = false;
 
@@ -62,6 +72,23 @@ export class Seat {
   /** The last number seen in an epoch: those of another epoch say nothing about this one. */
   seen(epoch: string): number {
     return this.position?.epoch === epoch ? this.position.seq : 0;
+  }
+
+  /** Hears an event without a subscription; a run ends where the numbers in between are not known. */
+  overhear(run: number, epoch: string, seq: number): void {
+    if (this.overheard?.run === run) this.overheard.to = seq;
+    else this.overheard = { run, epoch, from: seq, to: seq };
+  }
+
+  /** Gives a new handler the question whether it has heard an event before, which it has only since it is here. */
+  witness(): (event: EventFrame) => boolean {
+    const before = this.overheard;
+    const missed = before?.to ?? 0;
+    return ({ seq = 0 }) => {
+      const run = this.overheard;
+      if (!run || !this.wanting || run.epoch !== this.position?.epoch) return false;
+      return seq >= run.from && seq <= run.to && (run !== before || seq > missed);
+    };
   }
 
   become(state: SubscriptionState, code: number, reason: string): void {

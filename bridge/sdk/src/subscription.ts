@@ -37,6 +37,8 @@ export class Subscription {
   #epoch = "";
   /** The newest event of all, for those without a seat of their own. */
   #newest: Position | undefined;
+  /** Counts up wherever events may have been left out behind the newest. */
+  #run = 0;
   #durable: boolean | undefined;
   #missing: { until: number; count: number } | undefined;
   #leaving: Deferred<void> | undefined;
@@ -108,6 +110,7 @@ export class Subscription {
   /** Resolves when the server knows, or when it does not have to: there is no connection, or another seat stays. */
   unsubscribe(seat: Seat): Promise<void> {
     seat.left = true;
+    seat.overheard = undefined;
     if (!seat.wanting) return this.#leaving?.promise ?? Promise.resolve();
     const left = this.isAlone(seat) ? this.#leave() : Promise.resolve();
     this.#release(seat, new Refusal(Local.unsubscribed, "unsubscribed"));
@@ -170,7 +173,11 @@ export class Subscription {
 
   /** Whether an event is for a seat and new to it. Moves its position. */
   takeFor(seat: Seat, event: EventFrame, fresh: boolean): boolean {
-    if (!seat.wanting) return fresh && !seat.left;
+    if (!seat.wanting) {
+      const heard = fresh && !seat.left;
+      if (heard && event.seq !== undefined) seat.overhear(this.#run, this.#epoch, event.seq);
+      return heard;
+    }
     if (seat.state !== "subscribed" || this.#state !== "subscribed") return false;
     if (event.seq === undefined) return true;
     if (!seat.covered || event.seq <= seat.seen(this.#epoch)) return false;
@@ -200,7 +207,9 @@ export class Subscription {
       return position.seq < from ? at.seq > position.seq : at.seq < position.seq;
     };
     if (touches(this.#newest)) this.#newest = position;
+    this.#run++;
     for (const seat of [...this.#seats]) {
+      if (position.seq < from) seat.overheard = undefined; // the numbers may be given to others
       if (!seat.covered || (this.#seats.size > 1 && !touches(seat.position))) continue;
       seat.position = position;
       seat.gaps.tell(frame);
@@ -254,6 +263,7 @@ export class Subscription {
     this.#durable = position !== undefined;
     this.#presence = presence;
     if (position) {
+      if (this.#state !== "subscribed" && !goesOn(from, position, this.#newest)) this.#run++;
       this.#epoch = position.epoch;
       this.#missing = replaying ? { until: position.seq, count: replaying } : undefined;
       const known = this.#newest?.epoch === position.epoch && this.#newest.seq >= position.seq;
@@ -310,6 +320,7 @@ export class Subscription {
     const { outcome } = seat; // who hears of its end may subscribe again
     seat.covered = false;
     seat.left = true;
+    seat.overheard = undefined;
     if (this.#seats.size === 0) {
       this.#cancelRetry();
       this.#asking = this.#missing = undefined;
@@ -350,6 +361,12 @@ export class Subscription {
     this.#state = state;
     this.changes.tell(state);
   }
+}
+
+/** Whether nothing is left out between the newest event that was told and those that follow the answer. */
+function goesOn({ since }: Question["from"], position: Position, newest: Position | undefined): boolean {
+  if (!since || newest?.epoch !== position.epoch) return false;
+  return since.epoch === position.epoch && since.seq <= newest.seq;
 }
 
 /** The oldest position of those that can be compared with the first. */

@@ -227,6 +227,61 @@ test("who never subscribed hears what others' subscription brings, until it unsu
   assert.deepEqual(heard, ["6"]);
 });
 
+test("history that it asks for later does not repeat what it has heard without a subscription", async () => {
+  const { client, line } = await followed();
+  const quiet = client.channel("room:1");
+  const early = listen(quiet);
+  line.tell(message(6), message(7));
+  const late = listen(quiet);
+  line.tell(message(8));
+  void quiet.subscribe({ last: 5 });
+  line.ok(await line.next("subscribe"), { position: at(8), replaying: 5 });
+  line.tell(message(4), message(5), message(6), message(7), message(8), message(9));
+  assert.deepEqual(early, ["6", "7", "8", "4r", "5r", "9"]);
+  assert.deepEqual(late, ["8", "4r", "5r", "6r", "7r", "9"], "each handler hears what it has not");
+  void quiet.unsubscribe();
+  void quiet.subscribe({ last: 1 });
+  line.ok(await line.next("subscribe"), { position: at(9), replaying: 2 });
+  line.tell(message(8), message(9));
+  assert.deepEqual(early.slice(6), ["8r", "9r"], "what is asked for again is told again");
+});
+
+test("history holds what passed by while nobody was subscribed, and what was lost in a drop", async () => {
+  const { server, client, line, one } = await followed();
+  const quiet = client.channel("room:1");
+  const heard = listen(quiet);
+  line.tell(message(6));
+  const left = one.unsubscribe();
+  line.ok(await line.next("unsubscribe"));
+  await left;
+  void one.subscribe();
+  line.ok(await line.next("subscribe"), { position: at(8) });
+  line.tell(message(9));
+  line.break();
+  mock.timers.tick(0);
+  const second = await server.welcome();
+  const back = await second.next("subscribe");
+  assert.deepEqual(back["since"], at(9));
+  second.ok(back, { position: at(10), replaying: 1 });
+  second.tell(message(10), message(11));
+  void quiet.subscribe({ last: 6 });
+  second.ok(await second.next("subscribe"), { position: at(11), replaying: 6 });
+  for (let seq = 6; seq <= 11; seq++) second.tell(message(seq));
+  assert.deepEqual(heard.slice(0, 4), ["6", "9", "10r", "11"]);
+  assert.deepEqual(heard.slice(4), ["6r", "7r", "8r"], "7 and 8 went by unheard; before them nothing is remembered");
+});
+
+test("numbers that were given anew are heard anew", async () => {
+  const { client, line } = await followed();
+  const quiet = client.channel("room:1");
+  const heard = listen(quiet);
+  line.tell(message(6), message(7));
+  void quiet.subscribe({ last: 2 });
+  line.ok(await line.next("subscribe"), { position: at(7), replaying: 2 });
+  line.tell({ op: "gap", channel: "room:1", from: 6, to: 7, position: at(5) }, message(6), message(7));
+  assert.deepEqual(heard, ["6", "7", "6r", "7r"]);
+});
+
 test("the newest meta is shown, and what was before it again when its owner goes", async () => {
   const { client, line, one } = await followed();
   const two = client.channel("room:1");
