@@ -9,7 +9,9 @@ import type { ErrorFrame, EventFrame, GapFrame, OkFrame, Position, Request } fro
 
 /** What is asked of the server, and for whom: these are answered by it. */
 interface Question {
-  readonly seats: readonly Seat[];
+  readonly seats: Set<Seat>;
+  /** Whether it is asked only because presence is wanted, for all who want it. */
+  readonly added: boolean;
   readonly from: { since?: Position; last?: number | string; anew?: true };
   readonly presence: boolean;
 }
@@ -252,10 +254,12 @@ export class Subscription {
     if (open.length === 0 && presence === this.#presence) return undefined;
     const anew = this.#state === "subscribed" ? { anew: true as const } : {};
     const since = furthestBehind(open);
-    if (since) return { seats: open.filter(({ position }) => position?.epoch === since.epoch), from: { since, ...anew }, presence };
+    const added = open.length === 0;
+    const of = (asking: Seat[], from: Question["from"]): Question => ({ seats: new Set(asking), added, from, presence });
+    if (since) return of(open.filter(({ position }) => position?.epoch === since.epoch), { since, ...anew });
     const last = open.find(({ options }) => options.last !== undefined)?.options.last;
-    if (last !== undefined) return { seats: open.filter(({ options }) => options.last === last), from: { last, ...anew }, presence };
-    return { seats: open, from: {}, presence };
+    if (last !== undefined) return of(open.filter(({ options }) => options.last === last), { last, ...anew });
+    return of(open, {});
   }
 
   #accepted({ seats, from, presence }: Question, { position, replaying }: OkFrame): void {
@@ -270,7 +274,7 @@ export class Subscription {
       if (!replaying && !known) this.#newest = position;
     }
     for (const seat of this.#seats) {
-      seat.covered ||= seats.includes(seat) || covers(from, position, seat);
+      seat.covered ||= seats.has(seat) || covers(from, position, seat);
       // What asked for history stays without a position until some has come: were the link to break before, the
       // same question would have to be asked again.
       if (seat.covered && !seat.position && (seat.options.last === undefined || !replaying)) seat.position = position;
@@ -289,9 +293,9 @@ export class Subscription {
     }
   }
 
-  #refused({ seats }: Question, { code, reason, retry, message }: ErrorFrame): void {
+  #refused({ seats, added }: Question, { code, reason, retry, message }: ErrorFrame): void {
     const why = new Refusal(code, reason, retry, message);
-    const whose = seats.length > 0 ? seats : [...this.#seats].filter(({ options }) => options.presence);
+    const whose = added ? [...this.#seats].filter(({ options }) => options.presence) : [...seats];
     if (why.retry) {
       for (const seat of whose) if (seat.state === "subscribing") seat.become("subscribing", code, reason);
       return this.#again();
@@ -317,6 +321,7 @@ export class Subscription {
 
   #release(seat: Seat, why: Refusal): void {
     if (!this.#seats.delete(seat)) return;
+    this.#asking?.seats.delete(seat); // should it come back, it asks for something else
     const { outcome } = seat; // who hears of its end may subscribe again
     seat.covered = false;
     seat.left = true;

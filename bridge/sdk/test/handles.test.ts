@@ -271,6 +271,24 @@ test("history holds what passed by while nobody was subscribed, and what was los
   assert.deepEqual(heard.slice(4), ["6r", "7r", "8r"], "7 and 8 went by unheard; before them nothing is remembered");
 });
 
+test("who comes back while its first question is under way has its second one answered", async () => {
+  const { client, line } = await followed();
+  const two = client.channel("room:1");
+  const heard = listen(two);
+  void two.subscribe({ last: 1 });
+  const first = await line.next("subscribe");
+  void two.unsubscribe();
+  const subscribed = two.subscribe({ last: 3 });
+  line.ok(first, { position: at(5), replaying: 1 });
+  line.tell(message(5));
+  const second = await line.next("subscribe");
+  assert.deepEqual([second["last"], second["anew"]], [3, true]);
+  line.ok(second, { position: at(5), replaying: 3 });
+  line.tell(message(3), message(4), message(5));
+  await subscribed;
+  assert.deepEqual(heard, ["3r", "4r", "5r"]);
+});
+
 test("numbers that were given anew are heard anew", async () => {
   const { client, line } = await followed();
   const quiet = client.channel("room:1");
