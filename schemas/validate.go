@@ -67,18 +67,6 @@ func isTime(value any) error {
 	return errors.Join(asItIs, inUTC)
 }
 
-// Unfit explains why a body that fits its schema could not be decoded, where that is the sender's doing: JSON Schema takes
-// 1.0 and 1e2 for integers (2020-12, section 6.1.1), and any number of digits, which Go's integers do not.
-func Unfit(err error) error {
-	misfit, ok := errors.AsType[*json.UnmarshalTypeError](err)
-	if !ok {
-		return err
-	}
-	refusal := Refuse(InvalidData, "%s: a whole number is written in digits, and has at most 53 bits", misfit.Field)
-	refusal.Field = misfit.Field
-	return refusal
-}
-
 // Validate refuses data that [Canonical] refuses, and with [InvalidData] and a sentence that names the field data that does
 // not fit. The cost is linear in the data's size, which the caller bounds.
 func (s *Schema) Validate(data []byte) error {

@@ -129,8 +129,8 @@ func find(file string) (*schemas.Schema, error) {
 	}
 }
 
-// TestDecodersReadWhatSchemasTake: what a schema takes, its type reads, and writes again for the schema to take; or it is
-// refused, by the schema or for how an integer is spelled, in a way that names the field.
+// TestDecodersReadWhatSchemasTake: what a schema takes, its type reads, and writes again for the schema to take; or the schema
+// refuses it in a way that names the field.
 func TestDecodersReadWhatSchemasTake(t *testing.T) {
 	t.Parallel()
 	for file, decode := range decoders {
@@ -153,12 +153,9 @@ func TestDecodersReadWhatSchemasTake(t *testing.T) {
 					}
 					continue
 				}
-				value, err := decode(canonical)
+				value, err := decode(schemas.Digits(canonical))
 				if err != nil {
-					if refusal := schemas.RefusalOf(schemas.Unfit(err)); refusal.Code != schemas.InvalidData || refusal.Field == "" {
-						t.Fatalf("%s: %v", body, err)
-					}
-					continue
+					t.Fatalf("%s: %v", body, err)
 				}
 				taken++
 				again, err := json.Marshal(value)

@@ -74,7 +74,7 @@ func (a *aggregates[S]) serve(ctx context.Context, r request) (answer, error) {
 	}
 	body, err := decode(r.body)
 	if err != nil {
-		return answer{}, fmt.Errorf("decode %s: %w", r.name, schemas.Unfit(err))
+		return answer{}, fmt.Errorf("decode %s: %w", r.name, err)
 	}
 	r.Body = body
 	if query.Answer != nil {

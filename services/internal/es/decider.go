@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
 )
 
@@ -47,10 +48,10 @@ type Event struct {
 // Decoder makes a typed value of a JSON body.
 type Decoder func(body []byte) (any, error)
 
-// As is the [Decoder] of type T.
+// As is the [Decoder] of type T. It takes whole numbers however they are spelled.
 func As[T any](body []byte) (any, error) {
 	var value T
-	err := json.Unmarshal(body, &value)
+	err := json.Unmarshal(schemas.Digits(body), &value)
 	return value, err
 }
 
