@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -151,7 +152,7 @@ func passing(err error) bool {
 	}
 	for _, temporary := range []error{
 		nats.ErrNoServers, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrDisconnected, nats.ErrReconnectBufExceeded,
-		nats.ErrConnectionReconnecting, jetstream.ErrNoStreamResponse, context.DeadlineExceeded, topology.ErrMissing,
+		syscall.ENOSPC, nats.ErrConnectionReconnecting, jetstream.ErrNoStreamResponse, context.DeadlineExceeded, topology.ErrMissing,
 	} {
 		if errors.Is(err, temporary) {
 			return true

@@ -17,6 +17,8 @@ const (
 	diskInterval = 2 * time.Second
 	// diskRoom is how many bytes must be free before the streams are opened again.
 	diskRoom = 4 << 20
+	// diskLeast is what must be free, or a start that fails does so for want of room.
+	diskLeast = 64 << 10
 )
 
 var errDiskFull = errors.New("the disk is full")
@@ -26,6 +28,7 @@ var errDiskFull = errors.New("the disk is full")
 // until it is opened anew. What it acknowledged is stored.
 type disk struct {
 	server *server.Server
+	folder string
 	log    *slog.Logger
 
 	mu   sync.Mutex
@@ -34,9 +37,26 @@ type disk struct {
 
 // state is why nothing can be stored at present.
 func (d *disk) state() error {
+	if d == nil {
+		return nil
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.full
+}
+
+// blocks is why a start cannot go on: nothing can be stored, or would be.
+func (d *disk) blocks() error {
+	if d == nil {
+		return nil
+	}
+	if full := d.state(); full != nil {
+		return full
+	}
+	if free, _, err := space(d.folder); err == nil && free < diskLeast {
+		return errDiskFull
+	}
+	return nil
 }
 
 // run watches until ctx ends.
@@ -72,7 +92,7 @@ func (d *disk) look() error {
 	if config == nil {
 		return errDiskFull
 	}
-	free, err := freeBytes(config.StoreDir)
+	free, _, err := space(config.StoreDir)
 	if err != nil {
 		return fmt.Errorf("free space: %w", err)
 	}

@@ -2,6 +2,8 @@ package stack_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sys/unix"
 
+	"github.com/latido/latido/deploy/stack"
 	"github.com/latido/latido/subjects"
 )
 
@@ -32,7 +35,7 @@ func TestADiskThatWasFull(t *testing.T) {
 	})
 	cfg := config(t)
 	cfg.Data, cfg.Kinds, cfg.Health = filepath.Join(folder, "data"), []string{"orders:durable"}, address(freePorts(t, 1)[0])
-	running := start(t, cfg) // its limit is a part of what is free now
+	running := start(t, cfg)
 	ballast := filepath.Join(folder, "ballast")
 	if err := os.WriteFile(ballast, make([]byte, 20<<20), 0o600); err != nil {
 		t.Fatal(err)
@@ -104,4 +107,61 @@ func call(t *testing.T, address, method, path, body string) (status int, answer 
 		t.Fatal(err)
 	}
 	return response.StatusCode, string(text)
+}
+
+// A disk that is full at the start is waited for, and does not narrow what may be
+// stored later.
+func TestAStartOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	if err := unix.Mount("tmpfs", folder, "tmpfs", 0, "size=24m"); err != nil {
+		t.Skip("only who may mount can have a small disk:", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(folder, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	cfg := config(t)
+	cfg.Data, cfg.Health = filepath.Join(folder, "data"), address(freePorts(t, 1)[0])
+	before, err := stack.Start(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := before.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ballast := filepath.Join(folder, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 24<<20), 0o600); !errors.Is(err, unix.ENOSPC) {
+		t.Fatal(err)
+	}
+	started := make(chan *stack.Stack, 1)
+	go func() {
+		running, err := stack.Start(context.WithoutCancel(t.Context()), cfg)
+		if err != nil {
+			t.Error(err)
+		}
+		started <- running
+	}()
+	await(t, "the page to say why", func() bool {
+		_, text := page(t, cfg.Health, "/readyz")
+		return text == "starting: the disk is full\n"
+	})
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	running := <-started
+	if running == nil {
+		return
+	}
+	t.Cleanup(func() {
+		if err := running.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	await(t, "it to be ready", func() bool {
+		status, _ := page(t, cfg.Health, "/readyz")
+		return status == http.StatusOK
+	})
+	accepted(t, open(t, running.NATSURL(), "freed"))
 }

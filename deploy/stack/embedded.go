@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"path/filepath"
 	"slices"
@@ -43,7 +44,7 @@ func embed(cfg Config) (*bus, error) {
 		options: slices.Concat(options(cfg), login(cfg), []nats.Option{nats.InProcessServer(running)}),
 		cfg:     cfg,
 		login:   kept,
-		disk:    &disk{server: running, log: cfg.Log},
+		disk:    &disk{server: running, folder: data.path, log: cfg.Log},
 		lost:    lost,
 		begun:   func() error { return data.markRun(false) },
 		shut: func() error {
@@ -102,6 +103,11 @@ func startServer(cfg Config, folder string) (*server.Server, error) {
 	}
 	if cfg.NATSUser != "" {
 		options.CustomClientAuthentication = gatekeeper{cfg.NATSUser, cfg.NATSPassword}
+	}
+	// The server's own limit is a part of what is free now: none on a disk that is full,
+	// even when something is freed later.
+	if _, total, err := space(folder); err == nil && total > 0 {
+		options.JetStreamMaxStore = int64(min(total, math.MaxInt64))
 	}
 	created, err := server.NewServer(options)
 	if err != nil {

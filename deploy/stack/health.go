@@ -100,13 +100,16 @@ func (h *health) readiness(ctx context.Context) error {
 	if bus == nil {
 		return errStarting
 	}
-	if bus.disk != nil && bus.disk.state() != nil {
+	nc := h.nc.Load()
+	switch {
+	case nc == nil && bus.disk.blocks() != nil:
+		return fmt.Errorf("%w: %w", errStarting, bus.disk.blocks())
+	case bus.disk.state() != nil:
 		return bus.disk.state()
 	}
 	if waiting := bus.waiting.Load(); waiting != nil {
 		return fmt.Errorf("%w: %s: %w", errStarting, waiting.what, waiting.err)
 	}
-	nc := h.nc.Load()
 	switch {
 	case nc == nil:
 		return errStarting

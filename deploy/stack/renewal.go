@@ -2,7 +2,6 @@ package stack
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -20,12 +19,12 @@ func (s *Stack) guardStreams(ctx context.Context, js jetstream.JetStream, layout
 	if s.bus.begun != nil {
 		if lost := lostStreams(s.bus.lost, s.cfg.Sync == 0, layout); len(lost) > 0 {
 			s.cfg.Log.Warn("messages may have been lost since the last run: readers are told", "streams", lost)
-			if err := topology.Renew(ctx, js, lost...); err != nil {
+			if err := s.bus.patiently(ctx, "tell readers", func() error { return topology.Renew(ctx, js, lost...) }); err != nil {
 				return err
 			}
 		}
-		if err := s.bus.begun(); err != nil {
-			return fmt.Errorf("data folder: %w", err)
+		if err := s.bus.patiently(ctx, "note in the data folder", s.bus.begun); err != nil {
+			return err
 		}
 	}
 	connection, err := s.bus.connect(ctx, "guard")

@@ -4,11 +4,12 @@ package stack
 
 import "golang.org/x/sys/unix"
 
-// freeBytes is how much may be written where a folder is.
-func freeBytes(folder string) (uint64, error) {
+// space is how much may be written where a folder is, and how much if it held nothing.
+func space(folder string) (free, total uint64, err error) {
 	var of unix.Statfs_t
 	if err := unix.Statfs(folder, &of); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return uint64(of.Bavail) * uint64(of.Bsize), nil //nolint:gosec,unconvert // the types differ from system to system
+	size := uint64(of.Bsize)                                       //nolint:gosec,unconvert // the types differ from system to system
+	return uint64(of.Bavail) * size, uint64(of.Blocks) * size, nil //nolint:gosec,unconvert // as above
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/latido/latido/subjects/identity"
 )
 
-// partStart bounds how long a part may take until it is ready.
+// partStart bounds how long a part may take until it is ready, while it can store.
 const partStart = 30 * time.Second
 
 // Stack is a set of running parts on a bus.
@@ -78,6 +78,9 @@ func (s *Stack) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.health.bus.Store(s.bus)
+	if s.bus.disk != nil {
+		s.back.start("disk", s.bus.disk.run)
+	}
 	if err := s.layOut(ctx); err != nil {
 		return err
 	}
@@ -85,9 +88,6 @@ func (s *Stack) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.back.start("memory", returnMemory)
-	if s.bus.disk != nil {
-		s.back.start("disk", s.bus.disk.run)
-	}
 	if s.verifier, err = s.newVerifier(); err != nil {
 		return err
 	}

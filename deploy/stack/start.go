@@ -65,18 +65,13 @@ func (s *Stack) newBridge(ctx context.Context) (*bridge.Bridge, error) {
 // awaitBridge blocks until the bridge takes sessions. Whether it serves them well
 // is for its readiness to say, which may change at any time.
 func (s *Stack) awaitBridge(ctx context.Context) error {
-	limited, cancel := s.limit(ctx, "not ready in time")
-	defer cancel()
-	return s.until(limited, bridgePart, func() (bool, error) { return s.bridge.Taking(), nil })
+	return s.until(ctx, bridgePart, "not ready in time", func() (bool, error) { return s.bridge.Taking(), nil })
 }
 
-// limit bounds how long a part may take to be ready: where the start waits without
-// end for the bus, a part does, too.
-func (s *Stack) limit(ctx context.Context, reason string) (context.Context, context.CancelFunc) {
-	if s.cfg.NATSWait == 0 && !s.cfg.Embeds() {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeoutCause(ctx, s.cfg.NATSWait+partStart, errors.New(reason))
+// late reports whether a part has taken too long to be ready. Where the start waits
+// without end for the bus, a part does, too.
+func (s *Stack) late(began time.Time) bool {
+	return (s.cfg.NATSWait > 0 || s.cfg.Embeds()) && time.Since(began) > s.cfg.NATSWait+partStart
 }
 
 func (s *Stack) startService(ctx context.Context, name string) error {
@@ -100,13 +95,11 @@ func (s *Stack) awaitServices(ctx context.Context) error {
 		return err
 	}
 	defer connection.Close()
-	limited, cancel := s.limit(ctx, "does not answer")
-	defer cancel()
 	for _, name := range s.cfg.Parts {
 		if services[name] == nil {
 			continue
 		}
-		if err := s.awaitService(limited, connection, name); err != nil {
+		if err := s.awaitService(ctx, connection, name); err != nil {
 			return err
 		}
 	}
@@ -124,7 +117,7 @@ func (s *Stack) awaitService(ctx context.Context, connection *nats.Conn, name st
 		return err
 	}
 	endpoints := 0
-	return s.until(ctx, name, func() (bool, error) {
+	return s.until(ctx, name, "does not answer", func() (bool, error) {
 		answer, err := connection.Request(subject, nil, askTime)
 		if err != nil && passing(err) {
 			return false, nil
@@ -143,9 +136,10 @@ func (s *Stack) awaitService(ctx context.Context, connection *nats.Conn, name st
 }
 
 // until asks again and again whether a part is ready. It ends with the reason
-// when any part fails meanwhile.
-func (s *Stack) until(ctx context.Context, part string, ready func() (bool, error)) error {
-	for {
+// when any part fails meanwhile, or when it is late for another reason than a full
+// disk.
+func (s *Stack) until(ctx context.Context, part, late string, ready func() (bool, error)) error {
+	for began := time.Now(); ; {
 		done, err := ready()
 		if done && err == nil {
 			return nil
@@ -155,6 +149,12 @@ func (s *Stack) until(ctx context.Context, part string, ready func() (bool, erro
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", part, err)
+		}
+		if s.bus.disk.blocks() != nil {
+			began = time.Now()
+		}
+		if s.late(began) {
+			return fmt.Errorf("%s: %s", part, late)
 		}
 		select {
 		case err := <-s.failures:
