@@ -10,6 +10,6 @@ func space(folder string) (free, total uint64, err error) {
 	if err := unix.Statfs(folder, &of); err != nil {
 		return 0, 0, err
 	}
-	size := uint64(of.Bsize)                                       //nolint:gosec,unconvert // the types differ from system to system
+	size := uint64(of.Bsize)                                       //nolint:gosec // the types differ from system to system
 	return uint64(of.Bavail) * size, uint64(of.Blocks) * size, nil //nolint:gosec,unconvert // as above
 }
