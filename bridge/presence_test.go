@@ -289,18 +289,3 @@ func TestStorageFull(t *testing.T) {
 	ana.expect("restored")
 	ana.must(`"op":"track","channel":%q`, lobby)
 }
-
-// A session that goes on at another node is over at this one, whose connection may
-// say nothing more of it.
-func TestSessionGoesOnElsewhere(t *testing.T) {
-	t.Parallel()
-	bus := bustest.Start(t)
-	one, _ := runBridge(t, bus, Config{Node: "one"})
-	two, _ := runBridge(t, bus, Config{Node: "two"})
-	ana := dial(t, one, "ana")
-	ana.must(`"op":"track","channel":%q`, lobby)
-	dial(t, two, "ana", ana.secret()).must(`"op":"track","channel":%q`, lobby)
-	if code := ana.closed(); code != 4096 {
-		t.Errorf("closed with %d, want 4096", code)
-	}
-}

@@ -61,8 +61,6 @@ func (s *session) isWelcomed() bool {
 	return s.welcomed
 }
 
-var errReplaced = schemas.Refuse(schemas.Replaced, "a newer connection continues this session")
-
 // hello opens the session.
 func (s *session) hello(r wire.Hello) {
 	if s.isWelcomed() {
@@ -94,7 +92,7 @@ func (s *session) hello(r wire.Hello) {
 		return
 	}
 	if replaced != nil {
-		replaced.end(errReplaced)
+		replaced.end(schemas.Refuse(schemas.Replaced, "a newer connection continues this session"))
 	}
 	s.mu.Lock()
 	s.identity, s.welcomed = id, true

@@ -302,8 +302,9 @@ func (b *Bridge) presenceChanged(name subjects.Channel, seen sighting) (outlived
 	return false
 }
 
-// yield leaves a seat that another node holds now, and ends the connection to this
-// one: the session goes on there, as one that continues here replaces another.
+// yield leaves a seat that another node holds now: the session's connection to
+// this one is dead, as it will find out. It is not ended here: a write of a dead
+// connection that was repeated during an election may come after the living one's.
 func (b *Bridge) yield(s *session, t *track) {
 	s.mu.Lock()
 	mine := s.tracks[t.name.String()] == t
@@ -313,7 +314,6 @@ func (b *Bridge) yield(s *session, t *track) {
 	s.mu.Unlock()
 	if mine {
 		b.depart(t, true)
-		s.end(errReplaced)
 	}
 }
 
