@@ -15,6 +15,7 @@ type Fix struct {
 	Speed    *float64  `json:"speed,omitempty"`    // Metres per second.
 	Accuracy *float64  `json:"accuracy,omitempty"` // Radius in metres that holds the true place with 95 % confidence.
 	At       time.Time `json:"at"`                 // When the device took the fix.
+	Behind   int64     `json:"behind,omitempty"`   // Milliseconds by which the device's clock is behind the server's, where it is wrong: they are added to the time of a fix that counts, and missing in one that is doubted.
 }
 
 // Close: Ends the tracking.
@@ -37,7 +38,7 @@ type Report struct {
 	At       time.Time `json:"at,omitzero"`        // When the device took the fix; now, where it does not say.
 }
 
-// CoordsDoubted: A fix was refused that cannot be after the last one. Others that agree with it may show that the last one was wrong.
+// CoordsDoubted: A fix was refused that cannot be after the last one, or is of another time. Others that agree with it may show that the last one was wrong, or the clock.
 type CoordsDoubted = Fix
 
 // CoordsUpdate: The operator is somewhere new.

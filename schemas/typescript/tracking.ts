@@ -59,7 +59,7 @@ export interface Report {
   at?: string;
 }
 /**
- * A fix was refused that cannot be after the last one. Others that agree with it may show that the last one was wrong.
+ * A fix was refused that cannot be after the last one, or is of another time. Others that agree with it may show that the last one was wrong, or the clock.
  */
 export interface CoordsDoubted {
   /**
@@ -86,6 +86,10 @@ export interface CoordsDoubted {
    * When the device took the fix.
    */
   at: string;
+  /**
+   * Milliseconds by which the device's clock is behind the server's, where it is wrong: they are added to the time of a fix that counts, and missing in one that is doubted.
+   */
+  behind?: number;
 }
 /**
  * The operator is somewhere new.
@@ -115,6 +119,10 @@ export interface CoordsUpdate {
    * When the device took the fix.
    */
   at: string;
+  /**
+   * Milliseconds by which the device's clock is behind the server's, where it is wrong: they are added to the time of a fix that counts, and missing in one that is doubted.
+   */
+  behind?: number;
 }
 /**
  * No more positions will come.

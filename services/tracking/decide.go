@@ -19,8 +19,11 @@ type Track struct {
 	Operator string        `json:"operator,omitempty"`
 	Watchers []string      `json:"watchers,omitempty"`
 	Last     *tracking.Fix `json:"last,omitempty"`
-	// Doubted are the fixes since that cannot be after the last one, but agree with
-	// one another; oldest first.
+	// Behind is how many milliseconds the operator's clock is behind ours; negative
+	// where it is ahead.
+	Behind int64 `json:"behind,omitempty"`
+	// Doubted are the newest fixes since that cannot be after the last one, or are of
+	// another time than ours, but agree with one another; oldest first.
 	Doubted []tracking.Fix `json:"doubted,omitempty"`
 }
 
@@ -101,7 +104,7 @@ func evolve(t Track, event es.Event) Track {
 			t.Doubted = agreed(t.Doubted, fact)
 			break
 		}
-		t.Last, t.Doubted = &fact, nil
+		t.Last, t.Behind, t.Doubted = &fact, fact.Behind, nil
 	case tracking.TrackingClosed:
 		t.Closed = true
 	}

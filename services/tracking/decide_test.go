@@ -25,19 +25,29 @@ func fix(seconds, north float64) tracking.Fix {
 	}
 }
 
-func said(seconds, north float64) tracking.Report { return tracking.Report(fix(seconds, north)) }
+func said(seconds, north float64) tracking.Report {
+	fix := fix(seconds, north)
+	return tracking.Report{Lat: fix.Lat, Lng: fix.Lng, At: fix.At}
+}
 
-func within(said tracking.Report, metres float64) tracking.Report {
+func accurate(said tracking.Report, metres float64) tracking.Report {
 	said.Accuracy = &metres
 	return said
 }
 
 func movedWithin(seconds, north, metres float64) es.Event {
-	return es.Event{Name: "coords_update", Data: tracking.Fix(within(said(seconds, north), metres))}
+	return es.Event{Name: "coords_update", Data: of(accurate(said(seconds, north), metres))}
 }
 
 func doubted(seconds, north float64) es.Event {
 	return es.Event{Name: "coords_doubted", Data: fix(seconds, north)}
+}
+
+// kept is a doubted fix that came so many milliseconds after it was taken.
+func kept(seconds, north float64, behind int64) es.Event {
+	fix := fix(seconds, north)
+	fix.Behind = behind
+	return es.Event{Name: "coords_doubted", Data: fix}
 }
 
 func moved(seconds, north float64) es.Event {
@@ -74,9 +84,9 @@ func TestReport(t *testing.T) {
 		{Name: "a closed track takes no more", Given: estest.Facts(opened, shut), When: estest.By("olga", said(0, 0)), Refused: schemas.Closed},
 		{Name: "without a time it is now", Given: estest.Facts(opened), When: estest.By("olga", tracking.Report{Lat: -12, Lng: -77}), Then: estest.Facts(moved(0, 0))},
 		{Name: "a fix that is a minute old counts", Given: estest.Facts(opened), When: estest.By("olga", said(-60, 0)), Then: estest.Facts(moved(-60, 0))},
-		{Name: "an older one is stale", Given: estest.Facts(opened), When: estest.By("olga", said(-60.001, 0)), Refused: schemas.Stale},
+		{Name: "an older one is stale", Given: estest.Facts(opened), When: estest.By("olga", said(-60.001, 0)), Refused: schemas.Stale, Then: estest.Facts(kept(-60.001, 0, 60_001))},
 		{Name: "a clock may be a minute fast", Given: estest.Facts(opened), When: estest.By("olga", said(60, 0)), Then: estest.Facts(moved(60, 0))},
-		{Name: "no fix is of the future", Given: estest.Facts(opened), When: estest.By("olga", said(60.001, 0)), Refused: schemas.InFuture},
+		{Name: "no fix is of the future", Given: estest.Facts(opened), When: estest.By("olga", said(60.001, 0)), Refused: schemas.InFuture, Then: estest.Facts(kept(60.001, 0, -60_001))},
 		{Name: "a fix of the same time is a duplicate", Given: estest.Facts(opened, moved(-5, 0)), When: estest.By("olga", said(-5, 10)), Refused: schemas.Duplicate},
 		{Name: "a fix that was overtaken is out of order", Given: estest.Facts(opened, moved(-5, 0)), When: estest.By("olga", said(-6, 10)), Refused: schemas.OutOfOrder},
 		{Name: "a fast train counts", Given: estest.Facts(opened, moved(-10, 0)), When: estest.By("olga", said(0, 900)), Then: estest.Facts(moved(0, 900))},
@@ -85,10 +95,10 @@ func TestReport(t *testing.T) {
 		{Name: "a large one is none", Given: estest.Facts(opened, moved(-1, 0)), When: estest.By("olga", said(-0.5, 40_000)), Refused: schemas.Implausible, Then: estest.Facts(doubted(-0.5, 40_000))},
 		{Name: "who stands still is not told again", Given: estest.Facts(opened, moved(-9, 0)), When: estest.By("olga", said(0, 2))},
 		{Name: "but now and then", Given: estest.Facts(opened, moved(-10, 0)), When: estest.By("olga", said(0, 2)), Then: estest.Facts(moved(0, 2))},
-		{Name: "a fix of a district is none", Given: estest.Facts(opened), When: estest.By("olga", within(said(0, 0), 1001)), Refused: schemas.Inaccurate},
-		{Name: "a poor fix is better than none", Given: estest.Facts(opened), When: estest.By("olga", within(said(0, 0), 900)), Then: estest.Facts(movedWithin(0, 0, 900))},
-		{Name: "a poor fix does not replace a good one", Given: estest.Facts(opened, moved(-5, 0)), When: estest.By("olga", within(said(0, 50), 200)), Refused: schemas.Inaccurate},
-		{Name: "unless that is old", Given: estest.Facts(opened, moved(-10, 0)), When: estest.By("olga", within(said(0, 50), 200)), Then: estest.Facts(movedWithin(0, 50, 200))},
+		{Name: "a fix of a district is none", Given: estest.Facts(opened), When: estest.By("olga", accurate(said(0, 0), 1001)), Refused: schemas.Inaccurate},
+		{Name: "a poor fix is better than none", Given: estest.Facts(opened), When: estest.By("olga", accurate(said(0, 0), 900)), Then: estest.Facts(movedWithin(0, 0, 900))},
+		{Name: "a poor fix does not replace a good one", Given: estest.Facts(opened, moved(-5, 0)), When: estest.By("olga", accurate(said(0, 50), 200)), Refused: schemas.Inaccurate},
+		{Name: "unless that is old", Given: estest.Facts(opened, moved(-10, 0)), When: estest.By("olga", accurate(said(0, 50), 200)), Then: estest.Facts(movedWithin(0, 50, 200))},
 		{Name: "a device that knows nothing says 0, 0", Given: estest.Facts(opened), When: estest.By("olga", tracking.Report{}), Refused: schemas.Implausible},
 		{Name: "the first was wild: one more", Given: estest.Facts(opened, moved(-5, 40_000)), When: estest.By("olga", said(-4, 0)), Refused: schemas.Implausible, Then: estest.Facts(doubted(-4, 0))},
 		{Name: "the first was wild: two more", Given: estest.Facts(opened, moved(-5, 40_000), doubted(-4, 0)), When: estest.By("olga", said(-3, 10)), Refused: schemas.Implausible, Then: estest.Facts(doubted(-3, 10))},

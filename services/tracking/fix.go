@@ -33,24 +33,26 @@ const (
 	// agreeing is how many fixes that agree with one another, and not with the last
 	// one, show that it was the last one which was wrong.
 	agreeing = 3
+	// atOnce is how soon after one another fixes are told together: a device that
+	// tells no times may have taken them in the course of a minute.
+	atOnce = time.Second
 )
 
 // report judges a fix by the devices' own times, so that a trace may be replayed
 // late. One wild fix decides nothing: the first that cannot follow on the last one
 // is doubted, and when others agree with it, it is the last one that was wild.
 func report(t Track, m es.Meta, said tracking.Report) ([]es.Event, error) {
-	fix := tracking.Fix(said)
-	if fix.At.IsZero() {
-		fix.At = m.Now
-	}
+	fix, together := t.heard(m.Now, said)
 	switch refusal, bad := t.unfit(m, fix); {
 	case bad:
 		return nil, refusal
+	case mistimed(m.Now, fix.At):
+		return t.mistime(m.Now, said)
 	case t.Last == nil:
-		return happens("coords_update", fix), nil
+		return t.update(fix), nil
 	case t.late(m.Now, fix):
 		return nil, after(t.Last.At, fix.At)
-	case t.Last.At.Before(fix.At) && possible(*t.Last, fix):
+	case t.Last.At.Before(fix.At) && (possible(*t.Last, fix) || together && within(*t.Last, fix, oldest)):
 		return t.follow(fix)
 	}
 	return t.doubt(fix)
@@ -63,10 +65,6 @@ func (t Track) unfit(m es.Meta, fix tracking.Fix) (schemas.Refusal, bool) {
 		return forbidden, true
 	case t.Closed:
 		return schemas.Refuse(schemas.Closed, "the tracking is closed"), true
-	case m.Now.Sub(fix.At) > oldest:
-		return schemas.Refuse(schemas.Stale, "the fix is older than a minute"), true
-	case fix.At.Sub(m.Now) > newest:
-		return schemas.Refuse(schemas.InFuture, "the fix is of the future: the device's clock is wrong"), true
 	case radius(fix) > vague:
 		return schemas.Refuse(schemas.Inaccurate, "the fix is not accurate to %.0f m", vague), true
 	case fix.Lat == 0 && fix.Lng == 0:
@@ -98,7 +96,7 @@ func (t Track) follow(fix tracking.Fix) ([]es.Event, error) {
 	if len(t.Doubted) == 0 && elapsed < beat && metres(*t.Last, fix) <= still && !turns(*t.Last, fix) {
 		return nil, nil
 	}
-	return happens("coords_update", fix), nil
+	return t.update(fix), nil
 }
 
 // doubt takes a fix that cannot follow on the last one if it is the last of some
@@ -110,7 +108,7 @@ func (t Track) doubt(fix tracking.Fix) ([]es.Event, error) {
 	case len(doubted) == 0:
 		return nil, refusal
 	case len(doubted) >= agreeing:
-		return happens("coords_update", fix), nil
+		return t.update(fix), nil
 	}
 	return happens("coords_doubted", fix), refusal
 }
@@ -121,19 +119,30 @@ func agreed(doubted []tracking.Fix, fix tracking.Fix) []tracking.Fix {
 	if len(doubted) == 0 {
 		return []tracking.Fix{fix}
 	}
-	switch newest := doubted[len(doubted)-1]; {
+	newest := doubted[len(doubted)-1]
+	elapsed := fix.At.Sub(newest.At)
+	if elapsed < atOnce {
+		elapsed = oldest
+	}
+	switch {
+	case (fix.Behind == 0) != (newest.Behind == 0):
+		return []tracking.Fix{fix} // one of them is of another clock
 	case fix.At.Equal(newest.At):
 		return nil // the same again agrees with nobody
-	case newest.At.Before(fix.At) && possible(newest, fix):
-		return append(slices.Clip(doubted), fix)
+	case newest.At.Before(fix.At) && within(newest, fix, elapsed):
+		return append(slices.Clone(doubted[max(0, len(doubted)-agreeing+1):]), fix)
 	}
 	return []tracking.Fix{fix}
 }
 
-// possible says whether something moves from one fix to another in time, each of
-// which may be as far off as its accuracy. Over a short time that is most of it.
-func possible(from, to tracking.Fix) bool {
-	return metres(from, to)-radius(from)-radius(to) <= fastest*to.At.Sub(from.At).Seconds()
+// possible says whether something moves from one fix to another in the time
+// between them.
+func possible(from, to tracking.Fix) bool { return within(from, to, to.At.Sub(from.At)) }
+
+// within says whether something moves from one fix to another in so much time.
+// Each may be as far off as its accuracy: over a short time that is most of it.
+func within(from, to tracking.Fix, elapsed time.Duration) bool {
+	return metres(from, to)-radius(from)-radius(to) <= fastest*elapsed.Seconds()
 }
 
 // radius is a fix's accuracy.

@@ -176,13 +176,6 @@ func TestRecordedTraces(t *testing.T) {
 	}
 }
 
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
 // agreesWithThoseBefore says whether the last fixes are some that something can
 // have moved along.
 func agreesWithThoseBefore(fixes []tracking.Report) bool {
@@ -191,7 +184,7 @@ func agreesWithThoseBefore(fixes []tracking.Report) bool {
 	}
 	last := fixes[len(fixes)-agreeing:]
 	for i, fix := range last[1:] {
-		if !fix.At.After(last[i].At) || !possible(tracking.Fix(last[i]), tracking.Fix(fix)) {
+		if !fix.At.After(last[i].At) || !possible(of(last[i]), of(fix)) {
 			return false
 		}
 	}

@@ -131,6 +131,8 @@ func goKind(s *schema, path string) (string, error) {
 		return "float64", nil
 	case target.Type == "integer" && target.Maximum <= math.MaxInt32:
 		return "int", nil
+	case target.Type == "integer" && target.Minimum < 0:
+		return "int64", nil
 	case target.Type == "integer":
 		return "uint64", nil
 	case target.Type == "":

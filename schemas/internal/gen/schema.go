@@ -20,6 +20,7 @@ type schema struct {
 	Type        kind       `json:"type"`
 	Format      string     `json:"format"`
 	Const       *string    `json:"const"`
+	Minimum     float64    `json:"minimum"`
 	Maximum     float64    `json:"maximum"`
 	Required    []string   `json:"required"`
 	Items       *schema    `json:"items"`
