@@ -32,10 +32,11 @@ type device struct {
 	touched atomic.Int64 // when the user last did something, unix milliseconds
 	shown   atomic.Int32 // the activity that others see
 
-	writing  sync.Mutex // one writer at a time; guards what follows
-	since    time.Time
-	written  time.Time
-	revision uint64 // of the bucket
+	writing    sync.Mutex // one writer at a time; guards what follows
+	since      time.Time
+	written    time.Time
+	revision   uint64 // of the bucket
+	generation uint64 // of the session
 }
 
 // Activities, in the order in which a user who does nothing goes through them.
@@ -160,6 +161,7 @@ func (s *session) writeDevice(ctx context.Context, d *device) error {
 	}
 	msg := seat.Hold(s.deviceKey(), value)
 	seat.ExpectRevision(msg, d.revision)
+	seat.SetGeneration(msg, d.generation)
 	revision, err := s.bridge.store(ctx, msg)
 	if refused, is := errors.AsType[*jetstream.APIError](err); is && moved(refused) {
 		return s.reconsider(ctx, d)
@@ -175,10 +177,14 @@ func (s *session) writeDevice(ctx context.Context, d *device) error {
 // takeUp goes on from where a session that comes back was, on whichever node.
 func (s *session) takeUp(ctx context.Context, d *device) error {
 	since := now()
+	d.generation = s.generation
 	if d.resumed {
 		before, found, err := s.findDevice(ctx, "*."+s.deviceSeat())
 		if err != nil {
 			return err
+		}
+		if found && before.Node != s.bridge.node {
+			d.generation = before.Following(s.generation)
 		}
 		if found && !before.Left {
 			since = before.Value.Since
@@ -269,7 +275,7 @@ func (s *session) unplug(clean bool) {
 			s.bridge.log.Error("grace", "user", s.user, "error", err)
 			return
 		}
-		s.bridge.release(s.deviceKey(), value, d.revision, clean)
+		s.bridge.release(left{s.deviceKey(), d.generation, value, d.revision}, clean)
 	})
 }
 

@@ -170,6 +170,28 @@ func TestADeviceGoesOnElsewhere(t *testing.T) {
 	}
 }
 
+// Who said goodbye elsewhere is gone, though an older connection is open still.
+func TestADeviceIsGoneThoughAConnectionHangs(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	one, _ := runBridge(t, bus, Config{Node: "one"})
+	two, _ := runBridge(t, bus, Config{Node: "two"})
+	seen := watchDevices(t, bus)
+	hanging := plug(t, one, "")
+	seen.expect("active")
+	back := plug(t, two, hanging.secret())
+	seen.expect("active")
+	if err := back.conn.Close(1000, ""); err != nil {
+		t.Fatal(err)
+	}
+	seen.expect("gone")
+	watcher := dial(t, one, "ana")
+	watcher.must(`"op":"subscribe","channel":"user:ana","presence":true`)
+	if state := watcher.expect("presence"); state["count"] != 0.0 {
+		t.Errorf("the goodbye at the second node left %v", state)
+	}
+}
+
 // The entry of a device belongs to the bridge, cards to the presence service.
 func TestNobodyForgesADevice(t *testing.T) {
 	t.Parallel()

@@ -25,13 +25,13 @@ func (b *Bridge) leftovers(ctx context.Context) error {
 			if !ok || seen.entry.Left || seen.entry.Waits() {
 				continue
 			}
-			left := seen.entry.Value
-			left.Grace = seat.GraceOf(b.limits.Grace)
-			value, err := left.encode()
+			member := seen.entry.Value
+			member.Grace = seat.GraceOf(b.limits.Grace)
+			value, err := member.encode()
 			if err != nil {
 				return err
 			}
-			b.release(key, value, fact.Sequence, false)
+			b.release(left{key, seen.entry.Generation, value, fact.Sequence}, false)
 		}
 		return nil
 	})

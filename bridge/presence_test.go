@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects/seat"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
@@ -104,6 +105,66 @@ func TestGrace(t *testing.T) {
 			t.Errorf("metrics without %s", line)
 		}
 	}
+}
+
+// Two connections of a session, to two nodes: the older one ends when the newer one
+// appears, and what is still written for it changes nothing, nor does its grace.
+func TestASessionGoesOnElsewhere(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	one, _ := runBridge(t, bus, Config{Node: "one", Limits: Limits{Grace: 3 * time.Second}})
+	two, _ := runBridge(t, bus, Config{Node: "two", Limits: Limits{Grace: 3 * time.Second}})
+	watcher := dial(t, one, "luis")
+	watcher.must(`"op":"subscribe","channel":%q,"presence":true`, lobby)
+	watcher.expect("presence")
+	first := dial(t, one, "ana")
+	first.must(`"op":"track","channel":%q,"meta":1`, lobby)
+	watcher.change("joins", first.ref())
+	dead := one.registry.find(first.ref()).tracks[lobby]
+
+	second := dial(t, two, "ana", first.secret())
+	second.must(`"op":"track","channel":%q,"meta":2`, lobby)
+	watcher.change("updates", first.ref())
+	if code := first.closed(); code != int(schemas.Replaced) {
+		t.Errorf("the older connection was closed with %d", code)
+	}
+	for _, late := range []record{{Node: "one"}, {Node: "one", Grace: seat.GraceOf(time.Hour)}} {
+		value, err := dead.value(late)
+		if err != nil {
+			t.Fatal(err)
+		}
+		msg := seat.Hold(dead.key, value)
+		seat.SetGeneration(msg, dead.generation)
+		if _, err := one.store(t.Context(), msg); err != nil {
+			t.Fatal(err)
+		}
+		second.must(`"op":"track","channel":%q,"meta":2`, lobby)
+	}
+	_ = second.conn.CloseNow()
+	third := dial(t, one, "ana", first.secret())
+	third.must(`"op":"track","channel":%q,"meta":3`, lobby)
+	watcher.change("updates", first.ref())
+	if err := third.conn.Close(1000, ""); err != nil {
+		t.Fatal(err)
+	}
+	watcher.change("leaves", first.ref())
+}
+
+// Who acts last has the seat, though the clocks of the nodes have it otherwise.
+func TestASessionGoesOnWhateverTheClocks(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	one, _ := runBridge(t, bus, Config{Node: "one"})
+	two, _ := runBridge(t, bus, Config{Node: "two"})
+	first := dial(t, one, "ana")
+	one.registry.find(first.ref()).generation += 1_000_000
+	first.must(`"op":"track","channel":%q`, lobby)
+	second := dial(t, two, "ana", first.secret())
+	second.must(`"op":"track","channel":%q`, lobby)
+	if code := first.closed(); code != int(schemas.Replaced) {
+		t.Errorf("the older connection was closed with %d", code)
+	}
+	second.must(`"op":"untrack","channel":%q`, lobby)
 }
 
 func scrape(t *testing.T, b *Bridge) string {

@@ -86,13 +86,14 @@ func (s *session) hello(r wire.Hello) {
 		secret = rand.Text()
 	}
 	s.user, s.ref = id.User, reference(id.User, secret)
+	s.generation = uint64(max(s.bridge.hub.leases.Now().UnixMilli(), 0))
 	replaced, err := s.bridge.registry.add(s)
 	if err != nil {
 		s.end(schemas.RefusalOf(err))
 		return
 	}
 	if replaced != nil {
-		replaced.end(schemas.Refuse(schemas.Replaced, "a newer connection continues this session"))
+		replaced.end(errReplaced)
 	}
 	s.mu.Lock()
 	s.identity, s.welcomed = id, true

@@ -25,7 +25,7 @@ func TestRosterForgets(t *testing.T) {
 
 // at is what a node says of a seat: "held" with a meta, "waits", or "left".
 func at(name, node string, sequence uint64, said string) sighting {
-	e := seat.Entry[record]{Node: node, Sequence: sequence, Held: sequence, Value: record{Member: wire.Member{User: "ana", Ref: name}}}
+	e := seat.Entry[record]{Node: node, Sequence: sequence, Value: record{Member: wire.Member{User: "ana", Ref: name}}}
 	switch said {
 	case "waits":
 		e.Until, e.Value.Meta = time.Unix(10, 0), json.RawMessage("1")

@@ -57,9 +57,13 @@ type session struct {
 	payer   admission.Payer // of its requests; the user is set once, by hello
 	strain  admission.Meter
 
-	user   string // set once, by hello
-	ref    string // public reference, stable across reconnects
-	device atomic.Pointer[device]
+	user string // set once, by hello
+	ref  string // public reference, stable across reconnects
+	// generation is when the session was welcomed, in unix milliseconds by the bus's
+	// clock: which of its connections speaks for it, see package seat. Set once, by
+	// hello.
+	generation uint64
+	device     atomic.Pointer[device]
 
 	counted bool // to its user; guarded by the registry's lock
 
@@ -162,6 +166,17 @@ func (s *session) finish(code int, reason string, before ...[]byte) bool {
 	s.flusher.session(s)
 	s.wake()
 	return true
+}
+
+var errReplaced = schemas.Refuse(schemas.Replaced, "a newer connection continues this session")
+
+// supersede ends a session that goes on through a newer connection. What it was to
+// others is left to that one.
+func (s *session) supersede() {
+	s.mu.Lock()
+	s.goodbye = true
+	s.mu.Unlock()
+	s.end(errReplaced)
 }
 
 // withdraw undoes what the session was to others. It may be called again.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -28,11 +29,12 @@ const refreshPresence = topology.PresenceAge / 3
 
 // track is one entry of presence that this node holds for a session.
 type track struct {
-	name    subjects.Channel
-	seat    string
-	key     string    // of the seat, below this node
-	channel *channel  // its roster says when the entry is lost
-	let     sync.Once // of the channel
+	name       subjects.Channel
+	seat       string
+	key        string    // of the seat, below this node
+	generation uint64    // of the session
+	channel    *channel  // its roster says when the entry is lost
+	let        sync.Once // of the channel
 
 	restoring atomic.Bool // one at a time
 
@@ -140,15 +142,17 @@ func (s *session) entry(ctx context.Context, name subjects.Channel) (*track, err
 		return nil, err
 	}
 	t = &track{
-		name: name, seat: name.Seat(s.user, s.ref), channel: ch,
+		name: name, seat: name.Seat(s.user, s.ref), channel: ch, generation: s.generation,
 		member: wire.Member{User: s.user, Ref: s.ref, Since: now()},
 	}
 	t.key = subjects.PresenceKey(s.bridge.node, t.seat)
 	ch.mu.Lock()
-	if before, here := ch.roster.visible(t.seat); here {
-		t.member.Since = before.Since
-	}
+	before, here := ch.roster.seats[t.seat].Shown(ch.roster.here)
 	ch.mu.Unlock()
+	if here {
+		t.member.Since = before.Value.Since
+		t.generation = before.Following(s.generation)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -183,8 +187,9 @@ func (s *session) vanish(ctx context.Context, channel string) error {
 	if t == nil {
 		return nil
 	}
-	_, err := s.bridge.store(ctx, seat.Leave(t.key, s.bridge.limits.Grace))
-	if err != nil {
+	msg := seat.Leave(t.key, s.bridge.limits.Grace)
+	seat.SetGeneration(msg, t.generation)
+	if _, err := s.bridge.store(ctx, msg); err != nil {
 		s.bridge.depart(t, true) // as soon as it can be stored
 		return fmt.Errorf("untrack: %w", err)
 	}
@@ -198,7 +203,9 @@ func (b *Bridge) appear(ctx context.Context, t *track) error {
 	if err != nil {
 		return err
 	}
-	revision, err := b.store(ctx, seat.Hold(t.key, value))
+	msg := seat.Hold(t.key, value)
+	seat.SetGeneration(msg, t.generation)
+	revision, err := b.store(ctx, msg)
 	if err != nil {
 		return fmt.Errorf("track: %w", err)
 	}
@@ -243,16 +250,25 @@ func (b *Bridge) depart(t *track, clean bool) {
 		b.log.Error("grace", "key", t.key, "error", err)
 		return
 	}
-	b.release(t.key, value, revision, clean)
+	b.release(left{t.key, t.generation, value, revision}, clean)
 }
 
-// release has the entry of a session whose connection is gone left, or wait.
-func (b *Bridge) release(key string, value []byte, revision uint64, clean bool) {
-	msg := seat.Wait(key, value, revision, b.limits.Grace)
+// left is an entry whose session's connection is gone.
+type left struct {
+	key        string
+	generation uint64
+	value      []byte // with the grace in it
+	revision   uint64
+}
+
+// release has an entry left, or wait for its session.
+func (b *Bridge) release(l left, clean bool) {
+	msg := seat.Wait(l.key, l.value, l.revision, b.limits.Grace)
 	if clean {
-		msg = seat.Leave(key, b.limits.Grace)
-		seat.ExpectRevision(msg, revision)
+		msg = seat.Leave(l.key, b.limits.Grace)
+		seat.ExpectRevision(msg, l.revision)
 	}
+	seat.SetGeneration(msg, l.generation)
 	b.asker.ask(msg, func(reply *nats.Msg, err error) {
 		if err == nil {
 			_, err = acknowledged(reply)
@@ -260,10 +276,10 @@ func (b *Bridge) release(key string, value []byte, revision uint64, clean bool) 
 		if refused, is := errors.AsType[*jetstream.APIError](err); err == nil || errors.Is(err, errAskerClosed) || is && moved(refused) {
 			return
 		}
-		b.log.Warn("grace", "key", key, "error", err)
+		b.log.Warn("grace", "key", l.key, "error", err)
 		b.hub.start(func(ctx context.Context) {
 			if pause(ctx, releasePause) {
-				b.release(key, value, revision, clean)
+				b.release(l, clean)
 			}
 		})
 	})
@@ -274,9 +290,8 @@ func (b *Bridge) release(key string, value []byte, revision uint64, clean bool) 
 const releasePause = 2 * time.Second
 
 // presenceChanged keeps the entries of this node's sessions true: one that was
-// removed although its session is there is written again, and outlives that; one
-// whose session another node holds now is let go. What is older than our own
-// writing is no news.
+// removed although its session is there is written again, and outlives that. A
+// session that goes on at another node has ended here.
 func (b *Bridge) presenceChanged(name subjects.Channel, seen sighting) (outlived bool) {
 	_, _, ref, err := subjects.ParseSeat(seen.seat)
 	if err != nil {
@@ -289,32 +304,20 @@ func (b *Bridge) presenceChanged(name subjects.Channel, seen sighting) (outlived
 	s.mu.Lock()
 	t := s.tracks[name.String()]
 	s.mu.Unlock()
-	if t == nil || t.seat != seen.seat || !t.olderThan(seen.entry.Sequence) {
+	if t == nil || t.seat != seen.seat {
 		return false
 	}
-	switch {
-	case seen.entry.Node == b.node && seen.entry.Left:
-		b.hub.start(func(ctx context.Context) { b.restoreEntry(ctx, s, t) })
-		return true
-	case seen.entry.Node != b.node && !seen.entry.Left && !seen.entry.Waits():
-		b.yield(s, t)
+	if seen.entry.Node != b.node {
+		if seen.entry.Holds() && seen.entry.Outranks(t.generation, t.lastWritten()) {
+			s.supersede()
+		}
+		return false
 	}
-	return false
-}
-
-// yield leaves a seat that another node holds now: the session's connection to
-// this one is dead, as it will find out. It is not ended here: a write of a dead
-// connection that was repeated during an election may come after the living one's.
-func (b *Bridge) yield(s *session, t *track) {
-	s.mu.Lock()
-	mine := s.tracks[t.name.String()] == t
-	if mine {
-		delete(s.tracks, t.name.String())
+	if seen.entry.Sequence <= t.lastWritten() || !seen.entry.Left {
+		return false
 	}
-	s.mu.Unlock()
-	if mine {
-		b.depart(t, true)
-	}
+	b.hub.start(func(ctx context.Context) { b.restoreEntry(ctx, s, t) })
+	return true
 }
 
 // restoreEntry writes an entry again, as long as its session is there: a bus that
@@ -350,11 +353,12 @@ func (s *session) holds(t *track) bool {
 	return !s.closed && s.tracks[t.name.String()] == t
 }
 
-// olderThan says whether a change of the bucket came after the entry was written.
-func (t *track) olderThan(sequence uint64) bool {
+// lastWritten is the entry's revision. Before the first write it is above all, as
+// that is still to come.
+func (t *track) lastWritten() uint64 {
 	t.channel.mu.Lock()
 	defer t.channel.mu.Unlock()
-	return t.revision != 0 && t.revision < sequence
+	return cmp.Or(t.revision, math.MaxUint64)
 }
 
 // refreshTracks writes again the entries that have stood for long.

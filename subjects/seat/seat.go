@@ -7,13 +7,14 @@
 // keeps it; it waits for its session to come back, for a while that is written in
 // it; or it was left. What the nodes say is put together by these rules:
 //
-//   - Who holds a seat sits there as long as the node is there: the newest who does
-//     counts.
-//   - Who waits counts unless another node has held the seat later.
-//   - Who left says nothing of what others hold.
+//   - Only the newest generation of the session speaks. A generation is one
+//     connection: whoever comes back has a greater one, on whichever node, and what
+//     is still written for the connection before says nothing, however late.
+//   - Who holds a seat sits there as long as the node is there.
+//   - Who waits is waited for.
 //
-// So a node cannot end what another one holds; and one that hears late of a broken
-// connection cannot bring back who has said goodbye elsewhere.
+// So a node cannot end what another one holds, nor bring back who has said goodbye
+// elsewhere, by what it writes late for a connection that broke.
 //
 // Nothing tells the end of a wait: every reader times it, from when the entry came.
 // Bridges and the presence service both go by this package. It imports subjects and
@@ -27,7 +28,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Value is what a reader makes of an entry's JSON.
@@ -50,24 +50,22 @@ func GraceOf(d time.Duration) Grace { return Grace{d.Seconds()} }
 
 // Entry is what one node says of a seat.
 type Entry[V Value] struct {
-	Node     string
-	Sequence uint64 // of the entry, in the bucket
-	Held     uint64 // sequence at which the node has last held the seat
-	Left     bool
-	Value    V         // of who holds or waits
-	Until    time.Time // when who waits is not waited for any longer; zero for who holds
+	Node       string
+	Sequence   uint64 // of the entry, in the bucket
+	Generation uint64 // of the session: which of its connections the entry speaks for
+	Left       bool
+	Value      V         // of who holds or waits
+	Until      time.Time // when who waits is not waited for any longer; zero for who holds
 }
 
 // Read reads an entry that was written a while ago. A value that is none of ours
 // is one that was left.
 func Read[V Value](node string, sequence uint64, header nats.Header, data []byte, age time.Duration) Entry[V] {
-	e := Entry[V]{Node: node, Sequence: sequence, Held: sequence}
-	e.Left = header.Get(headerOperation) != "" || json.Unmarshal(data, &e.Value) != nil
-	if e.Left || e.Value.Waits() > 0 {
-		if ended, err := strconv.ParseUint(header.Get(jetstream.ExpectedLastSubjSeqHeader), 10, 64); err == nil && ended > 0 {
-			e.Held = ended
-		}
+	e := Entry[V]{Node: node, Sequence: sequence}
+	if generation, err := strconv.ParseUint(header.Get(headerGeneration), 10, 64); err == nil {
+		e.Generation = generation
 	}
+	e.Left = header.Get(headerOperation) != "" || json.Unmarshal(data, &e.Value) != nil
 	if !e.Left && e.Value.Waits() > 0 {
 		if rest := e.Value.Waits() - age; rest > 0 {
 			e.Until = time.Now().Add(rest)
@@ -80,6 +78,20 @@ func Read[V Value](node string, sequence uint64, header nats.Header, data []byte
 
 // Waits tells that the session may come back.
 func (e Entry[V]) Waits() bool { return !e.Left && !e.Until.IsZero() }
+
+// Holds tells that the session is there, as far as its node is.
+func (e Entry[V]) Holds() bool { return !e.Left && e.Until.IsZero() }
+
+// Following is the generation of a connection that takes the seat after an entry:
+// its own, or the next one where the clocks of two nodes have it otherwise.
+func (e Entry[V]) Following(own uint64) uint64 { return max(own, e.Generation+1) }
+
+// Outranks tells that an entry speaks for a newer connection of the session than
+// one of a generation that was written at a sequence. Two connections that began
+// in the same moment are told apart by who wrote last.
+func (e Entry[V]) Outranks(generation, sequence uint64) bool {
+	return e.Generation > generation || e.Generation == generation && e.Sequence > sequence
+}
 
 // Seat is what the nodes say of a seat, one entry each. The zero value is a seat
 // that nobody has ever taken.
@@ -105,8 +117,10 @@ func (s Seat[V]) Take(e Entry[V]) (taken Seat[V], news bool) {
 func (s Seat[V]) Shown(here func(node string) bool) (shown Entry[V], ok bool) {
 	var newest uint64
 	for _, e := range s {
-		newest = max(newest, e.Held)
-		if !e.Left && !e.Waits() && e.Sequence > shown.Sequence && here(e.Node) {
+		newest = max(newest, e.Generation)
+	}
+	for _, e := range s {
+		if e.Generation == newest && e.Holds() && e.Sequence > shown.Sequence && here(e.Node) {
 			shown, ok = e, true
 		}
 	}
@@ -114,7 +128,7 @@ func (s Seat[V]) Shown(here func(node string) bool) (shown Entry[V], ok bool) {
 		return shown, true
 	}
 	for _, e := range s {
-		if e.Waits() && e.Held == newest {
+		if e.Generation == newest && e.Waits() {
 			return e, true
 		}
 	}

@@ -24,6 +24,9 @@ const (
 	operationDelete = "DEL"
 )
 
+// headerGeneration says for which connection of its session an entry speaks.
+const headerGeneration = "Latido-Generation"
+
 // Hold is the message that writes an entry of a key. Its id makes a repetition
 // harmless: asked again because the answer was late, it must not undo what came
 // after it.
@@ -57,6 +60,11 @@ func Leave(key string, grace time.Duration) *nats.Msg {
 // entry that is not there.
 func ExpectRevision(msg *nats.Msg, revision uint64) {
 	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(revision, 10))
+}
+
+// SetGeneration says for which connection of its session a message speaks.
+func SetGeneration(msg *nats.Msg, generation uint64) {
+	msg.Header.Set(headerGeneration, strconv.FormatUint(generation, 10))
 }
 
 // expire gives a message a time to live, which is in whole seconds.
