@@ -65,6 +65,9 @@ export class Connection {
   #draining = false;
   #dialling = 0;
   #refusedToken = false;
+  /** What ends is being told that it has; `open()` waits for that. */
+  #stopping = false;
+  #reopen = false;
   #trouble: Refusal | undefined;
   #over: Refusal | undefined;
   /** What the server said before it closed. */
@@ -93,16 +96,20 @@ export class Connection {
     return this.#trouble;
   }
 
+  /** Begins, unless it has begun. Whoever is told of an end may begin again. */
   open(): void {
-    if (this.#state !== "disconnected") return;
+    this.#reopen = this.#stopping;
+    if (this.#stopping || this.#state !== "disconnected") return;
     this.#over = this.#trouble = undefined;
     this.#refusedToken = false;
     this.#parts.backoff.reset();
-    this.#become("connecting", 0, "open");
+    this.#state = "connecting";
     void this.#dial();
+    this.#become("connecting", 0, "open");
   }
 
   close(): void {
+    this.#reopen = false;
     if (this.#state === "disconnected") return;
     this.#parts.resume.forget();
     this.#stop(Local.closed, "closed");
@@ -142,9 +149,16 @@ export class Connection {
     const link = this.#link;
     this.#link = undefined;
     link?.drop(code, reason);
-    if (link) this.#parts.news.lost();
-    this.#become("connecting", code, reason);
+    if (link && !this.#lost()) return;
     void this.#dial();
+    this.#become("connecting", code, reason);
+  }
+
+  /** Tells that the link broke; false if whoever heard it closed or opened the connection, which goes its own way then. */
+  #lost(): boolean {
+    const attempt = this.#dialling;
+    this.#parts.news.lost();
+    return attempt === this.#dialling && this.#state !== "disconnected";
   }
 
   async #dial(): Promise<void> {
@@ -202,7 +216,9 @@ export class Connection {
     this.#trouble = undefined;
     this.#parts.resume.keep(frame.session);
     this.#planRenewal();
+    const link = this.#link;
     this.#become("connected", 0, "welcome");
+    if (link !== this.#link) return; // somebody who was told of it closed
     this.#parts.news.ready(frame);
   }
 
@@ -227,8 +243,7 @@ export class Connection {
   #closed(code: number, reason: string): void {
     this.#link = undefined;
     clearTimeout(this.#renewal);
-    this.#parts.news.lost();
-    if (this.#state === "disconnected") return;
+    if (!this.#lost()) return;
     if (Date.now() - this.#welcomedAt >= settled) this.#parts.backoff.reset();
     const complaint = this.#complaint;
     switch (verdict(code)) {
@@ -250,8 +265,8 @@ export class Connection {
     tokens.forget();
     if (this.#refusedToken) return this.#again(code, reason, complaint);
     this.#refusedToken = true;
-    this.#become("connecting", code, reason, complaint);
     void this.#dial();
+    this.#become("connecting", code, reason, complaint);
   }
 
   #again(code: number, reason: string, message?: string): void {
@@ -269,9 +284,13 @@ export class Connection {
     this.#dialling++;
     const why = new Refusal(code, reason || "closed", false, message);
     this.#over = this.#trouble = why;
-    this.#become("disconnected", code, reason, message);
+    this.#state = "disconnected";
+    this.#stopping = true;
     this.#link?.drop(code, reason);
     this.#parts.news.stopped(why);
+    this.#stopping = false;
+    this.changes.tell(changeOf("disconnected", code, reason, message));
+    if (this.#reopen) this.open();
   }
 
   #planRenewal(): void {
@@ -295,9 +314,14 @@ export class Connection {
     if (link === this.#link) this.#planRenewal();
   }
 
+  /** Comes last, for whoever is told may do anything. */
   #become(state: State, code: number, reason: string, message?: string): void {
     if (this.#state === state && state !== "connecting") return;
     this.#state = state;
-    this.changes.tell(message === undefined ? { state, code, reason } : { state, code, reason, message });
+    this.changes.tell(changeOf(state, code, reason, message));
   }
+}
+
+function changeOf(state: State, code: number, reason: string, message?: string): StateChange {
+  return message === undefined ? { state, code, reason } : { state, code, reason, message };
 }

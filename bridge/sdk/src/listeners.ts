@@ -7,6 +7,8 @@ export type Off = () => void;
  */
 export class Listeners<T> {
   readonly #all = new Set<(news: T) => void>();
+  /** What is to be told, in order. */
+  readonly #untold: T[] = [];
 
   get size(): number {
     return this.#all.size;
@@ -25,12 +27,16 @@ export class Listeners<T> {
     this.#all.clear();
   }
 
+  /** News that a listener causes is told after the news it heard, so that everybody hears them in one order. */
   tell(news: T): void {
-    for (const listener of [...this.#all]) {
-      try {
-        listener(news);
-      } catch (error) {
-        report(error);
+    if (this.#untold.push(news) > 1) return;
+    for (; this.#untold.length > 0; this.#untold.shift()) {
+      for (const listener of [...this.#all]) {
+        try {
+          listener(this.#untold[0] as T);
+        } catch (error) {
+          report(error);
+        }
       }
     }
   }
