@@ -49,12 +49,12 @@ func (c *cursor) place(ctx context.Context, r wire.Subscribe) (wire.OK, error) {
 	if !ch.durable() {
 		return ok, nil
 	}
-	ok.Position = (*wire.Position)(new(ch.place()))
+	ok.Position = new(ch.position(ch.place()))
 	if !start.replay {
 		return ok, nil
 	}
 	if start.Missing != nil {
-		gap := ch.gap(*start.Missing, start.After)
+		gap := ch.gap(*start.Missing, start.Place(ch.epoch))
 		c.gap = &gap
 	}
 	c.origin = start.After
@@ -117,8 +117,7 @@ func (c *cursor) takeOver(old *cursor, ok wire.OK, anew bool) wire.OK {
 	switch {
 	case ok.Position == nil:
 	case ok.Replaying == nil: // everything up to here has been told
-		at, _ := ch.ring.timeOf(c.sequence)
-		ok.Position = &wire.Position{Epoch: ch.epoch, Sequence: c.sequence, At: at}
+		ok.Position = new(ch.position(ch.placeOf(c.sequence)))
 	case !c.behind:
 		missed := ch.ring.facts(c.sequence)
 		ok.Replaying = &missed
@@ -197,7 +196,7 @@ func (ch *channel) judge(ctx context.Context, p history.Position) (history.Stand
 	epoch, place, proven := ch.epoch, ch.place(), ch.proves(p)
 	ch.mu.Unlock()
 	if proven {
-		return history.Standing{After: p.Sequence}, nil
+		return history.Standing{After: p.Sequence, At: p.At}, nil
 	}
 	done, err := ch.hub.reading(ctx)
 	if err != nil {

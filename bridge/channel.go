@@ -30,10 +30,10 @@ type channel struct {
 
 	mu      sync.Mutex
 	epoch   string
-	told    bool          // it began anew under the same epoch
-	life    int           // grows when the channel begins anew, and all that was read before is moot
-	anew    chan struct{} // while it begins anew: closed when it has begun
-	oldest  uint64        // behind which it began, when it last began anew
+	told    bool             // it began anew under the same epoch
+	life    int              // grows when the channel begins anew, and all that was read before is moot
+	anew    chan struct{}    // while it begins anew: closed when it has begun
+	oldest  history.Position // behind which it began, when it last began anew
 	ring    ring
 	chunks  []chunk
 	pages   pages
@@ -70,7 +70,7 @@ func (ch *channel) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	watermark, fact, err := ch.watermark(ctx)
+	watermark, fact, err := history.Watermark(ctx, ch.hub.bus.Live, ch.kind.Stream, ch.name.Event())
 	if err != nil {
 		return err
 	}
@@ -89,35 +89,21 @@ func (ch *channel) settle(watermark history.Position, fact bool) {
 	}
 }
 
-// watermark asks the leader for the channel's newest fact. For a channel without
-// facts it is the stream's end at a moment when there was none up to it.
-func (ch *channel) watermark(ctx context.Context) (watermark history.Position, fact bool, err error) {
-	nc, stream, subject := ch.hub.bus.Live, ch.kind.Stream, ch.name.Event()
-	if watermark, err = history.Newest(ctx, nc, stream, subject); err != nil || watermark.Sequence > 0 {
-		return watermark, true, err
-	}
-	described, err := history.Describe(ctx, nc, stream)
-	if err != nil {
-		return watermark, false, err
-	}
-	if watermark, err = history.Newest(ctx, nc, stream, subject); err != nil || watermark.Sequence > 0 {
-		return watermark, true, err
-	}
-	return described.End(), false, nil
-}
-
 // place is where a reader that has everything stands. The lock is held.
 func (ch *channel) place() history.Position {
 	return history.Position{Epoch: ch.epoch, Sequence: ch.ring.last, At: ch.ring.lastAt}
 }
 
+// position is a place in the channel as it is told. The lock is held.
+func (ch *channel) position(place history.Position) wire.Position {
+	place.Epoch = ch.epoch
+	return wire.Position(place)
+}
+
 // gap tells of facts that are gone; the reader goes on behind after.
-func (ch *channel) gap(missing history.Range, after uint64) wire.Gap {
+func (ch *channel) gap(missing history.Range, after history.Position) wire.Gap {
 	ch.hub.metrics.gaps.Inc()
-	return wire.Gap{
-		Channel: ch.label, From: missing.From, To: missing.To,
-		Position: wire.Position{Epoch: ch.epoch, Sequence: after},
-	}
+	return wire.Gap{Channel: ch.label, From: missing.From, To: missing.To, Position: ch.position(after)}
 }
 
 // ingest takes a fact from the feed. previous is the sequence of the channel's

@@ -133,7 +133,7 @@ func (c *cursor) takePage(page *page, out *output) bool {
 	if page.lost && page.after >= c.sequence {
 		if to := page.oldest(); to > c.sequence+1 {
 			missing := history.Range{From: c.sequence + 1, To: to - 1}
-			out.add(c.session.dialect.encode(c.channel.gap(missing, missing.To)))
+			out.add(c.session.dialect.encode(c.channel.gap(missing, history.Position{Sequence: missing.To, At: page.lostAt})))
 		}
 	}
 	entries := page.entries

@@ -51,7 +51,7 @@ func (d dialect) encode(notice wire.Notice) []byte {
 type entry struct {
 	notice   wire.Notice
 	sequence uint64    // of a fact, or the last one a hole misses; 0 otherwise
-	stored   time.Time // of a fact: when the stream took it
+	stored   time.Time // of a fact: when the stream took it; of a hole: the proof of its end
 	at       uint64    // sequence of the newest fact at or before the entry, set by the ring
 	size     int       // bytes held, roughly
 	presence bool      // for subscriptions with presence only
@@ -68,7 +68,7 @@ func eventEntry(event wire.Event) *entry {
 }
 
 func gapEntry(gap wire.Gap) *entry {
-	return &entry{notice: gap, sequence: gap.To, hole: true, size: overhead}
+	return &entry{notice: gap, sequence: gap.To, stored: gap.Position.At, hole: true, size: overhead}
 }
 
 // frame is the entry's frame in a dialect, encoded by the first who needs it and

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/subjects/history"
 )
 
@@ -62,7 +61,7 @@ func (ch *channel) readUp(ctx context.Context, life int) (whole bool, err error)
 	if ch.life != life {
 		return false, errAnew
 	}
-	ch.ring.reach(history.Position{Sequence: reached})
+	ch.ring.reach(history.Position{Sequence: reached, At: from.At}) // of what was there last
 	return ch.release(), nil
 }
 
@@ -76,18 +75,21 @@ func (ch *channel) extend(ctx context.Context, life int, from history.Position, 
 	if standing.Anew {
 		return ch.beginElsewhere(ctx, life)
 	}
+	missing, after := standing.Missing, standing.Place("")
+	if missing != nil && len(entries) > 0 && entries[0].sequence <= missing.To { // removed since it was read
+		after, err = history.Preceding(ctx, ch.hub.bus.Replay, ch.kind.Stream, entries[0].sequence, entries[0].stored)
+		if err != nil {
+			return err
+		}
+		missing.To = after.Sequence
+	}
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	if ch.life != life {
 		return errAnew
 	}
-	if missing := standing.Missing; missing != nil {
-		if len(entries) > 0 {
-			missing.To = min(missing.To, entries[0].sequence-1)
-		}
-		if missing.To > ch.ring.last && missing.From <= missing.To {
-			ch.append(gapEntry(ch.gap(*missing, missing.To)))
-		}
+	if missing != nil && missing.To > ch.ring.last && missing.From <= missing.To {
+		ch.append(gapEntry(ch.gap(*missing, after)))
 	}
 	for _, e := range entries {
 		if e.sequence > ch.ring.last {
@@ -125,7 +127,7 @@ func (ch *channel) adopt(ctx context.Context, epoch string) error {
 		ch.told = false
 		return nil
 	}
-	gap := gapEntry(ch.gap(*standing.Missing, ch.ring.last))
+	gap := gapEntry(ch.gap(*standing.Missing, ch.place()))
 	gap.sequence = 0 // it has no place among the facts
 	ch.append(gap)
 	return nil
@@ -184,7 +186,7 @@ func (ch *channel) begin(epoch string, life int) {
 func (c *cursor) startOver() {
 	ch := c.channel
 	if c.gap == nil { // or else one is to be told already, and of the same
-		gap := ch.gap(history.Range{From: c.sequence + 1, To: c.sequence + 1}, 0)
+		gap := ch.gap(history.Range{From: c.sequence + 1, To: c.sequence + 1}, history.Position{})
 		c.gap = &gap
 	}
 	c.life, c.behind, c.ahead = ch.life, true, false
@@ -194,9 +196,10 @@ func (c *cursor) startOver() {
 
 // restart puts a cursor that begins anew behind the oldest fact that is kept.
 func (c *cursor) restart() {
-	c.sequence, c.origin = c.channel.oldest, c.channel.oldest
+	oldest := c.channel.oldest
+	c.sequence, c.origin = oldest.Sequence, oldest.Sequence
 	if c.gap != nil {
-		c.gap.Position = wire.Position{Epoch: c.channel.epoch, Sequence: c.sequence}
+		c.gap.Position = c.channel.position(oldest)
 	}
 }
 
@@ -207,7 +210,7 @@ func (ch *channel) beginAgain(ctx context.Context, life int) {
 		var watermark history.Position
 		var fact bool
 		if err == nil {
-			watermark, fact, err = ch.watermark(ctx)
+			watermark, fact, err = history.Watermark(ctx, ch.hub.bus.Live, ch.kind.Stream, ch.name.Event())
 		}
 		if err == nil {
 			ch.mu.Lock()
@@ -216,7 +219,9 @@ func (ch *channel) beginAgain(ctx context.Context, life int) {
 				close(ch.anew)
 				ch.anew = nil
 				ch.settle(watermark, fact)
-				ch.oldest = min(oldest, watermark.Sequence)
+				if ch.oldest = oldest; watermark.Sequence < oldest.Sequence {
+					ch.oldest = watermark
+				}
 				for _, cursors := range ch.cursors {
 					for _, c := range cursors {
 						c.restart()

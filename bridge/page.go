@@ -14,9 +14,10 @@ import (
 type page struct {
 	after, upTo uint64
 	entries     []*entry
-	pending     uint64 // facts of the channel behind the page when it was read
-	known       uint64 // newest fact of the ring at that moment
-	lost        bool   // facts right behind after may have been there and are gone
+	pending     uint64    // facts of the channel behind the page when it was read
+	known       uint64    // newest fact of the ring at that moment
+	lost        bool      // facts right behind after may have been there and are gone
+	lostAt      time.Time // proves the place before oldest, when some are lost
 }
 
 // oldest is the sequence of the page's first fact, or the one behind the page.
@@ -25,6 +26,25 @@ func (p *page) oldest() uint64 {
 		return p.entries[0].sequence
 	}
 	return p.upTo + 1
+}
+
+// placeOf is the newest place at or before a sequence which is known: between the
+// two there is no fact of the channel. The lock is held.
+func (ch *channel) placeOf(sequence uint64) history.Position {
+	if sequence >= ch.ring.floor {
+		return ch.ring.placeOf(sequence)
+	}
+	for _, page := range ch.pages.kept {
+		if page.after > sequence || sequence > page.upTo {
+			continue
+		}
+		for _, e := range slices.Backward(page.entries) {
+			if e.sequence <= sequence {
+				return history.Position{Sequence: e.sequence, At: e.stored}
+			}
+		}
+	}
+	return history.Position{Sequence: sequence}
 }
 
 // pagesKept bounds the pages that a channel remembers, so that sessions which
@@ -149,6 +169,16 @@ func (h *hub) readPage(ctx context.Context, ch *channel, life int, after, upTo u
 	if standing.Anew {
 		return nil, ch.beginElsewhere(ctx, life)
 	}
-	fresh.lost = standing.Missing != nil
+	if fresh.lost = standing.Missing != nil; fresh.lost {
+		next := standing.At
+		if len(fresh.entries) > 0 {
+			next = fresh.entries[0].stored
+		}
+		before, err := history.Preceding(ctx, h.bus.Replay, ch.kind.Stream, fresh.oldest(), next)
+		if err != nil {
+			return nil, err
+		}
+		fresh.lostAt = before.At
+	}
 	return fresh, nil
 }

@@ -120,29 +120,38 @@ func (h *hub) past(ctx context.Context, name subjects.Channel, stream string, si
 		if err != nil {
 			return pastPage{}, err
 		}
-		return h.pageAfter(ctx, name, stream, history.Position{Epoch: described.Epoch, Sequence: after}, limit)
-	}
-	oldest := since.Sequence == 0 && since.Epoch == "" // that was promised nothing
-	if since.Epoch == "" {
-		since.Epoch = described.Epoch
+		watermark, _, err := history.Watermark(ctx, nc, stream, subject)
+		if err != nil {
+			return pastPage{}, err
+		}
+		page, err := h.pageAfter(ctx, name, stream, history.Position{Epoch: described.Epoch, Sequence: after}, limit)
+		if page.Position.Sequence == after {
+			watermark.Epoch = described.Epoch
+			page.Position = wire.Position(watermark)
+		}
+		return page, err
 	}
 	from := *since
 	from.Epoch = described.Epoch
 	page, err := h.pageAfter(ctx, name, stream, from, limit)
-	if err != nil || oldest {
+	if err != nil {
 		return page, err
 	}
 	standing, err := history.Resume(ctx, nc, stream, subject, described.Epoch, *since)
-	if err != nil || standing.Missing == nil {
+	if err != nil {
 		return page, err
 	}
-	h.metrics.gaps.Inc()
-	if standing.Anew {
-		page, err = h.pageAfter(ctx, name, stream, history.Position{Epoch: described.Epoch, Sequence: standing.After}, limit)
-	} else if len(page.Events) == 0 && standing.After > page.Position.Sequence {
-		page.Position = wire.Position{Epoch: described.Epoch, Sequence: standing.After}
+	place := standing.Place(described.Epoch)
+	switch {
+	case standing.Anew:
+		page, err = h.pageAfter(ctx, name, stream, place, limit)
+	case page.Position.Sequence == from.Sequence: // nothing was read
+		page.Position = wire.Position(place)
 	}
-	page.Gap = (*pastGap)(standing.Missing)
+	if standing.Missing != nil {
+		h.metrics.gaps.Inc()
+		page.Gap = (*pastGap)(standing.Missing)
+	}
 	return page, err
 }
 

@@ -66,6 +66,20 @@ func (r *ring) timeOf(sequence uint64) (at time.Time, here bool) {
 	return e.stored, e.sequence == sequence
 }
 
+// placeOf is the newest place in the ring at or before a sequence that is not below
+// floor.
+func (r *ring) placeOf(sequence uint64) history.Position {
+	if sequence >= r.last {
+		return history.Position{Sequence: r.last, At: r.lastAt}
+	}
+	for position := r.after(sequence); position > r.base; position-- {
+		if e := r.get(position - 1); e.sequence > 0 {
+			return history.Position{Sequence: e.sequence, At: e.stored}
+		}
+	}
+	return history.Position{Sequence: r.floor, At: r.floorAt}
+}
+
 // append adds an entry; a fact must be newer than last.
 func (r *ring) append(e *entry) {
 	if e.sequence > 0 {

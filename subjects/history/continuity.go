@@ -26,16 +26,27 @@ type Range struct {
 
 // Standing is how a reader goes on.
 type Standing struct {
-	After   uint64 // what follows this sequence can be given without a hole
-	Missing *Range // what cannot be given, or may have been there; nil when nothing is missing
-	Anew    bool   // the stream's past is another than the reader's: what it holds may never have been
+	After   uint64    // what follows this sequence can be given without a hole
+	At      time.Time // proves After as a position's At does; zero when that is not known
+	Missing *Range    // what cannot be given, or may have been there; nil when nothing is missing
+	Anew    bool      // the stream's past is another than the reader's: what it holds may never have been
+}
+
+// Place is where the reader stands then, in the stream of an epoch.
+func (s Standing) Place(epoch string) Position {
+	return Position{Epoch: epoch, Sequence: s.After, At: s.At}
 }
 
 // Resume judges a position against the stream whose epoch is given. A position
 // of another epoch misses something in any case: but when its message is there,
-// the reader need not begin anew.
+// the reader need not begin anew. One that names no epoch is judged by what is left
+// of it to prove; and who has nothing at all, not even an epoch, misses nothing.
 func Resume(ctx context.Context, nc *nats.Conn, stream, subject, epoch string, p Position) (Standing, error) {
-	if p.Epoch == epoch {
+	switch {
+	case p.Epoch == "" && p.Sequence == 0:
+		oldest, err := Oldest(ctx, nc, stream, subject)
+		return Standing{After: oldest.Sequence, At: oldest.At}, err
+	case p.Epoch == "" || p.Epoch == epoch:
 		return Judge(ctx, nc, stream, subject, p)
 	}
 	missing := behind(p)
@@ -45,7 +56,7 @@ func Resume(ctx context.Context, nc *nats.Conn, stream, subject, epoch string, p
 			return Standing{}, err
 		}
 		if found && SameTime(message.Time, p.At) {
-			return Standing{After: p.Sequence, Missing: missing}, nil
+			return Standing{After: p.Sequence, At: message.Time, Missing: missing}, nil
 		}
 	}
 	return anew(ctx, nc, stream, subject, p)
@@ -53,10 +64,10 @@ func Resume(ctx context.Context, nc *nats.Conn, stream, subject, epoch string, p
 
 // Judge says how a reader goes on that stands at a position of the stream's
 // present epoch; one that names another begins anew, unless its message is there.
-// Most often it is one request to the leader, at most three, and one more to begin
+// Most often it is one request to the leader, at most four, and one more to begin
 // anew.
 func Judge(ctx context.Context, nc *nats.Conn, stream, subject string, p Position) (Standing, error) {
-	whole := Standing{After: p.Sequence}
+	whole := Standing{After: p.Sequence, At: p.At}
 	var there bool
 	if p.Sequence > 0 {
 		message, found, err := Message(ctx, nc, stream, p.Sequence)
@@ -65,10 +76,12 @@ func Judge(ctx context.Context, nc *nats.Conn, stream, subject string, p Positio
 			return Standing{}, err
 		case found && !p.At.IsZero() && !SameTime(message.Time, p.At):
 			return anew(ctx, nc, stream, subject, p)
-		case found && message.Subject == subject:
+		case found:
+			whole.At, there = message.Time, true
+		}
+		if message.Subject == subject {
 			return whole, nil
 		}
-		there = found
 	}
 	described, err := Describe(ctx, nc, stream)
 	if err != nil {
@@ -84,20 +97,20 @@ func Judge(ctx context.Context, nc *nats.Conn, stream, subject string, p Positio
 	if found && oldest.Sequence <= p.Sequence || keepsAll(described, oldest, p.Sequence) {
 		return whole, nil
 	}
-	to := described.Last
+	to := described.End()
 	if found {
-		to = oldest.Sequence - 1
+		to, err = Preceding(ctx, nc, stream, oldest.Sequence, oldest.Time)
 	}
-	if to <= p.Sequence {
-		return whole, nil
+	if err != nil || to.Sequence <= p.Sequence {
+		return whole, err
 	}
-	return Standing{After: to, Missing: &Range{p.Sequence + 1, to}}, nil
+	return Standing{After: to.Sequence, At: to.At, Missing: &Range{p.Sequence + 1, to.Sequence}}, nil
 }
 
 // anew is the standing of who begins with the oldest fact that is kept now.
 func anew(ctx context.Context, nc *nats.Conn, stream, subject string, p Position) (Standing, error) {
-	after, err := Oldest(ctx, nc, stream, subject)
-	return Standing{After: after, Missing: behind(p), Anew: true}, err
+	oldest, err := Oldest(ctx, nc, stream, subject)
+	return Standing{After: oldest.Sequence, At: oldest.At, Missing: behind(p), Anew: true}, err
 }
 
 // behind is what a position whose past is gone lacks at least. It ends where the
@@ -107,18 +120,49 @@ func behind(p Position) *Range {
 	return &Range{next, next}
 }
 
-// Oldest returns the sequence behind which the facts of the subject follow that
-// are kept now: the stream's end, if there is none.
-func Oldest(ctx context.Context, nc *nats.Conn, stream, subject string) (uint64, error) {
+// Oldest returns the place behind which the facts of the subject follow that are
+// kept now: the stream's end, if there is none.
+func Oldest(ctx context.Context, nc *nats.Conn, stream, subject string) (Position, error) {
 	described, err := Describe(ctx, nc, stream)
 	if err != nil {
-		return 0, err
+		return Position{}, err
 	}
 	oldest, found, err := message(ctx, nc, stream, map[string]any{"seq": 1, "next_by_subj": subject})
 	if err != nil || !found {
-		return described.Last, err
+		return described.End(), err
 	}
-	return oldest.Sequence - 1, nil
+	return Preceding(ctx, nc, stream, oldest.Sequence, oldest.Time)
+}
+
+// Watermark asks the leader for the subject's newest fact. For one without facts
+// it is the stream's end at a moment when there was none up to it.
+func Watermark(ctx context.Context, nc *nats.Conn, stream, subject string) (watermark Position, fact bool, err error) {
+	if watermark, err = Newest(ctx, nc, stream, subject); err != nil || watermark.Sequence > 0 {
+		return watermark, true, err
+	}
+	described, err := Describe(ctx, nc, stream)
+	if err != nil {
+		return watermark, false, err
+	}
+	if watermark, err = Newest(ctx, nc, stream, subject); err != nil || watermark.Sequence > 0 {
+		return watermark, true, err
+	}
+	return described.End(), false, nil
+}
+
+// Preceding returns the place right before a sequence. When the message there is
+// gone, the time is that of the next one that was ever seen: what the stream has
+// there later is of another past, and of another time.
+func Preceding(ctx context.Context, nc *nats.Conn, stream string, sequence uint64, next time.Time) (Position, error) {
+	if sequence <= 1 {
+		return Position{}, nil
+	}
+	place := Position{Sequence: sequence - 1, At: next}
+	message, found, err := Message(ctx, nc, stream, place.Sequence)
+	if found {
+		place.At = message.Time
+	}
+	return place, err
 }
 
 // keepsAll says whether no fact was removed between a sequence and the oldest one

@@ -127,6 +127,10 @@ func TestJudge(t *testing.T) {
 			if missing != want || got.Anew != r.anew || got.After != after {
 				t.Errorf("%s, %s: %+v missing %+v, want missing %+v, anew %v", r.name, proof, got, missing, want, r.anew)
 			}
+			there, err := stream.GetMsg(t.Context(), max(got.After, 1))
+			if lacks := got.Missing != nil && got.After > 0 && got.At.IsZero(); lacks || err == nil && got.After > 0 && !history.SameTime(there.Time, got.At) {
+				t.Errorf("%s, %s: stands at %v, stored %v", r.name, proof, got.At, there)
+			}
 		}
 	}
 }

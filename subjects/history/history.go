@@ -14,7 +14,9 @@
 // it, and grow beyond the reader again. Then the time is the proof: at the
 // reader's sequence there is a message of another moment, or none yet. It costs one
 // request and no bookkeeping, and holds for whatever befell the stream. A
-// position without a time is believed when a fact of the subject is there.
+// position without a time is believed when a fact of the subject is there. Every
+// position that is given out has one, unless it is the beginning: where its message
+// is gone, the time of a later one, which no other message there can have.
 //
 // That nothing behind the position was removed is proven by the reader's own
 // message, because limits and purges take the oldest of a subject first; or else

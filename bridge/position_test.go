@@ -1,0 +1,159 @@
+package bridge
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/topology/bustest"
+)
+
+// others stores facts of another channel in the stream of the room, and returns
+// when the last was stored.
+func others(t *testing.T, bus *bustest.Bus, n int) (last wire.Position) {
+	t.Helper()
+	js := jetStream(t, bus)
+	for range n {
+		msg := nats.NewMsg(subjects.Channel{Kind: "user", ID: "eva"}.Event())
+		subjects.SetText(msg.Header, subjects.HeaderEvent, "noted")
+		msg.Data = []byte("1")
+		ack, err := js.PublishMsg(t.Context(), msg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last.Sequence = ack.Sequence
+	}
+	stream, err := js.Stream(t.Context(), subjects.StreamUser)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, err := stream.GetMsg(t.Context(), last.Sequence)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last.At = stored.Time
+	return last
+}
+
+// placeTold is the position in a notice.
+func placeTold(t *testing.T, m message) (p wire.Position) {
+	t.Helper()
+	raw, err := json.Marshal(m["position"])
+	if err == nil {
+		err = json.Unmarshal(raw, &p)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func stands(t *testing.T, what string, got, want wire.Position) {
+	t.Helper()
+	if got.Epoch == "" || got.Sequence != want.Sequence || !got.At.Equal(want.At) {
+		t.Errorf("%s: position %+v, want %+v", what, got, want)
+	}
+}
+
+func since(p wire.Position) string {
+	return fmt.Sprintf(`{"epoch":%q,"seq":%d,"at":%q}`, p.Epoch, p.Sequence, p.At.Format(time.RFC3339Nano))
+}
+
+// The place behind what is gone is another channel's message, whose time proves it.
+func TestPositionsBehindGaps(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{})
+	epoch, _ := position(dial(t, b, "eva").must(`"op":"subscribe","channel":"user:eva"`))
+	lost := publish(t, bus, 3, 10)
+	between := others(t, bus, 1)
+	publish(t, bus, 2, 10)
+	purge(t, bus, jetstream.WithPurgeSubject(subjects.Channel{Kind: "user", ID: "ana"}.Event()), jetstream.WithPurgeSequence(between.Sequence+1))
+	c := dial(t, b, "ana")
+	c.must(`"op":"subscribe","channel":%q,"since":{"epoch":%q,"seq":%d}`, room, epoch, lost[0])
+	gap := c.expect("gap")
+	stands(t, "a gap", placeTold(t, gap), between)
+	again := dial(t, b, "ana")
+	again.must(`"op":"subscribe","channel":%q,"since":%s`, room, since(placeTold(t, gap)))
+	again.events(room, 2)
+	again.nothing("gap")
+	last := others(t, bus, 1)
+	purge(t, bus)
+	var page pastPage
+	for _, query := range []string{"", "?since=0", fmt.Sprintf("?since=%d&epoch=%s", lost[0], epoch)} {
+		get(t, b, "ana", "/api/channels/user:ana/events"+query, &page)
+		stands(t, "over HTTP"+query, page.Position, last)
+	}
+	fresh, _ := runBridge(t, bus, Config{})
+	stands(t, "of an empty channel", placeTold(t, dial(t, fresh, "ana").must(`"op":"subscribe","channel":%q`, room)), last)
+}
+
+// Who stands behind a gap is found out when the stream loses its tail and grows
+// beyond again, by facts of other channels.
+func TestStreamLosesItsTailBehindAGap(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, stop := runBridge(t, bus, Config{})
+	epoch, _ := position(dial(t, b, "ana").must(`"op":"subscribe","channel":%q`, room))
+	kept := publish(t, bus, 3, 10)
+	var place, page wire.Position
+	var stored []uint64
+	rolledBack(t, bus, func() {
+		publish(t, bus, 5, 10)
+		purge(t, bus)
+		wait(t, "the bridge", func() bool { return b.hub.bus.Live.IsConnected() && b.hub.bus.Replay.IsConnected() })
+		c := dial(t, b, "ana")
+		c.must(`"op":"subscribe","channel":%q,"since":{"epoch":%q,"seq":%d}`, room, epoch, kept[2])
+		place = placeTold(t, c.expect("gap"))
+		var past pastPage
+		get(t, b, "ana", fmt.Sprintf("/api/channels/user:ana/events?since=%d&epoch=%s", kept[2], epoch), &past)
+		page = past.Position
+		stop()
+	}, func() {
+		stored = publish(t, bus, 2, 10)
+		others(t, bus, 6)
+	})
+	b, _ = runBridge(t, bus, Config{})
+	for what, p := range map[string]wire.Position{"of the socket": place, "over HTTP": page} {
+		t.Run(what, func(t *testing.T) {
+			c := dial(t, b, "ana")
+			c.must(`"op":"subscribe","channel":%q,"since":%s`, room, since(p))
+			c.expect("gap")
+			equal(t, "of the new past", c.events(room, 5), append(kept[:3:3], stored...))
+		})
+	}
+}
+
+// What a subscription is told to stand at when it is asked for again is a message
+// of the stream with its own time.
+func TestPositionOfSubscribingAgain(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{})
+	first := dial(t, b, "ana")
+	first.must(`"op":"subscribe","channel":%q`, room)
+	publish(t, bus, 1, 10)
+	event := eventsOf(first, 1)[0]
+	at, err := time.Parse(time.RFC3339Nano, fmt.Sprint(event["at"]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	settle := func() {
+		if err := b.hub.checker.settle(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end := others(t, bus, 1)
+	settle()
+	c := dial(t, b, "ana")
+	stands(t, "at first", placeTold(t, c.must(`"op":"subscribe","channel":%q`, room)), end)
+	others(t, bus, 1)
+	settle()
+	stands(t, "again", placeTold(t, c.must(`"op":"subscribe","channel":%q`, room)), wire.Position{Sequence: event.seq(), At: at})
+}
