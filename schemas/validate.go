@@ -85,12 +85,20 @@ func (s *Schema) Validate(data []byte) error {
 	if failure, ok := errors.AsType[*jsonschema.ValidationError](err); ok {
 		refusal := Refuse(InvalidData, "%s", explain(failure))
 		refusal.Field = field(failure)
+		if refusal.Field == "" && s.isBody() {
+			refusal.Field, refusal.Message = "data", "data: "+refusal.Message
+		}
 		return refusal
 	}
 	if err != nil {
 		return fmt.Errorf("validate %s: %w", s.Name, err)
 	}
 	return nil
+}
+
+// isBody says whether what it judges is the data of a command or an event, which callers know by that name.
+func (s *Schema) isBody() bool {
+	return strings.Contains(s.Name, "/commands/") || strings.Contains(s.Name, "/events/")
 }
 
 // explain puts the first failure, in the order of the text, into one line such as "lat: maximum: got 91, want 90".

@@ -21,7 +21,7 @@ func TestValidateRefuses(t *testing.T) {
 		{"room", "post", strings.Repeat("[", 65), schemas.InvalidJSON, "[0][0]"},
 		{"tracking", "report", `{"lat":1e999}`, schemas.InvalidJSON, "lat: no double holds this number"},
 		{"room", "post", `{"text":"\u0000"}`, schemas.InvalidJSON, "text: U+0000 cannot be stored"},
-		{"room", "post", `null`, schemas.InvalidData, "got null, want object"},
+		{"room", "post", `null`, schemas.InvalidData, "data: got null, want object"},
 		{"room", "post", `{}`, schemas.InvalidData, "missing property 'text'"},
 		{"room", "post", `{"text":null}`, schemas.InvalidData, "text: got null, want string"},
 		{"room", "post", `{"text":"` + long + `"}`, schemas.InvalidData, "text: maxLength: got 4,001, want 4,000"},

@@ -3,6 +3,7 @@ package es
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -48,9 +49,13 @@ type Event struct {
 // Decoder makes a typed value of a JSON body.
 type Decoder func(body []byte) (any, error)
 
-// As is the [Decoder] of type T. It takes whole numbers however they are spelled.
+// As is the [Decoder] of type T. It takes whole numbers however they are spelled, and
+// no null, which encoding/json takes for anything.
 func As[T any](body []byte) (any, error) {
 	var value T
+	if string(body) == "null" {
+		return value, errors.New("null is nothing")
+	}
 	err := json.Unmarshal(schemas.Digits(body), &value)
 	return value, err
 }

@@ -1,0 +1,85 @@
+package contract
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/latido/latido/deploy/stack"
+	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/subjects"
+)
+
+// saidNo is a refusal as a caller reads it.
+type saidNo struct {
+	Code    schemas.Code `json:"code"`
+	Message string       `json:"message"`
+	Field   string       `json:"field"`
+}
+
+// TestBodiesAreObjects: a body that is no object is refused at every door, with a
+// sentence that says which part is wrong.
+func TestBodiesAreObjects(t *testing.T) {
+	t.Parallel()
+	s := run(t, func(cfg *stack.Config) {
+		generous(cfg)
+		cfg.NATSUser, cfg.NATSPassword = "tests", "password"
+	})
+	nc, err := nats.Connect(s.NATSURL(), nats.UserInfo("tests", "password"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	l := &line{t: t, s: s}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	l.hello(ctx)
+	socket := func(channel subjects.Channel, command, data string) (no saidNo) {
+		l.next++
+		frame := fmt.Sprintf(`{"id":%d,"op":"call","channel":%q,"command":%q,"data":%s}`, l.next, channel, command, data)
+		told, err := json.Marshal(l.outcome(ctx, []byte(frame)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = json.Unmarshal(told, &no) // an answer has none of it
+		return no
+	}
+	http := func(channel subjects.Channel, command, data string) (no saidNo) {
+		path := "/api/channels/" + channel.String() + "/commands/" + command
+		_ = json.Unmarshal([]byte(ask(t, s, "POST", path, `{"data":`+data+`}`, nil).raw), &no)
+		return no
+	}
+	bus := func(channel subjects.Channel, command, data string) (no saidNo) {
+		message := nats.NewMsg(channel.Command(command))
+		message.Data = []byte(data)
+		message.Header.Set(subjects.HeaderProof, token(t, "ana", "operator"))
+		message.Header.Set(nats.MsgIdHdr, subjects.MessageID(channel, "ana", command+data))
+		reply, err := nc.RequestMsgWithContext(ctx, message)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code, _ := strconv.Atoi(reply.Header.Get("Nats-Service-Error-Code"))
+		_ = json.Unmarshal(reply.Data, &no)
+		no.Code = schemas.Code(code)
+		return no
+	}
+	doors := map[string]func(subjects.Channel, string, string) saidNo{"socket": socket, "HTTP": http, "NATS": bus}
+	for _, kind := range []string{"room", "tracking", "ops", "global", "user", "group"} {
+		channel := subjects.Channel{Kind: kind, ID: "ana"}
+		for _, command := range schemas.Commands(kind) {
+			for _, data := range []string{`null`, `[]`, `[{}]`, `"x"`, `7`, `true`} {
+				for door, knock := range doors {
+					no := knock(channel, command, data)
+					if no.Code != schemas.InvalidData || !strings.Contains(no.Message, "data") && no.Field != "data" {
+						t.Errorf("%s, %s of %s with %s: %+v", door, command, channel, data, no)
+					}
+				}
+			}
+		}
+	}
+}
