@@ -20,7 +20,7 @@ type Schedule struct {
 	Schedule      string    `json:"schedule"`                 // Names it; the same name replaces the earlier one.
 	Status        string    `json:"status"`                   // What the user is shown as meanwhile.
 	CustomMessage string    `json:"custom_message,omitempty"` // What the user says about it.
-	From          time.Time `json:"from,omitzero"`            // When it begins, unless it is weekly.
+	From          time.Time `json:"from,omitzero"`            // When it begins. A weekly one, which needs none, holds for no time before.
 	Until         time.Time `json:"until,omitzero"`           // When it ends; a weekly one ends for good then.
 	Weekly        *Weekly   `json:"weekly,omitempty"`         // The hours of the week, for one that repeats.
 }

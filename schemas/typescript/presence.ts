@@ -182,7 +182,7 @@ export interface ScheduleStatus {
    */
   custom_message?: string;
   /**
-   * When it begins, unless it is weekly.
+   * When it begins. A weekly one, which needs none, holds for no time before.
    */
   from?: string;
   /**
@@ -372,7 +372,7 @@ export interface StatusScheduled {
    */
   custom_message?: string;
   /**
-   * When it begins, unless it is weekly.
+   * When it begins. A weekly one, which needs none, holds for no time before.
    */
   from?: string;
   /**

@@ -66,7 +66,8 @@ func window(plan presence.Schedule, at time.Time) (from, until time.Time, on boo
 }
 
 // windows yields the times of the plan that may hold at a time, and the next one
-// after it. A time without an end has the zero time for it.
+// after it, as far as they lie within the plan's own begin and end. A time without an end
+// has the zero time for it.
 func windows(plan presence.Schedule, at time.Time) func(func(from, until time.Time) bool) {
 	return func(yield func(from, until time.Time) bool) {
 		if plan.Weekly == nil {
@@ -80,11 +81,13 @@ func windows(plan presence.Schedule, at time.Time) func(func(from, until time.Ti
 		year, month, today := at.In(place).Date()
 		for day := today - 1; day <= today+7; day++ {
 			from, until := hours(plan.Weekly, year, month, day, place)
-			over := !plan.Until.IsZero() && !from.Before(plan.Until)
+			if from.Before(plan.From) {
+				from = plan.From
+			}
 			if !plan.Until.IsZero() && plan.Until.Before(until) {
 				until = plan.Until
 			}
-			if !slices.Contains(plan.Weekly.Days, weekday(year, month, day)) || from.Before(plan.From) || over {
+			if !slices.Contains(plan.Weekly.Days, weekday(year, month, day)) || !until.After(from) {
 				continue
 			}
 			if !yield(from.UTC(), until.UTC()) {

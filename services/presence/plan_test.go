@@ -163,3 +163,44 @@ func checkDays(t *testing.T, plan presence.Schedule, change time.Time) {
 		t.Fatalf("%+v: holds on %d of 9 days around %v", *plan.Weekly, days, change)
 	}
 }
+
+// Of the hours during which a weekly plan begins or ends those count that lie within
+// it, be it today's or those of last night.
+func TestAWeeklyPlanBeginsAndEndsWithinItsHours(t *testing.T) {
+	t.Parallel()
+	const day = "2026-03-02T"
+	for name, row := range map[string]struct {
+		start, end, from, until string // of the plan
+		begins, ends            string // of the first hours
+	}{
+		"before its hours":     {"09:00", "17:00", "08:00", "", "09:00", "17:00"},
+		"at their begin":       {"09:00", "17:00", "09:00", "", "09:00", "17:00"},
+		"within them":          {"09:00", "17:00", "12:30", "", "12:30", "17:00"},
+		"within last night's":  {"22:00", "06:00", "03:00", "", "03:00", "06:00"},
+		"all day":              {"00:00", "00:00", "12:30", "", "12:30", "24:00"},
+		"and ends within them": {"09:00", "17:00", "12:30", "13:00", "12:30", "13:00"},
+	} {
+		at := func(clock string) (at time.Time) {
+			if clock == "" {
+				return at
+			}
+			hours, minutes, _ := strings.Cut(clock, ":")
+			length, err := time.ParseDuration(hours + "h" + minutes + "m")
+			midnight, err2 := time.Parse(time.RFC3339, day+"00:00:00Z")
+			if err != nil || err2 != nil {
+				t.Fatal(err, err2)
+			}
+			return midnight.Add(length)
+		}
+		plan := presence.Schedule{From: at(row.from), Until: at(row.until), Weekly: &presence.Weekly{
+			Days: daily, Start: row.start, End: row.end, TimeZone: "UTC",
+		}}
+		from, until, on := window(plan, at(row.begins))
+		if !on || !from.Equal(at(row.begins)) || !until.Equal(at(row.ends)) {
+			t.Errorf("%s: from %v until %v (%v), want %s and %s", name, from, until, on, row.begins, row.ends)
+		}
+		if _, _, on := window(plan, from.Add(-time.Second)); on {
+			t.Errorf("%s: it holds before it begins", name)
+		}
+	}
+}
