@@ -149,7 +149,7 @@ func (b *Bridge) member(ctx context.Context, name subjects.Channel, user string)
 		if err != nil {
 			return false, fmt.Errorf("membership: %w", err)
 		}
-		if found && len(fact.Data) > 0 && fact.Header.Get("KV-Operation") == "" {
+		if found && fact.Header.Get("KV-Operation") == "" && subjects.ReadMembership(fact.Data).Role != "" {
 			return true, nil
 		}
 	}

@@ -112,6 +112,24 @@ func TestARepetitionIsAnsweredWithItsMembership(t *testing.T) {
 	}
 }
 
+// TestAMembershipThatNobodyCanReadIsWrittenAnew: an operator may have written it.
+func TestAMembershipThatNobodyCanReadIsWrittenAnew(t *testing.T) {
+	t.Parallel()
+	caller := start(t)
+	first := caller.Do(opening("luis"))
+	for _, value := range []string{"member", `{"role":"member","seq":"1"}`, "\xff"} {
+		if _, err := caller.JS.Publish(t.Context(), "$KV."+subjects.BucketMembers+"."+channel.Member("luis"), []byte(value)); err != nil {
+			t.Fatal(err)
+		}
+		if again := caller.Do(opening("luis")); again != first {
+			t.Errorf("opened again at %d, want %d", again, first)
+		}
+		if got := caller.Role(channel, "luis"); got != "member" {
+			t.Fatalf("luis is %q after the answer", got)
+		}
+	}
+}
+
 func TestOneOfManyOpensTheRoom(t *testing.T) {
 	t.Parallel()
 	caller := start(t)

@@ -219,7 +219,7 @@ func (v *view) member(c change) (user string) {
 	defer v.mu.Unlock()
 	v.grouped = max(v.grouped, c.revision)
 	v.members = max(v.members, v.grouped)
-	if c.removed() {
+	if c.removed() || subjects.ReadMembership(c.value).Role == "" {
 		delete(v.person(user).groups, channel.ID)
 	} else {
 		v.person(user).groups[channel.ID] = true

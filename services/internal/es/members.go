@@ -30,12 +30,6 @@ type membership struct {
 	key    func(channel subjects.Channel, user string) string
 }
 
-// member is the value of an entry.
-type member struct {
-	Role string `json:"role"`
-	Seq  uint64 `json:"seq"`
-}
-
 func newMembership[S any](b *bus, declared Members[S]) *membership {
 	m := &membership{bus: b, bucket: cmp.Or(declared.Bucket, subjects.BucketMembers), key: declared.Key}
 	if m.key == nil {
@@ -49,7 +43,7 @@ func newMembership[S any](b *bus, declared Members[S]) *membership {
 // changed, which is why we look.
 func (m *membership) set(ctx context.Context, channel subjects.Channel, user, role string, changed, seq uint64) error {
 	subject := "$KV." + m.bucket + "." + m.key(channel, user)
-	value, err := json.Marshal(member{Role: role, Seq: seq})
+	value, err := json.Marshal(subjects.Membership{Role: role, Seq: seq})
 	if err != nil {
 		return err
 	}
@@ -81,15 +75,12 @@ func (m *membership) set(ctx context.Context, channel subjects.Channel, user, ro
 
 // current returns the user's entry, or what the last one left, as the bucket's
 // leader has it.
-func (m *membership) current(ctx context.Context, subject string) (entry member, revision uint64, err error) {
+func (m *membership) current(ctx context.Context, subject string) (entry subjects.Membership, revision uint64, err error) {
 	message, _, err := history.LastMessage(ctx, m.nc, "KV_"+m.bucket, subject)
 	if err != nil {
-		return member{}, 0, fmt.Errorf("read member: %w", err)
+		return entry, 0, fmt.Errorf("read member: %w", err)
 	}
-	if len(message.Data) > 0 { // markers of an older layout have no body
-		err = json.Unmarshal(message.Data, &entry)
-	}
-	return entry, message.Sequence, err
+	return subjects.ReadMembership(message.Data), message.Sequence, nil
 }
 
 // project writes to the bucket what the facts changed, as the state at seq has

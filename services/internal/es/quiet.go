@@ -2,7 +2,6 @@ package es
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -34,7 +33,8 @@ type Quiet struct {
 	changed map[string]change // what the feed brought since the last reading began
 }
 
-// change is what the feed last said of a user.
+// change is what the feed last said of a user: who is not quiet any more has an
+// entry without a role for a while.
 type change struct {
 	seq   uint64
 	quiet bool
@@ -94,7 +94,7 @@ func (q *Quiet) read(ctx context.Context, nc *nats.Conn) error {
 	_, err = history.Read(reading, nc, quietStream, quietKeys+"*", 0, last, func(page history.Page) error {
 		for _, entry := range page.Facts {
 			user, err := subjects.ParseToken(strings.TrimPrefix(entry.Subject, quietKeys))
-			if err == nil && isQuiet(entry.Data) {
+			if err == nil && subjects.ReadMembership(entry.Data).Role != "" {
 				users[user] = struct{}{}
 			}
 		}
@@ -123,7 +123,7 @@ func (q *Quiet) tell(message *nats.Msg) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	told := change{seq, isQuiet(message.Data)}
+	told := change{seq, subjects.ReadMembership(message.Data).Role != ""}
 	if seq <= q.whole || seq < q.changed[user].seq {
 		return
 	}
@@ -131,13 +131,6 @@ func (q *Quiet) tell(message *nats.Msg) {
 	if q.users != nil {
 		set(q.users, user, told.quiet)
 	}
-}
-
-// isQuiet reads an entry: who is not quiet any more has one without a role for a
-// while.
-func isQuiet(value []byte) bool {
-	var entry member
-	return json.Unmarshal(value, &entry) == nil && entry.Role != ""
 }
 
 func set(users map[string]struct{}, user string, quiet bool) {
