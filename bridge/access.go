@@ -2,13 +2,11 @@ package bridge
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
-	"github.com/latido/latido/subjects/history"
 	"github.com/latido/latido/subjects/identity"
 )
 
@@ -48,14 +46,15 @@ func userOf(channel subjects.Channel) (user string, named bool) {
 	return channel.ID, channel.Kind == kindUser
 }
 
-// mayRead refuses whoever may not follow a channel.
-func (b *Bridge) mayRead(ctx context.Context, id identity.Identity, name subjects.Channel, kind subjects.Kind) error {
+// mayRead refuses whoever may not follow a channel, and says until which fact of the
+// channel the others may.
+func (b *Bridge) mayRead(ctx context.Context, id identity.Identity, name subjects.Channel, kind subjects.Kind) (membership, error) {
 	if id.Role == subjects.RoleService {
-		return nil
+		return lasting, nil
 	}
 	for _, role := range kind.Roles {
 		if role.Role == id.Role && (role.ID == "*" || role.ID == name.ID) {
-			return nil
+			return lasting, nil
 		}
 	}
 	allowed := false
@@ -67,19 +66,19 @@ func (b *Bridge) mayRead(ctx context.Context, id identity.Identity, name subject
 	case subjects.Granted:
 		allowed = id.Granted(name.String(), func(g identity.Grant) bool { return g.Read })
 	case subjects.Members:
-		member, err := b.member(ctx, name, id.User)
-		if err != nil {
-			return err
+		member, found, err := b.member(ctx, name, id.User)
+		if err == nil && !found {
+			err = errForbidden
 		}
-		allowed = member
+		return member, err
 	case subjects.Topic:
-		return b.mayReadTopic(ctx, id, name)
+		return lasting, b.mayReadTopic(ctx, id, name)
 	case subjects.Nobody, subjects.Service:
 	}
 	if !allowed {
-		return errForbidden
+		return lasting, errForbidden
 	}
-	return nil
+	return lasting, nil
 }
 
 // mayReadTopic refuses whoever may not see who is there: of a group its members
@@ -88,7 +87,7 @@ func (b *Bridge) mayReadTopic(ctx context.Context, id identity.Identity, name su
 	of, reserved := subjects.ReservedTopic(name)
 	allowed := reserved || id.Granted(name.String(), func(g identity.Grant) bool { return g.Read })
 	if of.Kind == kindGroup {
-		member, err := b.member(ctx, of, id.User)
+		_, member, err := b.member(ctx, of, id.User)
 		if err != nil {
 			return err
 		}
@@ -139,21 +138,6 @@ func mayAppear(id identity.Identity, name subjects.Channel, kind subjects.Kind) 
 		return errForbidden
 	}
 	return nil
-}
-
-// member asks the leader, which alone knows of a membership that was given a
-// moment ago, whether a user belongs to a channel, or everyone does.
-func (b *Bridge) member(ctx context.Context, name subjects.Channel, user string) (bool, error) {
-	for _, who := range []string{user, everyone} {
-		fact, found, err := history.LastMessage(ctx, b.hub.bus.Publish, membersStream, membersKeys+name.Member(who))
-		if err != nil {
-			return false, fmt.Errorf("membership: %w", err)
-		}
-		if found && fact.Header.Get("KV-Operation") == "" && subjects.ReadMembership(fact.Data).Role != "" {
-			return true, nil
-		}
-	}
-	return false, nil
 }
 
 // memberChanged looks again at who follows a channel after a membership changed.

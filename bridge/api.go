@@ -32,7 +32,8 @@ func (b *Bridge) postEvent(c *fiber.Ctx) error {
 	if command, owned := kind.Publish[r.Event]; owned {
 		return b.answerCommand(c, by, wire.Call{Channel: channel, Command: command, Key: r.Key, Data: r.Data})
 	}
-	following := b.mayRead(c.UserContext(), by.Identity, name, kind) == nil
+	_, err = b.mayRead(c.UserContext(), by.Identity, name, kind)
+	following := err == nil
 	type outcome struct {
 		Sequence uint64 `json:"seq,omitempty"`
 		err      error

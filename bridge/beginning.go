@@ -108,6 +108,9 @@ func (c *cursor) takeOver(old *cursor, ok wire.OK, anew bool) wire.OK {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.drop(old)
+	if old.stop > c.member.since && old.member.user == c.member.user {
+		c.stop = old.stop
+	}
 	if c.gap != nil || ok.Replaying != nil && (c.origin < old.origin || anew && c.origin < old.sequence) {
 		return ok
 	}

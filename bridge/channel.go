@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -141,6 +142,9 @@ func (ch *channel) append(e *entry) {
 	ch.date(e)
 	ch.ring.append(e)
 	ch.chunks = ch.chunks[:0]
+	if e.ends != nil {
+		ch.end(e)
+	}
 	ch.dirty()
 }
 
@@ -228,6 +232,7 @@ func (ch *channel) attach(c *cursor) {
 	if c.life != ch.life {
 		c.startOver()
 	}
+	c.stopAt(cmp.Or(c.stop, ch.ring.end(c.member)))
 	list := &ch.cursors[c.session.flusher.index]
 	c.slot = len(*list)
 	*list = append(*list, c)

@@ -17,10 +17,13 @@ type cursor struct {
 	origin   uint64 // every fact above it was given out, or will be
 	position uint64 // next entry of the ring, unless behind
 	sequence uint64 // newest fact given out
+	stop     uint64 // the fact behind which its reader may be told nothing; 0 for none
 	behind   bool   // the ring does not hold what comes next: pages do
 	late     bool   // it left the ring because its socket is slow
 	ahead    bool   // sequence may be above what the ring holds
 	from     uint64 // live entries before this position are not for it
+
+	member membership // by which its reader may read
 
 	watching     bool // placed by a request to watch users, and ended by the next
 	presence     bool
@@ -48,10 +51,7 @@ func (c *cursor) done() bool {
 // out is full, or nothing is left, or a page has to be loaded first. The
 // channel's lock is held.
 func (c *cursor) gather(out *output) {
-	if c.stage != attached {
-		return
-	}
-	if c.channel.anew != nil {
+	if c.stage != attached || c.channel.anew != nil || c.stopped() {
 		return
 	}
 	if c.gap != nil {
@@ -62,7 +62,7 @@ func (c *cursor) gather(out *output) {
 	if !c.behind && c.position < ring.base {
 		c.fallBehind()
 	}
-	for c.behind {
+	for c.behind && !c.stopped() {
 		if c.sequence >= ring.floor {
 			c.rejoin()
 			break
@@ -76,14 +76,14 @@ func (c *cursor) gather(out *output) {
 			return
 		}
 	}
-	if c.restate && c.settled() {
+	if c.restate && c.stop == 0 && c.settled() {
 		c.restate, c.presenceFrom = false, ring.head()
 		c.tellState(out)
 	}
 	if c.late && !out.full() {
 		c.catchUp(out)
 	}
-	for c.position < ring.head() && !out.full() {
+	for c.position < ring.head() && !out.full() && !c.stopped() {
 		c.step(out)
 	}
 }
@@ -93,7 +93,7 @@ func (c *cursor) gather(out *output) {
 func (c *cursor) catchUp(out *output) {
 	ring := &c.channel.ring
 	c.late = false
-	if len(c.channel.kind.Conflate) == 0 {
+	if len(c.channel.kind.Conflate) == 0 || c.stop > 0 {
 		return
 	}
 	for _, e := range conflate(c.channel.kind.Conflate, ring.entries[c.position-ring.base:]) {
@@ -128,7 +128,7 @@ func (c *cursor) rejoin() {
 }
 
 // takePage gives out what the page holds above the cursor, and says whether it
-// came to the page's end.
+// came to the page's end. It stops behind a fact that ended the reader's membership.
 func (c *cursor) takePage(page *page, out *output) bool {
 	if page.lost && page.after >= c.sequence {
 		if to := page.oldest(); to > c.sequence+1 {
@@ -144,11 +144,18 @@ func (c *cursor) takePage(page *page, out *output) bool {
 		if e.sequence <= c.sequence {
 			continue
 		}
+		if c.stop > 0 && e.sequence > c.stop {
+			c.sequence = max(c.sequence, c.stop)
+			return false
+		}
 		if out.full() {
 			return false
 		}
 		out.add(e.frame(c.session.dialect))
 		c.sequence = e.sequence
+		if c.stop == 0 && e.ends != nil && c.member.endedBy(e) {
+			c.stopAt(e.sequence)
+		}
 	}
 	c.sequence = max(c.sequence, page.upTo)
 	return true
@@ -158,7 +165,7 @@ func (c *cursor) takePage(page *page, out *output) bool {
 // every subscriber they come as one chunk that is joined once and shared.
 func (c *cursor) step(out *output) {
 	ring := &c.channel.ring
-	if c.ahead || c.restate || c.position < c.from || c.presence && c.position < c.presenceFrom {
+	if c.ahead || c.restate || c.stop > 0 || c.position < c.from || c.presence && c.position < c.presenceFrom {
 		e := ring.get(c.position)
 		if c.wants(e) {
 			out.add(e.frame(c.session.dialect))

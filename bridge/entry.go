@@ -56,6 +56,7 @@ type entry struct {
 	size     int       // bytes held, roughly
 	presence bool      // for subscriptions with presence only
 	hole     bool      // stands for facts that are gone
+	ends     []string  // of a fact: whose memberships it ended
 
 	frames [len(dialects)]atomic.Pointer[[]byte]
 }

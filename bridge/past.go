@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"strconv"
 	"time"
 
@@ -67,7 +68,8 @@ func (b *Bridge) getEvents(c *fiber.Ctx) error {
 		return err
 	}
 	ctx := c.UserContext()
-	if err := b.mayRead(ctx, by.Identity, name, kind); err != nil {
+	member, err := b.mayRead(ctx, by.Identity, name, kind)
+	if err != nil {
 		return err
 	}
 	if kind.Durability != subjects.Durable {
@@ -78,7 +80,7 @@ func (b *Bridge) getEvents(c *fiber.Ctx) error {
 		return err
 	}
 	defer done()
-	page, err := b.hub.past(ctx, name, kind.Stream, since, limit)
+	page, err := b.hub.past(ctx, pastQuestion{name, kind.Stream, member, limit}, since)
 	if err != nil {
 		return err
 	}
@@ -107,16 +109,24 @@ func positionOf(c *fiber.Ctx) (*history.Position, error) {
 	return p, nil
 }
 
+// pastQuestion is what a page of stored events answers.
+type pastQuestion struct {
+	channel subjects.Channel
+	stream  string
+	member  membership // by which it may be asked: nothing behind its end is told
+	limit   int        // of events
+}
+
 // past reads what follows a position, or the last events. What a reader of the
 // page misses is judged when it has been read, and by what judges sockets.
-func (h *hub) past(ctx context.Context, name subjects.Channel, stream string, since *history.Position, limit int) (pastPage, error) {
-	nc, subject := h.bus.Replay, name.Event()
+func (h *hub) past(ctx context.Context, q pastQuestion, since *history.Position) (pastPage, error) {
+	nc, stream, subject := h.bus.Replay, q.stream, q.channel.Event()
 	described, err := history.Describe(ctx, nc, stream)
 	if err != nil {
 		return pastPage{}, err
 	}
 	if since == nil {
-		after, err := history.Tail(ctx, nc, stream, subject, uint64(limit))
+		after, err := history.Tail(ctx, nc, stream, subject, uint64(q.limit))
 		if err != nil {
 			return pastPage{}, err
 		}
@@ -124,7 +134,7 @@ func (h *hub) past(ctx context.Context, name subjects.Channel, stream string, si
 		if err != nil {
 			return pastPage{}, err
 		}
-		page, err := h.pageAfter(ctx, name, stream, history.Position{Epoch: described.Epoch, Sequence: after}, limit)
+		page, err := h.pageAfter(ctx, q, history.Position{Epoch: described.Epoch, Sequence: after})
 		if page.Position.Sequence == after {
 			watermark.Epoch = described.Epoch
 			page.Position = wire.Position(watermark)
@@ -133,7 +143,7 @@ func (h *hub) past(ctx context.Context, name subjects.Channel, stream string, si
 	}
 	from := *since
 	from.Epoch = described.Epoch
-	page, err := h.pageAfter(ctx, name, stream, from, limit)
+	page, err := h.pageAfter(ctx, q, from)
 	if err != nil {
 		return page, err
 	}
@@ -144,7 +154,7 @@ func (h *hub) past(ctx context.Context, name subjects.Channel, stream string, si
 	place := standing.Place(described.Epoch)
 	switch {
 	case standing.Anew:
-		page, err = h.pageAfter(ctx, name, stream, place, limit)
+		page, err = h.pageAfter(ctx, q, place)
 	case page.Position.Sequence == from.Sequence: // nothing was read
 		page.Position = wire.Position(place)
 	}
@@ -156,20 +166,30 @@ func (h *hub) past(ctx context.Context, name subjects.Channel, stream string, si
 }
 
 // pageAfter reads a page of what follows a position.
-func (h *hub) pageAfter(ctx context.Context, name subjects.Channel, stream string, after history.Position, limit int) (pastPage, error) {
+func (h *hub) pageAfter(ctx context.Context, q pastQuestion, after history.Position) (pastPage, error) {
 	page := pastPage{Position: wire.Position(after), Events: []storedEvent{}}
-	last, err := history.Last(ctx, h.bus.Replay, stream, name.Event())
+	name := q.channel
+	last, err := history.Last(ctx, h.bus.Replay, q.stream, name.Event())
 	if err != nil {
 		return page, err
 	}
+	end := uint64(math.MaxUint64)
+	if ch := h.find(tail(name)); ch != nil {
+		end = ch.endOf(q.member)
+	}
+	last = min(last, end)
 	size := 0
-	_, err = history.Read(ctx, h.bus.Replay, stream, name.Event(), after.Sequence, last, func(p history.Page) error {
+	_, err = history.Read(ctx, h.bus.Replay, q.stream, name.Event(), after.Sequence, last, func(p history.Page) error {
 		for _, fact := range p.Facts {
-			if len(page.Events) == limit || size > historyBytes {
+			if len(page.Events) == q.limit || size > historyBytes || fact.Sequence > end {
 				return errEnough
 			}
 			size += len(fact.Data)
-			switch told := h.factEntry(name, name.String(), fact).notice.(type) {
+			e := h.factEntry(name, name.String(), fact)
+			if e.ends != nil && q.member.endedBy(e) {
+				last, end = e.sequence, e.sequence
+			}
+			switch told := e.notice.(type) {
 			case wire.Event:
 				page.Events = append(page.Events, storedEvent{told.Event, told.Sequence, told.From, told.Key, told.At, told.Encoding, told.Data})
 			case wire.Gap:

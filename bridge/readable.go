@@ -99,5 +99,7 @@ func (h *hub) factEntry(name subjects.Channel, label string, fact history.Fact) 
 		}}
 	}
 	event.Sequence, event.At = fact.Sequence, fact.Time
-	return eventEntry(event)
+	e := eventEntry(event)
+	e.ends = ends(h.kinds[name.Kind], event)
+	return e
 }

@@ -25,14 +25,15 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, a
 		return err
 	}
 	heard := s.bridge.hub.rights.heard()
-	if err := s.bridge.mayRead(ctx, s.who(), name, kind); err != nil {
+	member, err := s.bridge.mayRead(ctx, s.who(), name, kind)
+	if err != nil {
 		return err
 	}
 	ch, err := s.bridge.hub.acquire(ctx, name)
 	if err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
-	c := &cursor{session: s, channel: ch, presence: r.Presence, watching: watching}
+	c := &cursor{session: s, channel: ch, member: member, presence: r.Presence, watching: watching}
 	ok, err := c.begin(ctx, r)
 	if err == nil && r.Presence {
 		err = ch.muster(ctx)
@@ -133,13 +134,16 @@ func (s *session) letGo(c *cursor) {
 // ours, and says nothing about the right.
 func (s *session) recheck(ctx context.Context, name subjects.Channel) error {
 	s.mu.Lock()
-	_, following := s.cursors[name.String()]
+	c, following := s.cursors[name.String()]
 	_, present := s.tracks[name.String()]
 	s.mu.Unlock()
 	if !following && !present {
 		return nil
 	}
-	err := s.bridge.mayRead(ctx, s.who(), name, s.bridge.hub.kinds[name.Kind])
+	member, err := s.bridge.mayRead(ctx, s.who(), name, s.bridge.hub.kinds[name.Kind])
+	if err == nil && following {
+		c.admit(member)
+	}
 	if err == nil || schemas.RefusalOf(err).Code != schemas.Forbidden {
 		return err
 	}

@@ -71,7 +71,7 @@ func (s *session) track(ctx context.Context, r wire.Track) error {
 	if err != nil {
 		return err
 	}
-	if err := s.bridge.mayRead(ctx, id, name, kind); err != nil {
+	if _, err := s.bridge.mayRead(ctx, id, name, kind); err != nil {
 		return err
 	}
 	t, err := s.entry(ctx, name)

@@ -103,7 +103,7 @@ func (b *Bridge) roll(ctx context.Context, id identity.Identity, channel string)
 	if err != nil {
 		return nil, err
 	}
-	if err := b.mayRead(ctx, id, name, kind); err != nil {
+	if _, err := b.mayRead(ctx, id, name, kind); err != nil {
 		return nil, err
 	}
 	ch, err := b.hub.acquire(ctx, name)

@@ -48,6 +48,8 @@ type Kind struct {
 	Publish map[string]string
 	// Live lists the ephemeral events browsers may publish; "*" is any name.
 	Live []string
+	// Ends names the facts that end memberships.
+	Ends map[string]Ending
 	// Conflate lists the events of which only a sender's newest matters to a
 	// browser that has not kept up; "*" is any.
 	Conflate []string
@@ -55,6 +57,12 @@ type Kind struct {
 
 // RoleAccess lets tokens of a role read the channel with an id, or all ("*").
 type RoleAccess struct{ Role, ID string }
+
+// Ending says whose memberships a fact ends, by the fields of its data.
+type Ending struct {
+	Users  string // a user or a list of users
+	Public string // unless it is true, that of everyone; "" where everyone's does not end
+}
 
 // Streams of the bus, one per family of kinds.
 const (
@@ -92,14 +100,17 @@ var Catalog = map[string]Kind{
 	"room": {
 		Name: "room", Owner: "chat", Durability: Durable, Stream: StreamRoom, Read: Members, Write: Members,
 		Publish: map[string]string{"new_message": "post"}, Live: []string{"typing"}, Conflate: []string{"typing"},
+		Ends: map[string]Ending{"member_left": {Users: "user"}, "room_opened": {Users: "removed", Public: "public"}},
 	},
 	"tracking": {
 		Name: "tracking", Owner: "tracking", Durability: Durable, Stream: StreamTracking, Read: Members, Write: Members,
 		Publish: map[string]string{"coords_update": "report"}, Live: []string{"typing"}, Conflate: []string{"coords_update", "typing"},
+		Ends: map[string]Ending{"tracking_opened": {Users: "removed", Public: "public"}},
 	},
 	"ops": {
 		Name: "ops", Owner: "ops", Durability: Durable, Stream: StreamOps, Read: Members, Write: Members,
 		Live: []string{"typing"}, Conflate: []string{"typing"},
+		Ends:  map[string]Ending{"withdrawn": {Users: "client"}},
 		Roles: []RoleAccess{{"operator", Broadcast}, {"supervisor", "*"}},
 	},
 	"global": {
@@ -110,6 +121,7 @@ var Catalog = map[string]Kind{
 	"group": {
 		Name: "group", Owner: "presence", Durability: Durable, Stream: StreamGroup, Read: Members, Write: Members,
 		Live: []string{"typing"}, Conflate: []string{"typing"},
+		Ends: map[string]Ending{"member_removed": {Users: "user"}},
 	},
 	// Who is there, and who types: of a group, of a user, of any topic.
 	"presence": {Name: "presence", Durability: Live, Read: Topic, Write: Members, Live: []string{"typing"}, Conflate: []string{"typing"}},

@@ -1,0 +1,127 @@
+package bridge
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/history"
+)
+
+// membership is why somebody may read a channel: of whom the bucket said so, the
+// reader or [everyone], and the channel's fact that it said so after. A fact with a
+// higher number may have ended it before the bucket says so.
+type membership struct {
+	user  string
+	since uint64
+}
+
+// lasting is what no fact ends: the right to a channel by other rules, or by a value
+// of the bucket that names no fact.
+var lasting = membership{since: math.MaxUint64}
+
+// endedBy says whether an entry is a fact that ended the membership.
+func (m membership) endedBy(e *entry) bool {
+	return e.sequence > m.since && slices.Contains(e.ends, m.user)
+}
+
+// member asks the leader, which alone knows of a membership that was given a
+// moment ago, whether a user belongs to a channel, or everyone does.
+func (b *Bridge) member(ctx context.Context, name subjects.Channel, user string) (m membership, found bool, err error) {
+	for _, who := range []string{user, everyone} {
+		stored, found, err := history.LastMessage(ctx, b.hub.bus.Publish, membersStream, membersKeys+name.Member(who))
+		if err != nil {
+			return m, false, fmt.Errorf("membership: %w", err)
+		}
+		value := subjects.ReadMembership(stored.Data)
+		switch {
+		case !found || stored.Header.Get("KV-Operation") != "" || value.Role == "":
+		case value.Seq == 0:
+			return lasting, true, nil
+		default:
+			return membership{user: who, since: value.Seq}, true, nil
+		}
+	}
+	return m, false, nil
+}
+
+// ends lists whose memberships an event of a kind ends.
+func ends(kind subjects.Kind, event wire.Event) (users []string) {
+	ending, found := kind.Ends[event.Event]
+	if !found || event.Encoding != "" {
+		return nil
+	}
+	for _, user := range gjson.GetBytes(event.Data, ending.Users).Array() {
+		if user.Str != everyone {
+			users = append(users, user.Str)
+		}
+	}
+	if ending.Public != "" && !gjson.GetBytes(event.Data, ending.Public).Bool() {
+		users = append(users, everyone)
+	}
+	return users
+}
+
+// end is the sequence of the first fact here that ended a membership, or 0.
+func (r *ring) end(m membership) uint64 {
+	if m.since >= r.last {
+		return 0
+	}
+	for _, e := range r.entries {
+		if e.ends != nil && m.endedBy(e) {
+			return e.sequence
+		}
+	}
+	return 0
+}
+
+// endOf is the sequence up to which a member may be told, as far as is known here.
+func (ch *channel) endOf(m membership) uint64 {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return cmp.Or(ch.ring.end(m), math.MaxUint64)
+}
+
+// end stops the readers whose membership a fact has ended. The lock is held.
+func (ch *channel) end(e *entry) {
+	for _, cursors := range ch.cursors {
+		for _, c := range cursors {
+			if c.stop == 0 && c.member.endedBy(e) {
+				c.stopAt(e.sequence)
+			}
+		}
+	}
+}
+
+// stopAt has nothing told behind the fact with a sequence, 0 for none, which ended the
+// reader's membership, until it is known what the bucket says of it since. The
+// channel's lock is held.
+func (c *cursor) stopAt(sequence uint64) {
+	c.stop = sequence
+	if sequence > 0 {
+		c.channel.hub.rights.doubt(c.channel.name, c.session)
+	}
+}
+
+// stopped says that the cursor has told all that its reader may be told.
+func (c *cursor) stopped() bool { return c.stop > 0 && c.sequence >= c.stop }
+
+// admit takes what the bucket says of the reader now. If that is from before the fact
+// that stopped the cursor the bucket is late, and what it says next is heard of.
+func (c *cursor) admit(m membership) {
+	ch := c.channel
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if c.stage != attached || c.stop > m.since && m.user == c.member.user {
+		return
+	}
+	c.member = m
+	c.stopAt(ch.ring.end(m))
+	c.session.flusher.session(c.session)
+}
