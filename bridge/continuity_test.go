@@ -217,6 +217,36 @@ func TestStreamMadeAnewWhileWatched(t *testing.T) {
 	c.nothing("gap")
 }
 
+// Of what the new stream has removed already the gap tells, too.
+func TestStreamMadeAnewHasLostItsBeginning(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{})
+	c := dial(t, b, "ana")
+	c.must(`"op":"subscribe","channel":%q`, room)
+	publish(t, bus, 2, 10)
+	eventsOf(c, 2)
+	var lost, kept []uint64
+	deaf(t, b, func() {
+		js := jetStream(t, bus)
+		if err := js.DeleteStream(t.Context(), subjects.StreamUser); err != nil {
+			t.Fatal(err)
+		}
+		if err := topology.Ensure(t.Context(), js, topology.Config{}); err != nil {
+			t.Fatal(err)
+		}
+		lost = publish(t, bus, 6, 10)
+		purge(t, bus)
+		kept = publish(t, bus, 2, 10)
+	})
+	b.hub.checker.everything()
+	if gap := c.expect("gap"); gap["from"] != 3. || gap["to"] != float64(lost[5]) {
+		t.Errorf("gap %v, want 3 to %d", gap, lost[5])
+	}
+	equal(t, "kept", c.events(room, 2), kept)
+	c.nothing("gap")
+}
+
 func TestQuestionsNobodyReadsAreRefused(t *testing.T) {
 	t.Parallel()
 	b, _ := runBridge(t, bustest.Start(t), Config{})

@@ -199,7 +199,7 @@ func (c *cursor) restart() {
 	oldest := c.channel.oldest
 	c.sequence, c.origin = oldest.Sequence, oldest.Sequence
 	if c.gap != nil {
-		c.gap.Position = c.channel.position(oldest)
+		c.gap.To, c.gap.Position = max(c.gap.To, oldest.Sequence), c.channel.position(oldest)
 	}
 }
 

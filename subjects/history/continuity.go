@@ -110,7 +110,9 @@ func Judge(ctx context.Context, nc *nats.Conn, stream, subject string, p Positio
 // anew is the standing of who begins with the oldest fact that is kept now.
 func anew(ctx context.Context, nc *nats.Conn, stream, subject string, p Position) (Standing, error) {
 	oldest, err := Oldest(ctx, nc, stream, subject)
-	return Standing{After: oldest.Sequence, At: oldest.At, Missing: behind(p), Anew: true}, err
+	missing := behind(p)
+	missing.To = max(missing.To, oldest.Sequence)
+	return Standing{After: oldest.Sequence, At: oldest.At, Missing: missing, Anew: true}, err
 }
 
 // behind is what a position whose past is gone lacks at least. It ends where the

@@ -49,7 +49,6 @@ func TestJudge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const none = 0
 	type row struct {
 		name    string
 		write   string // subjects in turn; in upper case with the check that names their predecessor
@@ -85,6 +84,7 @@ func TestJudge(t *testing.T) {
 		{name: "ahead of the stream", write: "aba", at: 9, anew: true},
 		{name: "another message is there", write: "aba", at: 1, proof: forged, anew: true},
 		{name: "another message is there, between", write: "aba", at: 2, proof: forged, anew: true},
+		{name: "another message is there, and what followed it is gone", write: "babaa", remove: purge(jetstream.WithPurgeSubject("S20.a"), jetstream.WithPurgeSequence(5)), at: 1, proof: forged, missing: history.Range{From: 2, To: 4}, anew: true},
 	} {
 		name := "S" + strconv.Itoa(i)
 		stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
@@ -117,12 +117,9 @@ func TestJudge(t *testing.T) {
 				missing = *got.Missing
 			}
 			want := r.missing
-			if r.anew {
-				want = history.Range{From: r.at + 1, To: r.at + 1}
-			}
 			after := max(r.at, r.missing.To)
 			if r.anew {
-				after = none
+				want, after = history.Range{From: r.at + 1, To: max(r.at+1, r.missing.To)}, r.missing.To
 			}
 			if missing != want || got.Anew != r.anew || got.After != after {
 				t.Errorf("%s, %s: %+v missing %+v, want missing %+v, anew %v", r.name, proof, got, missing, want, r.anew)
