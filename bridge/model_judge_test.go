@@ -1,10 +1,6 @@
 package bridge
 
-import (
-	"fmt"
-
-	"github.com/latido/latido/bridge/wire"
-)
+import "fmt"
 
 // judge lets everything come to rest and compares what each reader was told with
 // what it may be told.
@@ -46,14 +42,15 @@ func (r *modelReader) judge() (wrong []string) {
 		stored[f.seq] = f
 	}
 	unknown := r.unprovable(stored)
+	moot := max(unknown, r.moot())
 	for _, f := range r.m.past {
-		if f.seq <= unknown || f.channel != r.channel || f.seq <= r.start || r.told[f.seq] == f.n || f.gone > 0 && f.gone <= r.reset || r.covered(f.seq) {
+		if f.seq <= unknown || f.gone > 0 && f.seq <= moot || f.channel != r.channel || f.seq <= r.start || r.told[f.seq] == f.n || f.gone > 0 && f.gone <= r.reset || r.covered(f.seq) {
 			continue
 		}
 		wrong = append(wrong, fmt.Sprintf("%d was neither told nor missed: gone %d, begun at %d in step %d", f.seq, f.gone, r.start, r.reset))
 	}
 	for seq, n := range r.told {
-		if f := stored[seq]; seq > unknown && (f.n != n || f.channel != r.channel) {
+		if f := stored[seq]; seq > moot && (f.n != n || f.channel != r.channel) {
 			wrong = append(wrong, fmt.Sprintf("%d says %d, but %v is stored", seq, n, f))
 		}
 	}
@@ -80,6 +77,17 @@ func (r *modelReader) unprovable(stored map[uint64]modelFact) (sequence uint64) 
 	return sequence
 }
 
+// moot is up to where a gap has told the reader that it may have been in another
+// past, although it goes on behind what it had: all before that place is gone.
+func (r *modelReader) moot() (sequence uint64) {
+	for _, g := range r.gaps {
+		if r.m.breaks > 0 && g.step >= r.m.broken {
+			sequence = max(sequence, g.From-1)
+		}
+	}
+	return sequence
+}
+
 func (r *modelReader) covered(seq uint64) bool {
 	for _, g := range r.gaps {
 		if g.From <= seq && seq <= g.To {
@@ -91,7 +99,7 @@ func (r *modelReader) covered(seq uint64) bool {
 
 // justified says whether a gap misses something, or nobody could know that it does
 // not: no fact is left of those that the reader had.
-func (r *modelReader) justified(g wire.Gap, stored map[uint64]modelFact) bool {
+func (r *modelReader) justified(g modelGap, stored map[uint64]modelFact) bool {
 	for seq := g.From; seq <= g.To; seq++ {
 		if f, ok := stored[seq]; ok && f.channel == r.channel && f.gone > 0 && r.told[seq] == 0 {
 			return true

@@ -27,12 +27,18 @@ type modelReader struct {
 	start   uint64         // where what it was told in one continuity begins
 	reset   int            // the step at which that was
 	told    map[uint64]int // what, by sequence
-	gaps    []wire.Gap
-	fresh   []wire.Gap // since the last judgement
+	gaps    []modelGap
+	fresh   []modelGap // since the last judgement
 	breaks  int        // of the stream, at the last judgement
 	anew    int        // gaps that began a continuity, since then
 	wrong   []string
 	window  bool // it asked for the last n: where that begins shows with the first event
+}
+
+// modelGap is a gap, and at which step it was told.
+type modelGap struct {
+	wire.Gap
+	step int
 }
 
 func (m *model) come() {
@@ -201,8 +207,8 @@ func (r *modelReader) gap(g wire.Gap) {
 		r.start, r.reset, r.told, r.gaps = g.Position.Sequence, int(r.m.step.Load()), map[uint64]int{}, nil
 		r.anew++
 	} else {
-		r.gaps = append(r.gaps, g)
-		r.fresh = append(r.fresh, g)
+		told := modelGap{g, int(r.m.step.Load())}
+		r.gaps, r.fresh = append(r.gaps, told), append(r.fresh, told)
 	}
 	r.place = g.Position
 }

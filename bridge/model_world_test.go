@@ -42,6 +42,7 @@ type model struct {
 	said    int
 	isCut   bool
 	breaks  int // how often the stream got another past
+	broken  int // the step at which it did last
 
 	past      []modelFact // of the stream as it is, what was removed included
 	saved     string      // folder of an older store
@@ -177,7 +178,7 @@ func (m *model) rollBack() {
 	m.bus.Restart(m.t, 0)
 	m.settled()
 	m.past = slices.Clone(m.savedPast)
-	m.breaks++
+	m.breaks, m.broken = m.breaks+1, int(m.step.Load())
 	for range m.IntN(1 + m.IntN(40)) { // it may grow beyond where it was
 		m.say(m.users[m.IntN(len(m.users))], false)
 	}
@@ -190,7 +191,7 @@ func (m *model) recreate() {
 	m.must(topology.Ensure(m.t.Context(), m.js, topology.Config{}))
 	m.limit()
 	m.past, m.saved = nil, ""
-	m.breaks++
+	m.breaks, m.broken = m.breaks+1, int(m.step.Load())
 }
 
 // settled waits until the server is back for the model's own connection.
