@@ -11,6 +11,7 @@ import (
 
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/topology"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
 
@@ -156,4 +157,52 @@ func TestPositionOfSubscribingAgain(t *testing.T) {
 	others(t, bus, 1)
 	settle()
 	stands(t, "again", placeTold(t, c.must(`"op":"subscribe","channel":%q`, room)), wire.Position{Sequence: event.seq(), At: at})
+}
+
+// A number without an epoch is judged by what it proves: by every door alike.
+func TestSinceWithoutAnEpoch(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{})
+	published := publish(t, bus, 6, 10)
+	purge(t, bus, jetstream.WithPurgeSequence(published[3]))
+	for _, r := range []struct {
+		since uint64
+		gap   *pastGap
+		first uint64
+	}{
+		{0, nil, published[3]},
+		{published[0], &pastGap{published[1], published[2]}, published[3]},
+		{published[2], nil, published[3]},
+		{published[4], nil, published[5]},
+		{published[5] + 1, &pastGap{published[5] + 2, published[5] + 2}, published[3]},
+	} {
+		var page pastPage
+		get(t, b, "ana", fmt.Sprintf("/api/channels/user:ana/events?since=%d", r.since), &page)
+		if fmt.Sprint(page.Gap) != fmt.Sprint(r.gap) || len(page.Events) == 0 || page.Events[0].Sequence != r.first {
+			t.Errorf("since %d over HTTP: gap %v, %+v, want %v and from %d on", r.since, page.Gap, page.Events, r.gap, r.first)
+		}
+		c := dial(t, b, "ana")
+		c.must(`"op":"subscribe","channel":%q,"since":{"seq":%d}`, room, r.since)
+		if r.gap != nil {
+			if gap := c.expect("gap"); gap["from"] != float64(r.gap.From) || gap["to"] != float64(r.gap.To) {
+				t.Errorf("since %d: %v, want %v", r.since, gap, r.gap)
+			}
+		}
+		equal(t, fmt.Sprintf("since %d", r.since), c.events(room, 1), []uint64{r.first})
+		c.nothing("gap")
+	}
+	js := jetStream(t, bus)
+	if err := js.DeleteStream(t.Context(), subjects.StreamUser); err != nil {
+		t.Fatal(err)
+	}
+	if err := topology.Ensure(t.Context(), js, topology.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, bus, 2, 10)
+	var page pastPage
+	get(t, b, "ana", fmt.Sprintf("/api/channels/user:ana/events?since=%d", published[4]), &page)
+	if page.Gap == nil || len(page.Events) != 2 {
+		t.Errorf("of a stream that is shorter: %+v", page)
+	}
 }

@@ -52,7 +52,7 @@ func (f *frame) setSince(value gjson.Result) string {
 		Sequence float64 `json:"seq"`
 		At       time.Time
 	}
-	if wrong := part("position", value, &position); wrong != "" {
+	if wrong := part("since", value, &position); wrong != "" {
 		return wrong
 	}
 	f.Since.Epoch, f.Since.Sequence, f.Since.At = position.Epoch, uint64(position.Sequence), position.At

@@ -52,6 +52,13 @@ type Position struct {
 	At    time.Time `json:"at,omitzero"` // When the message of this number was stored, as its event tells: it proves that the reader has read this very past. Without it a stream that lost its tail may be taken for the same.
 }
 
+// Since: The position that a reader returns to. Without an epoch it is judged by its number alone: there is a gap when the stream ends before it, or what followed it is not kept any more, but a stream made anew that has grown beyond it is not told from the one it was.
+type Since struct {
+	Epoch string    `json:"epoch,omitempty"` // The stream's identity, when the number was given.
+	Seq   uint64    `json:"seq"`             // The last fact known; 0 before the first.
+	At    time.Time `json:"at,omitzero"`     // When the message of this number was stored, as its event tells: it proves that the reader has read this very past.
+}
+
 // Degraded: The bus is away: events are late, none is lost.
 type Degraded struct {
 	Op string `json:"op"` // Always "degraded".
@@ -212,7 +219,7 @@ type Subscribe struct {
 	ID       uint64          `json:"id"`                 // Names this request in its answer; positive, and not in use.
 	Op       string          `json:"op"`                 // Always "subscribe".
 	Channel  string          `json:"channel"`            // What to listen to.
-	Since    *Position       `json:"since,omitempty"`    // The last thing the reader knows.
+	Since    *Since          `json:"since,omitempty"`    // The last thing the reader knows.
 	Last     json.RawMessage `json:"last,omitempty"`     // How much of the recent past to send: a number of events, or a time such as `1h`.
 	Anew     bool            `json:"anew,omitempty"`     // Whether to send what was asked for although this session was sent it before. Otherwise a subscribe to a channel that is followed goes on where that stands.
 	Presence bool            `json:"presence,omitempty"` // Whether to send who is there.

@@ -487,7 +487,7 @@ export interface Subscribe {
    * What to listen to.
    */
   channel: string;
-  since?: Position;
+  since?: Since;
   /**
    * How much of the recent past to send: a number of events, or a time such as `1h`.
    */
@@ -500,6 +500,23 @@ export interface Subscribe {
    * Whether to send who is there.
    */
   presence?: boolean;
+}
+/**
+ * The position that a reader returns to. Without an epoch it is judged by its number alone: there is a gap when the stream ends before it, or what followed it is not kept any more, but a stream made anew that has grown beyond it is not told from the one it was.
+ */
+export interface Since {
+  /**
+   * The stream's identity, when the number was given.
+   */
+  epoch?: string;
+  /**
+   * The last fact known; 0 before the first.
+   */
+  seq: number;
+  /**
+   * When the message of this number was stored, as its event tells: it proves that the reader has read this very past.
+   */
+  at?: string;
 }
 /**
  * Replaces the token before it expires, without reconnecting.

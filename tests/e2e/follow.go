@@ -81,7 +81,7 @@ func (f *follow) request(id uint64) bridge.Subscribe {
 	switch {
 	case f.known:
 		position := f.position
-		request.Since = &position
+		request.Since = (*bridge.Since)(&position)
 	case f.start == FromFirst:
 		request.Last = json.RawMessage(fmt.Sprint(recent))
 	}
