@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/latido/latido/bridge/admission"
+	"github.com/latido/latido/bridge/netpoll"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/identity"
 	"github.com/latido/latido/subjects/lease"
@@ -36,8 +37,8 @@ type Bridge struct {
 	hub      *hub
 	asker    *asker
 	registry *registry
-	crew     *crew
-	poller   *poller
+	workers  *netpoll.Pool
+	poller   *netpoll.Poller
 	verifier *identity.Verifier
 	door     *admission.Door
 	health   health
@@ -68,7 +69,7 @@ func New(config Config) (*Bridge, error) {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	b.listener = listener
-	if b.poller, err = newPoller(); err != nil {
+	if b.poller, err = netpoll.NewPoller(); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
 	connections, err := b.connect()
@@ -87,7 +88,7 @@ func New(config Config) (*Bridge, error) {
 	})
 	b.metrics.count("presence_members", "Members of all channels watched here.", b.hub.members)
 	b.asker = newAsker(connections.Publish)
-	b.registry, b.crew = newRegistry(b.limits, b.metrics), newCrew()
+	b.registry, b.workers = newRegistry(b.limits, b.metrics), netpoll.NewPool(b.hub.start)
 	b.app = b.routes()
 	return b, nil
 }
@@ -133,7 +134,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	b.hub.ctx = inner
 	part(func() error { b.hub.run(inner); return nil })
 	part(func() error { return b.asker.run(inner) })
-	part(func() error { return b.poller.run(inner) })
+	part(func() error { return b.poller.Run(inner) })
 	if err := b.begin(ctx); err != nil {
 		stop(err)
 		parts.Wait()

@@ -8,7 +8,7 @@
 //	cursor    where one session stands in one channel: in the ring, or behind it
 //	flusher   the only writer of its sessions' sockets: joins what each has not seen yet
 //	session   one browser: reads frames, asks the bus, owns nothing that grows while it is slow
-//	poller    waits for all TCP sockets at once, on Linux; a crew serves those that have something to read
+//	netpoll   waits for all TCP sockets at once, on Linux; a pool of workers serves those that have something to read
 //
 // Delivery is pulled, not pushed. A fact is appended to its channel once; the
 // flushers then move every cursor forward and write what lies between. A slow

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/latido/latido/bridge/netpoll"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 )
@@ -40,7 +41,7 @@ func (b *Bridge) drain() {
 	}
 	select {
 	case <-done:
-	case <-time.After(2 * farewell):
+	case <-time.After(2 * netpoll.Farewell):
 		for _, s := range b.registry.all() {
 			s.fail()
 		}
@@ -62,7 +63,7 @@ func (b *Bridge) close() {
 
 // sayGoodbye gives the lease back, so that nobody has to wait for its end.
 func (b *Bridge) sayGoodbye() {
-	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	ctx, cancel := context.WithTimeout(context.Background(), netpoll.Farewell)
 	defer cancel()
 	if err := b.hub.leases.Return(ctx); err != nil {
 		b.log.Warn("give back the lease", "error", err)

@@ -150,7 +150,7 @@ func (f *flusher) write(s *session, now int64) {
 		joined, f.scratch = s.out.join(f.scratch)
 		f.metrics.writes.Inc()
 		f.metrics.bytesOut.Add(float64(len(joined)))
-		n, err := s.socket.tryWrite(joined)
+		n, err := s.socket.TryWrite(joined)
 		switch {
 		case err != nil:
 			s.fail()
@@ -170,7 +170,7 @@ func (f *flusher) write(s *session, now int64) {
 	}
 	if hurries := s.hurries.Load(); s.over && (!s.parted || hurries) && !s.stalled.Load() {
 		s.parted = true
-		s.socket.expectEnd(hurries)
+		s.socket.ExpectEnd(hurries)
 	}
 }
 

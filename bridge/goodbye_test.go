@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latido/latido/bridge/netpoll"
 	"github.com/latido/latido/bridge/websocket"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
@@ -35,7 +36,7 @@ func TestGoodbye(t *testing.T) {
 		r.ended()
 		witness.find("the leave", func(m message) bool { return len(refs(m, "leaves")) == 1 })
 	}
-	if waited := time.Since(began); waited > times*farewell {
+	if waited := time.Since(began); waited > times*netpoll.Farewell {
 		t.Errorf("%d goodbyes took %s, as if each had been waited for", times, waited)
 	}
 }

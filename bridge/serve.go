@@ -3,6 +3,7 @@ package bridge
 import (
 	"errors"
 
+	"github.com/latido/latido/bridge/netpoll"
 	"github.com/latido/latido/bridge/websocket"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
@@ -11,49 +12,25 @@ import (
 // errClosed says that the peer said goodbye.
 var errClosed = errors.New("closed by the peer")
 
-// A session is parked while the poller waits for its socket, and served when
-// there is something to read. Who is woken meanwhile looks again before it parks.
-const (
-	parked = iota
-	served
-	wokenAgain
-)
-
-// wake has a parked session served.
-func (s *session) wake() {
-	for {
-		switch state := s.state.Load(); {
-		case state == parked && s.state.CompareAndSwap(parked, served):
-			s.bridge.crew.take(s.bridge.hub, s)
-			return
-		case state == wokenAgain, state == served && s.state.CompareAndSwap(served, wokenAgain):
-			return
-		}
-	}
-}
-
 // park returns whether the session may be left to the poller.
 func (s *session) park() bool {
 	if s.isEnding() {
-		s.socket.polled = false // what ends is waited for here
+		s.socket.Stay() // what ends is waited for here
 		return false
 	}
-	if s.state.CompareAndSwap(served, parked) {
-		return true
-	}
-	s.state.Store(served)
-	return false
+	return s.socket.Park()
 }
 
-// serve reads the socket until it ends or has nothing for now.
-func (s *session) serve() {
+// Serve reads the socket until it ends or has nothing for now. It is for the worker
+// pool alone.
+func (s *session) Serve() {
 	for {
 		s.awaitRoom()
-		err := s.socket.read(s.feed)
+		err := s.socket.Read(s.feed)
 		switch {
 		case err == nil:
 			continue
-		case errors.Is(err, errNothing):
+		case errors.Is(err, netpoll.ErrNothing):
 			if s.park() {
 				return
 			}
@@ -97,12 +74,12 @@ func (s *session) awaitRoom() {
 // awaitGoodbye reads on, to no effect, until the peer has our close frame and
 // closes, or the time for it is over: the flusher, who writes that frame, sets it.
 func (s *session) awaitGoodbye() {
-	s.socket.polled = false
+	s.socket.Stay()
 	if s.stalled.Load() { // what the peer does not take is not waited for
-		s.socket.expectEnd(s.hurries.Load())
+		s.socket.ExpectEnd(s.hurries.Load())
 	}
 	discard := func([]byte) error { return nil }
-	for s.socket.read(discard) == nil {
+	for s.socket.Read(discard) == nil {
 	}
 }
 

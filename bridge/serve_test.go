@@ -14,6 +14,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/latido/latido/bridge/netpoll"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
@@ -63,14 +64,14 @@ func TestAnIdleSessionHoldsNoGoroutine(t *testing.T) {
 	}
 	sessions := b.registry.all()
 	wait(t, "sessions to be parked", func() bool {
-		return !slices.ContainsFunc(sessions, func(s *session) bool { return s.state.Load() != parked })
+		return !slices.ContainsFunc(sessions, func(s *session) bool { return !s.socket.Parked() })
 	})
 	var stacks bytes.Buffer
 	if err := pprof.Lookup("goroutine").WriteTo(&stacks, 2); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range sessions {
-		if bytes.Contains(stacks.Bytes(), fmt.Appendf(nil, "(*session).serve(%p", s)) {
+		if bytes.Contains(stacks.Bytes(), fmt.Appendf(nil, "(*session).Serve(%p", s)) {
 			t.Errorf("somebody serves an idle session:\n%s", &stacks)
 		}
 	}
@@ -87,7 +88,7 @@ func TestManyFramesAtOnce(t *testing.T) {
 	const n = 50
 	texts := make([]string, n)
 	for i := range texts {
-		texts[i] = fmt.Sprintf(`{"id":%d,"op":"publish","channel":"app:x","event":"e","data":%q}`, i+1, strings.Repeat("x", readSize/3))
+		texts[i] = fmt.Sprintf(`{"id":%d,"op":"publish","channel":"app:x","event":"e","data":%q}`, i+1, strings.Repeat("x", netpoll.ReadSize/3))
 	}
 	if _, err := tcp.Write(frames(texts...)); err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/latido/latido/bridge/admission"
+	"github.com/latido/latido/bridge/netpoll"
 	"github.com/latido/latido/bridge/websocket"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
@@ -34,7 +35,7 @@ const (
 // session is one browser's connection.
 type session struct {
 	bridge  *Bridge
-	socket  socket
+	socket  netpoll.Socket
 	dialect dialect
 	flusher *flusher
 	reader  websocket.Reader
@@ -49,7 +50,6 @@ type session struct {
 	pulse    pulse         // of the sweep only
 	acked    uint64        // as TCP said of a stalled socket; of the sweep only
 
-	state   atomic.Int32   // whether it is served
 	working sync.WaitGroup // who serves it, until it has left, and its lanes
 
 	visit   *admission.Visit
@@ -87,9 +87,7 @@ type session struct {
 func newSession(b *Bridge, conn arrival, d dialect, f *flusher, v *admission.Visit) *session {
 	created := &session{bridge: b, dialect: d, flusher: f, opened: conn.opened, visit: v}
 	created.payer = admission.Payer{Session: &created.account, Address: v.Address()}
-	created.socket.take(conn.Conn)
-	created.socket.early = conn.early
-	created.state.Store(served) // until it is parked for the first time
+	created.socket.Open(conn.Conn, conn.early, b.poller, b.workers, created)
 	created.reader = websocket.Reader{Limit: min(b.limits.Frame, helloBytes), Compress: dialects[d].deflate}
 	created.spare.L = &created.mu
 	now := int64(uptime())
@@ -164,7 +162,7 @@ func (s *session) finish(code int, reason string, before ...[]byte) bool {
 	s.spare.Broadcast()
 	s.speaks.Store(true)
 	s.flusher.session(s)
-	s.wake()
+	s.socket.Wake()
 	return true
 }
 
@@ -206,8 +204,8 @@ func (s *session) withdraw() {
 // be let go before the bridge may stop.
 func (s *session) leave() {
 	s.withdraw()
-	s.bridge.poller.remove(s)
-	_ = s.socket.conn.Close() // the peer may have closed it already
+	s.socket.Forget()
+	s.socket.Close()
 	s.bridge.registry.remove(s)
 	s.visit.Leave()
 	s.working.Done()
@@ -217,8 +215,8 @@ func (s *session) leave() {
 
 // fail ends a session whose socket cannot be written.
 func (s *session) fail() {
-	_ = s.socket.conn.Close()
-	s.wake() // to clean up
+	s.socket.Close()
+	s.socket.Wake() // to clean up
 }
 
 // takeOwn moves the session's own frames to its output. Of the flusher.
@@ -254,7 +252,7 @@ func (s *session) stall(rest []byte) {
 	s.progress.Store(int64(uptime()))
 	s.bridge.metrics.stalls.Inc()
 	s.bridge.hub.start(func(context.Context) {
-		err := s.socket.writeAll(rest, func() { s.progress.Store(int64(uptime())) })
+		err := s.socket.WriteAll(rest, func() { s.progress.Store(int64(uptime())) })
 		if err != nil {
 			s.fail()
 			return

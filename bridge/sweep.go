@@ -3,6 +3,7 @@ package bridge
 import (
 	"time"
 
+	"github.com/latido/latido/bridge/netpoll"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 )
@@ -42,7 +43,7 @@ func (s *session) sweep(now, absent time.Duration, today time.Time) {
 	s.pulse.excuse(absent, time.Duration(s.heard.Load()))
 	limits := s.bridge.limits
 	switch {
-	case !welcomed && now-s.opened > limits.Handshake+farewell:
+	case !welcomed && now-s.opened > limits.Handshake+netpoll.Farewell:
 		s.fail() // it does not take the goodbye either
 	case stalled:
 		s.sweepStalled(now)
@@ -64,7 +65,7 @@ func (s *session) sweep(now, absent time.Duration, today time.Time) {
 // sweepStalled ends a session whose peer has taken nothing for long. What its
 // socket does not take is seen to go only in large parts, so TCP is asked.
 func (s *session) sweepStalled(now time.Duration) {
-	if acked := s.socket.line().acked; acked != s.acked {
+	if acked := s.socket.Line().Acked; acked != s.acked {
 		s.acked = acked
 		s.progress.Store(int64(now))
 	}
@@ -79,7 +80,7 @@ func (s *session) care(now time.Duration, seen signs) {
 	case stepAsk:
 		s.tell(wire.Ping{})
 	case stepDoubt:
-		if s.socket.line().silent < now-s.pulse.asked {
+		if s.socket.Line().Silent < now-s.pulse.asked {
 			return // it takes what stands before the question
 		}
 		s.silent(now)

@@ -11,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/latido/latido/bridge/native"
+	"github.com/latido/latido/bridge/netpoll"
 	"github.com/latido/latido/bridge/websocket"
 	"github.com/latido/latido/schemas"
 )
@@ -104,18 +105,7 @@ func unwrap(conn net.Conn) arrival {
 	if punctual, ok := got.Conn.(*punctualConn); ok {
 		got.Conn, got.opened = punctual.Conn, punctual.since()
 	}
-	// Behind a deadline that has passed only what is in fasthttp's buffer is read.
-	_ = got.SetReadDeadline(time.Unix(1, 0)) // a closed connection is noticed when it is served
-	buffer := readBuffers.Get().(*[readSize]byte)
-	defer readBuffers.Put(buffer)
-	for {
-		n, err := conn.Read(buffer[:])
-		got.early = append(got.early, buffer[:n]...)
-		if err != nil {
-			break
-		}
-	}
-	_ = got.SetReadDeadline(time.Time{})
+	got.early = netpoll.ReadEarly(conn, got.SetReadDeadline)
 	return got
 }
 
@@ -139,11 +129,8 @@ func (b *Bridge) accept(conn arrival, d dialect, client netip.Addr) {
 	s := newSession(b, conn, d, f, visit)
 	s.working.Add(1)
 	b.sessions.Add(1)
-	s.socket.polled = b.poller.add(s)
 	b.registry.open(s)
-	if !s.socket.polled || conn.early != nil || !s.park() {
-		b.crew.take(b.hub, s)
-	}
+	s.socket.Start()
 	switch {
 	case b.draining.Load():
 		s.end(errDraining)

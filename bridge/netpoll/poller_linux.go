@@ -1,4 +1,4 @@
-package bridge
+package netpoll
 
 import (
 	"context"
@@ -9,15 +9,15 @@ import (
 	"syscall"
 )
 
-// poller waits for all TCP sockets at once, so that an idle session needs no
-// goroutine. It watches edges: a session is woken when something has come since
+// Poller waits for all TCP sockets at once, so that an idle one needs no
+// goroutine. It watches edges: a socket is woken when something has come since
 // it found nothing more, and must read until there is nothing again.
-type poller struct {
+type Poller struct {
 	file *os.File // the epoll instance, itself waited for by Go's own poller
 	raw  syscall.RawConn
 
-	mu       sync.Mutex
-	sessions []*session // by descriptor
+	mu      sync.Mutex
+	sockets []*Socket // by descriptor
 }
 
 const (
@@ -27,7 +27,8 @@ const (
 	pollAtOnce = 256
 )
 
-func newPoller() (*poller, error) {
+// NewPoller asks the system for a poller; Run ends it.
+func NewPoller() (*Poller, error) {
 	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
@@ -35,27 +36,27 @@ func newPoller() (*poller, error) {
 	if err := syscall.SetNonblock(fd, true); err != nil { // or Go would not wait for it
 		return nil, errors.Join(os.NewSyscallError("fcntl", err), syscall.Close(fd))
 	}
-	p := &poller{file: os.NewFile(uintptr(fd), "epoll")}
+	p := &Poller{file: os.NewFile(uintptr(fd), "epoll")}
 	if p.raw, err = p.file.SyscallConn(); err != nil {
 		return nil, errors.Join(err, p.file.Close())
 	}
 	return p, nil
 }
 
-// add has a parked session woken when its socket has something to read. It says
-// no when the socket cannot be waited for.
-func (p *poller) add(s *session) bool {
-	if s.socket.raw == nil {
+// add has a parked socket woken when it has something to read. It says no when the
+// socket cannot be waited for.
+func (p *Poller) add(s *Socket) bool {
+	if s.raw == nil {
 		return false
 	}
 	var added error
-	err := s.socket.raw.Control(func(fd uintptr) {
+	err := s.raw.Control(func(fd uintptr) {
 		p.mu.Lock()
-		s.socket.fd = int(fd)
-		if missing := s.socket.fd + 1 - len(p.sessions); missing > 0 {
-			p.sessions = append(p.sessions, make([]*session, missing)...)
+		s.fd = int(fd)
+		if missing := s.fd + 1 - len(p.sockets); missing > 0 {
+			p.sockets = append(p.sockets, make([]*Socket, missing)...)
 		}
-		p.sessions[s.socket.fd] = s
+		p.sockets[s.fd] = s
 		p.mu.Unlock()
 		var refused error
 		event := syscall.EpollEvent{Events: interest, Fd: int32(fd)}
@@ -70,22 +71,22 @@ func (p *poller) add(s *session) bool {
 	return err == nil
 }
 
-// remove forgets a session, whose descriptor may be another's by now.
-func (p *poller) remove(s *session) {
+// remove forgets a socket, whose descriptor may be another's by now.
+func (p *Poller) remove(s *Socket) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if fd := s.socket.fd; fd < len(p.sessions) && p.sessions[fd] == s {
-		p.sessions[fd] = nil
+	if fd := s.fd; fd < len(p.sockets) && p.sockets[fd] == s {
+		p.sockets[fd] = nil
 	}
 }
 
-// run wakes sessions until ctx ends.
-func (p *poller) run(ctx context.Context) error {
+// Run wakes sockets until ctx ends.
+func (p *Poller) Run(ctx context.Context) error {
 	defer func() { _ = p.file.Close() }()
 	stop := context.AfterFunc(ctx, func() { _ = p.file.Close() }) // ends the wait
 	defer stop()
 	events := make([]syscall.EpollEvent, pollAtOnce)
-	woken := make([]*session, 0, pollAtOnce)
+	woken := make([]*Socket, 0, pollAtOnce)
 	for {
 		var n int
 		var err error
@@ -103,16 +104,16 @@ func (p *poller) run(ctx context.Context) error {
 		}
 		p.mu.Lock()
 		for _, event := range events[:max(n, 0)] {
-			if s := p.sessions[event.Fd]; s != nil {
+			if s := p.sockets[event.Fd]; s != nil {
 				if event.Events&hangsUp != 0 {
-					s.socket.hungUp.Store(true)
+					s.hungUp.Store(true)
 				}
 				woken = append(woken, s)
 			}
 		}
 		p.mu.Unlock()
 		for _, s := range woken {
-			s.wake()
+			s.Wake()
 		}
 		clear(woken)
 		woken = woken[:0]
