@@ -149,7 +149,10 @@ func (b *Bridge) memberChanged(name subjects.Channel, user string) {
 	if ch == nil {
 		return
 	}
-	b.hub.rights.doubt(name, append(ch.followers(user), b.attending(ch, user)...)...)
+	b.hub.rights.doubt(name, ch.followers(user)...)
+	for _, s := range b.attending(ch, user) {
+		b.hub.rights.doubt(name, s)
+	}
 }
 
 // attending lists the sessions here of a user, or of everyone, that are present on
@@ -165,21 +168,6 @@ func (b *Bridge) attending(ch *channel, user string) []*session {
 	for _, ref := range refs {
 		if s := b.registry.find(ref); s != nil {
 			sessions = append(sessions, s)
-		}
-	}
-	return sessions
-}
-
-// followers lists the sessions of a user, or of everyone, that follow the channel.
-func (ch *channel) followers(user string) []*session {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	var sessions []*session
-	for _, cursors := range ch.cursors {
-		for _, c := range cursors {
-			if user == everyone || c.session.user == user {
-				sessions = append(sessions, c.session)
-			}
 		}
 	}
 	return sessions

@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 
-	"github.com/latido/latido/bridge/admission"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/subjects/history"
 )
@@ -13,23 +12,6 @@ type beginning struct {
 	history.Standing
 	replay bool // otherwise it wants new events only
 	life   int  // of the channel when it was found
-}
-
-// begin places the cursor, as one of few reads of history that its user has at once.
-func (c *cursor) begin(ctx context.Context, r wire.Subscribe) (wire.OK, error) {
-	if !c.channel.durable() || r.Since == nil && r.Count == 0 && r.Age == 0 {
-		return c.place(ctx, r)
-	}
-	done, err := admission.Read(ctx, c.session.payer.User)
-	if err != nil {
-		return wire.OK{}, err
-	}
-	defer done()
-	ok, err := c.place(ctx, r)
-	if c.behind {
-		c.session.bridge.door.Charge(&c.session.payer, admission.StreamPage)
-	}
-	return ok, err
 }
 
 // place puts the cursor where the request wants to begin, and answers how much
@@ -100,7 +82,7 @@ func (c *cursor) lockAtBeginning(ctx context.Context, r wire.Subscribe) (beginni
 }
 
 // takeOver puts the cursor where the one stands that it replaces, so that the
-// session loses nothing and gets nothing twice: unless the request wants more than
+// reader loses nothing and gets nothing twice: unless the request wants more than
 // that one was to give, or anew what that one gave. Who is there is told anew. It
 // returns the answer to the request as it is then.
 func (c *cursor) takeOver(old *cursor, ok wire.OK, anew bool) wire.OK {

@@ -45,7 +45,6 @@ type Bridge struct {
 
 	ready    atomic.Bool // takes sessions
 	draining atomic.Bool // takes no more
-	next     atomic.Uint64
 	sessions sync.WaitGroup
 
 	gate   sync.RWMutex

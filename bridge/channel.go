@@ -221,7 +221,7 @@ func (ch *channel) release() bool {
 	return !ch.healing
 }
 
-// attach lets a cursor take part. It must not be touched by its session again.
+// attach lets a cursor take part. It must not be touched by its reader again.
 func (ch *channel) attach(c *cursor) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
@@ -233,10 +233,10 @@ func (ch *channel) attach(c *cursor) {
 		c.startOver()
 	}
 	c.stopAt(cmp.Or(c.stop, ch.ring.end(c.member)))
-	list := &ch.cursors[c.session.flusher.index]
+	list := &ch.cursors[c.outlet.flusher.index]
 	c.slot = len(*list)
 	*list = append(*list, c)
-	c.session.flusher.session(c.session) // whose cursors alone have something before them
+	c.outlet.flush() // whose cursors alone have something before them
 }
 
 func (ch *channel) detach(c *cursor) {
@@ -252,12 +252,12 @@ func (ch *channel) drop(c *cursor) {
 	if was != attached {
 		return
 	}
-	list := ch.cursors[c.session.flusher.index]
+	list := ch.cursors[c.outlet.flusher.index]
 	last := len(list) - 1
 	list[c.slot] = list[last]
 	list[c.slot].slot = c.slot
 	list[last] = nil
-	ch.cursors[c.session.flusher.index] = list[:last]
+	ch.cursors[c.outlet.flusher.index] = list[:last]
 }
 
 // dirty tells the flushers that have cursors here. The lock is held.
@@ -272,4 +272,19 @@ func (ch *channel) dirtyFor(i int) {
 		ch.queued[i] = true
 		ch.hub.flushers[i].channel(ch)
 	}
+}
+
+// followers lists the readers of a user, or of everyone, that follow the channel.
+func (ch *channel) followers(user string) []reader {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	var readers []reader
+	for _, cursors := range ch.cursors {
+		for _, c := range cursors {
+			if r := c.outlet.reader; user == everyone || r.User() == user {
+				readers = append(readers, r)
+			}
+		}
+	}
+	return readers
 }

@@ -5,10 +5,10 @@ import (
 	"github.com/latido/latido/subjects/history"
 )
 
-// cursor is one session's subscription: where it stands in one channel. After
-// it was attached it belongs to the session's flusher, under the channel's lock.
+// cursor is one reader's subscription: where they stand in one channel. After it
+// was attached it belongs to the outlet's flusher, under the channel's lock.
 type cursor struct {
-	session *session
+	outlet  *outlet
 	channel *channel
 	slot    int // index in the channel's list of the flusher
 	stage   stage
@@ -55,7 +55,7 @@ func (c *cursor) gather(out *output) {
 		return
 	}
 	if c.gap != nil {
-		out.add(c.session.dialect.encode(*c.gap))
+		out.add(c.outlet.dialect.encode(*c.gap))
 		c.gap = nil
 	}
 	ring := &c.channel.ring
@@ -98,7 +98,7 @@ func (c *cursor) catchUp(out *output) {
 	}
 	for _, e := range conflate(c.channel.kind.Conflate, ring.entries[c.position-ring.base:]) {
 		if c.wants(e) {
-			out.add(e.frame(c.session.dialect))
+			out.add(e.frame(c.outlet.dialect))
 		}
 	}
 	c.position, c.sequence = ring.head(), max(c.sequence, ring.last)
@@ -133,7 +133,7 @@ func (c *cursor) takePage(page *page, out *output) bool {
 	if page.lost && page.after >= c.sequence {
 		if to := page.oldest(); to > c.sequence+1 {
 			missing := history.Range{From: c.sequence + 1, To: to - 1}
-			out.add(c.session.dialect.encode(c.channel.gap(missing, history.Position{Sequence: missing.To, At: page.lostAt})))
+			out.add(c.outlet.dialect.encode(c.channel.gap(missing, history.Position{Sequence: missing.To, At: page.lostAt})))
 		}
 	}
 	entries := page.entries
@@ -151,7 +151,7 @@ func (c *cursor) takePage(page *page, out *output) bool {
 		if out.full() {
 			return false
 		}
-		out.add(e.frame(c.session.dialect))
+		out.add(e.frame(c.outlet.dialect))
 		c.sequence = e.sequence
 		if c.stop == 0 && e.ends != nil && c.member.endedBy(e) {
 			c.stopAt(e.sequence)
@@ -168,7 +168,7 @@ func (c *cursor) step(out *output) {
 	if c.ahead || c.restate || c.stop > 0 || c.position < c.from || c.presence && c.position < c.presenceFrom {
 		e := ring.get(c.position)
 		if c.wants(e) {
-			out.add(e.frame(c.session.dialect))
+			out.add(e.frame(c.outlet.dialect))
 		}
 		if e.sequence > c.sequence {
 			c.sequence, c.ahead = e.sequence, false
@@ -176,7 +176,7 @@ func (c *cursor) step(out *output) {
 		c.position++
 		return
 	}
-	chunk := c.channel.chunk(c.session.dialect, c.position, c.presence)
+	chunk := c.channel.chunk(c.outlet.dialect, c.position, c.presence)
 	out.add(chunk.bytes)
 	c.position = chunk.to
 	c.sequence = max(c.sequence, chunk.last)
@@ -215,7 +215,7 @@ func (c *cursor) tellState(out *output) {
 	if c.channel.roster == nil {
 		return
 	}
-	for _, frame := range c.channel.roster.state(c.channel.label, c.session.dialect) {
+	for _, frame := range c.channel.roster.state(c.channel.label, c.outlet.dialect) {
 		out.add(frame)
 	}
 }

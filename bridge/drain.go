@@ -43,7 +43,7 @@ func (b *Bridge) drain() {
 	case <-done:
 	case <-time.After(2 * netpoll.Farewell):
 		for _, s := range b.registry.all() {
-			s.fail()
+			s.outlet.fail()
 		}
 		<-done
 	}
@@ -56,7 +56,7 @@ func (b *Bridge) close() {
 	b.closed = true
 	b.gate.Unlock()
 	for _, s := range b.registry.all() {
-		s.fail()
+		s.outlet.fail()
 	}
 	b.sessions.Wait()
 }

@@ -4,11 +4,10 @@ import (
 	"context"
 	"runtime"
 	"sync"
-	"sync/atomic"
 )
 
-// flusher is the only writer of its sessions' sockets. It is woken by whoever
-// has something new, moves the cursors forward, and writes each session once
+// flusher is the only writer of its outlets' sockets. It is woken by whoever
+// has something new, moves the cursors forward, and writes each outlet once
 // with all that came meanwhile. It never waits for a socket: one that is full is
 // left to a goroutine of its own until it has taken what was begun.
 type flusher struct {
@@ -16,11 +15,11 @@ type flusher struct {
 	wake  chan struct{}
 
 	mu       sync.Mutex
-	sessions []*session
+	outlets  []*outlet
 	channels []*channel
 
 	// Of run only.
-	touched []*session
+	touched []*outlet
 	scratch []byte
 	outputs []*output // spare ones
 	metrics *metrics
@@ -30,13 +29,13 @@ func newFlusher(index int, m *metrics) *flusher {
 	return &flusher{index: index, wake: make(chan struct{}, 1), metrics: m}
 }
 
-// session queues a session that has something to write of its own.
-func (f *flusher) session(s *session) {
-	if s.queued.Swap(true) {
+// outlet queues an outlet that has something to write.
+func (f *flusher) outlet(o *outlet) {
+	if o.queued.Swap(true) {
 		return
 	}
 	f.mu.Lock()
-	f.sessions = append(f.sessions, s)
+	f.outlets = append(f.outlets, o)
 	f.mu.Unlock()
 	f.signal()
 }
@@ -57,7 +56,7 @@ func (f *flusher) signal() {
 }
 
 func (f *flusher) run(ctx context.Context) {
-	var sessions []*session
+	var outlets []*outlet
 	var channels []*channel
 	for {
 		select {
@@ -66,40 +65,40 @@ func (f *flusher) run(ctx context.Context) {
 		case <-f.wake:
 		}
 		f.mu.Lock()
-		sessions, f.sessions = f.sessions, sessions[:0]
+		outlets, f.outlets = f.outlets, outlets[:0]
 		channels, f.channels = f.channels, channels[:0]
 		f.mu.Unlock()
-		f.pass(sessions, channels)
-		clear(sessions)
+		f.pass(outlets, channels)
+		clear(outlets)
 		clear(channels)
 	}
 }
 
 // writesInARow is after how many writes a flusher lets others run. A message on
 // its way from the bus crosses several goroutines, and would wait for the end of
-// the pass, or the scheduler's 10 ms, at each of them.
+// the pass, or the scheduler'o 10 ms, at each of them.
 const writesInARow = 32
 
-func (f *flusher) pass(sessions []*session, channels []*channel) {
-	for _, s := range sessions {
-		s.queued.Store(false)
-		if f.touch(s) {
-			s.gatherAll()
+func (f *flusher) pass(outlets []*outlet, channels []*channel) {
+	for _, o := range outlets {
+		o.queued.Store(false)
+		if f.touch(o) {
+			o.gather()
 		}
 	}
 	for _, ch := range channels {
 		ch.mu.Lock()
 		ch.queued[f.index] = false
 		for _, c := range ch.cursors[f.index] {
-			if !c.done() && f.touch(c.session) {
-				c.gather(c.session.out)
+			if !c.done() && f.touch(c.outlet) {
+				c.gather(c.outlet.out)
 			}
 		}
 		ch.mu.Unlock()
 	}
 	now := int64(uptime())
-	for i, s := range f.touched {
-		f.write(s, now)
+	for i, o := range f.touched {
+		f.write(o, now)
 		f.touched[i] = nil
 		if i%writesInARow == writesInARow-1 {
 			runtime.Gosched()
@@ -108,28 +107,28 @@ func (f *flusher) pass(sessions []*session, channels []*channel) {
 	f.touched = f.touched[:0]
 }
 
-// touch says whether the session can take more in this pass, and takes its own
+// touch says whether the outlet can take more in this pass, and takes its own
 // frames first, so that the answer to a subscribe precedes the events. Behind a
 // goodbye nothing follows.
-func (f *flusher) touch(s *session) bool {
-	if s.stalled.Load() {
+func (f *flusher) touch(o *outlet) bool {
+	if o.stalled.Load() {
 		return false
 	}
-	if s.out == nil {
-		s.out = f.output()
-		f.touched = append(f.touched, s)
+	if o.out == nil {
+		o.out = f.output()
+		f.touched = append(f.touched, o)
 	}
-	if s.out.full() {
-		s.more = true
+	if o.out.full() {
+		o.more = true
 		return false
 	}
-	if s.speaks.Swap(false) {
-		s.takeOwn()
+	if o.speaks.Swap(false) {
+		o.takeOwn()
 	}
-	return !s.over
+	return !o.over
 }
 
-// output takes a spare output or makes one: there are as many as sessions that
+// output takes a spare output or makes one: there are as many as outlets that
 // were touched in one pass.
 func (f *flusher) output() *output {
 	last := len(f.outputs) - 1
@@ -142,46 +141,34 @@ func (f *flusher) output() *output {
 	return out
 }
 
-func (f *flusher) write(s *session, now int64) {
-	more := s.more || s.out.full()
-	s.more = false
-	if len(s.out.pieces) > 0 {
+func (f *flusher) write(o *outlet, now int64) {
+	more := o.more || o.out.full()
+	o.more = false
+	if len(o.out.pieces) > 0 {
 		var joined []byte
-		joined, f.scratch = s.out.join(f.scratch)
+		joined, f.scratch = o.out.join(f.scratch)
 		f.metrics.writes.Inc()
 		f.metrics.bytesOut.Add(float64(len(joined)))
-		n, err := s.socket.TryWrite(joined)
+		n, err := o.socket.TryWrite(joined)
 		switch {
 		case err != nil:
-			s.fail()
-		case n < len(joined) && s.over && s.hurries.Load():
-			s.fail()
+			o.fail()
+		case n < len(joined) && o.over && o.hurries.Load():
+			o.fail()
 		case n < len(joined):
-			s.stall(append([]byte(nil), joined[n:]...))
+			o.stall(append([]byte(nil), joined[n:]...))
 		}
-		s.told.Store(now)
-		s.sent.Add(int64(len(joined)))
+		o.told.Store(now)
+		o.sent.Add(int64(len(joined)))
 	}
-	s.out.reset()
-	f.outputs = append(f.outputs, s.out)
-	s.out = nil
+	o.out.reset()
+	f.outputs = append(f.outputs, o.out)
+	o.out = nil
 	if more {
-		f.session(s)
+		f.outlet(o)
 	}
-	if hurries := s.hurries.Load(); s.over && (!s.parted || hurries) && !s.stalled.Load() {
-		s.parted = true
-		s.socket.ExpectEnd(hurries)
+	if hurries := o.hurries.Load(); o.over && (!o.parted || hurries) && !o.stalled.Load() {
+		o.parted = true
+		o.socket.ExpectEnd(hurries)
 	}
-}
-
-// writing is the part of a session that belongs to its flusher.
-type writing struct {
-	out     *output     // lent by the flusher during a pass that touches the session
-	more    bool        // had to be left out of this pass
-	over    bool        // its goodbye was taken: nothing follows
-	parted  bool        // its goodbye was written, and the peer's is waited for
-	speaks  atomic.Bool // has frames of its own
-	queued  atomic.Bool
-	stalled atomic.Bool
-	hurries atomic.Bool // ends as soon as its goodbye is written
 }

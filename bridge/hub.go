@@ -43,6 +43,7 @@ type hub struct {
 	metrics  *metrics
 	kinds    map[string]subjects.Kind
 	flushers []*flusher
+	next     atomic.Uint64 // flusher for an outlet
 	replays  chan struct{}
 	inbox    chan *nats.Msg
 	leases   *lease.Leases // set before anything is watched

@@ -105,7 +105,7 @@ func (ch *channel) end(e *entry) {
 func (c *cursor) stopAt(sequence uint64) {
 	c.stop = sequence
 	if sequence > 0 {
-		c.channel.hub.rights.doubt(c.channel.name, c.session)
+		c.channel.hub.rights.doubt(c.channel.name, c.outlet.reader)
 	}
 }
 
@@ -123,5 +123,5 @@ func (c *cursor) admit(m membership) {
 	}
 	c.member = m
 	c.stopAt(ch.ring.end(m))
-	c.session.flusher.session(c.session)
+	c.outlet.flush()
 }

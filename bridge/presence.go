@@ -267,3 +267,10 @@ func (ch *channel) members() []wire.Member {
 	defer ch.mu.Unlock()
 	return ch.roster.list()
 }
+
+// count is how many are on the channel, told or not yet.
+func (ch *channel) count() int {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.roster.count()
+}

@@ -41,9 +41,7 @@ func (s *session) publish(r wire.Publish) {
 		})
 		return
 	}
-	s.mu.Lock()
-	_, following := s.cursors[r.Channel]
-	s.mu.Unlock()
+	following := s.outlet.follows(r.Channel) != nil
 	by := sender{s.who(), s.ref}
 	s.bridge.broadcast(by, following, name, kind, r, func(sequence uint64, err error) {
 		if err != nil {

@@ -98,6 +98,7 @@ func (s *session) hello(r wire.Hello) {
 	s.mu.Lock()
 	s.identity, s.welcomed = id, true
 	s.mu.Unlock()
+	s.outlet.bound(ownBytes)
 	limits := s.bridge.limits
 	s.reader.Limit = limits.Frame
 	s.tell(wire.Welcome{
@@ -128,13 +129,9 @@ func (s *session) renew(r wire.Token) {
 	}
 	s.mu.Lock()
 	s.identity = id
-	cursors := make([]*cursor, 0, len(s.cursors))
-	for _, c := range s.cursors {
-		cursors = append(cursors, c)
-	}
 	s.mu.Unlock()
 	s.tell(wire.OK{Ref: r.Ref})
-	for _, c := range cursors {
+	for _, c := range s.outlet.following() {
 		s.bridge.hub.rights.doubt(c.channel.name, s)
 	}
 }
@@ -142,10 +139,7 @@ func (s *session) renew(r wire.Token) {
 // admit passes a request by the doorman, who refuses it when too much is asked
 // for. What has no answer counts as strain.
 func (s *session) admit(request wire.Request, bytes int) bool {
-	s.mu.Lock()
-	held := len(s.cursors)
-	s.mu.Unlock()
-	ref, cost := admission.Price(request, bytes, held)
+	ref, cost := admission.Price(request, bytes, s.outlet.count())
 	if cost == (admission.Cost{}) {
 		return !s.strained()
 	}
@@ -176,7 +170,7 @@ func (s *session) work(ref, channel string, job func(context.Context) error) {
 		return
 	}
 	defer s.mu.Unlock()
-	if s.closed || s.ending {
+	if s.outlet.isOver() {
 		return
 	}
 	if s.open == nil {

@@ -22,9 +22,9 @@ const (
 	rightsDoubtful = 45 * time.Second
 )
 
-// right is one session's to follow a channel.
+// right is one reader's to follow a channel.
 type right struct {
-	session *session
+	reader  reader
 	channel subjects.Channel
 }
 
@@ -48,14 +48,14 @@ func newRights(h *hub) *rights {
 	return &rights{hub: h, wake: make(chan struct{}, 1), doubted: make(map[right]struct{})}
 }
 
-// doubt has some sessions' right to a channel checked.
-func (r *rights) doubt(channel subjects.Channel, sessions ...*session) {
-	if len(sessions) == 0 {
+// doubt has some readers' right to a channel checked.
+func (r *rights) doubt(channel subjects.Channel, readers ...reader) {
+	if len(readers) == 0 {
 		return
 	}
 	r.mu.Lock()
-	for _, s := range sessions {
-		r.doubted[right{s, channel}] = struct{}{}
+	for _, who := range readers {
+		r.doubted[right{who, channel}] = struct{}{}
 	}
 	r.mu.Unlock()
 	select {
@@ -104,10 +104,10 @@ func (r *rights) run(ctx context.Context) {
 		checks.SetLimit(rightsAtOnce)
 		for d := range doubted {
 			checks.Go(func() error {
-				err := d.session.recheck(ctx, d.channel)
+				err := d.reader.Recheck(ctx, d.channel)
 				if err != nil && ctx.Err() == nil {
 					r.hub.log.Warn("check a right", "channel", d.channel.String(), "error", err)
-					r.doubt(d.channel, d.session)
+					r.doubt(d.channel, d.reader)
 				}
 				return err
 			})

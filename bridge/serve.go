@@ -14,7 +14,7 @@ var errClosed = errors.New("closed by the peer")
 
 // park returns whether the session may be left to the poller.
 func (s *session) park() bool {
-	if s.isEnding() {
+	if s.outlet.isEnding() {
 		s.socket.Stay() // what ends is waited for here
 		return false
 	}
@@ -55,18 +55,12 @@ func (s *session) feed(data []byte) error {
 	return s.reader.Feed(data, s.handle)
 }
 
-func (s *session) isEnding() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.ending
-}
-
 // awaitRoom waits until another request may be taken: a client that sends faster
 // than it is served is not read.
 func (s *session) awaitRoom() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.open) >= requestsAtOnce && !s.closed && !s.ending {
+	for len(s.open) >= requestsAtOnce && !s.outlet.isOver() {
 		s.spare.Wait()
 	}
 }
@@ -75,8 +69,8 @@ func (s *session) awaitRoom() {
 // closes, or the time for it is over: the flusher, who writes that frame, sets it.
 func (s *session) awaitGoodbye() {
 	s.socket.Stay()
-	if s.stalled.Load() { // what the peer does not take is not waited for
-		s.socket.ExpectEnd(s.hurries.Load())
+	if s.outlet.stalled.Load() { // what the peer does not take is not waited for
+		s.socket.ExpectEnd(s.outlet.hurries.Load())
 	}
 	discard := func([]byte) error { return nil }
 	for s.socket.Read(discard) == nil {
@@ -95,10 +89,10 @@ func (s *session) violate(violation *websocket.ProtocolError) {
 func (s *session) handle(opcode websocket.Opcode, payload []byte) error {
 	switch opcode {
 	case websocket.Text:
-		if s.isEnding() {
+		if s.outlet.isEnding() {
 			return nil // it was told so
 		}
-		request, err := dialects[s.dialect].Decode(payload)
+		request, err := dialects[s.outlet.dialect].Decode(payload)
 		if err != nil {
 			s.malformed(err)
 			return nil
@@ -125,13 +119,13 @@ func (s *session) handle(opcode websocket.Opcode, payload []byte) error {
 // close() does in a browser, will not come back. Any other code, as 1001 of a page
 // that is left or loaded again, keeps its place for the grace.
 func (s *session) part(payload []byte) error {
-	s.hurries.Store(true)
+	s.outlet.hurries.Store(true)
 	code, err := websocket.ParseClose(payload)
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
-	if !s.ending { // it may be an answer to our own
+	if !s.outlet.isEnding() { // it may be an answer to our own
 		s.goodbye = code == websocket.CloseNormal || code == websocket.CloseNoStatus
 	}
 	s.mu.Unlock()
@@ -139,7 +133,7 @@ func (s *session) part(payload []byte) error {
 		code = websocket.CloseNormal
 	}
 	if !s.finish(code, "") {
-		s.flusher.session(s) // our own goodbye was answered, and is not waited for any more
+		s.outlet.flush() // our own goodbye was answered, and is not waited for any more
 	}
 	return errClosed
 }

@@ -34,21 +34,16 @@ const (
 
 // session is one browser's connection.
 type session struct {
-	bridge  *Bridge
-	socket  netpoll.Socket
-	dialect dialect
-	flusher *flusher
-	reader  websocket.Reader
-	writing
+	bridge *Bridge
+	socket netpoll.Socket
+	outlet outlet
+	reader websocket.Reader
 
-	opened   time.Duration // when the connection came, by uptime, as are the others
-	heard    atomic.Int64  // when bytes last came
-	ponged   atomic.Int64  // when a pong last came
-	told     atomic.Int64  // when bytes last went
-	sent     atomic.Int64  // bytes written
-	progress atomic.Int64  // when a stalled socket last took something
-	pulse    pulse         // of the sweep only
-	acked    uint64        // as TCP said of a stalled socket; of the sweep only
+	opened time.Duration // when the connection came, by uptime, as are the others
+	heard  atomic.Int64  // when bytes last came
+	ponged atomic.Int64  // when a pong last came
+	pulse  pulse         // of the sweep only
+	acked  uint64        // as TCP said of a stalled socket; of the sweep only
 
 	working sync.WaitGroup // who serves it, until it has left, and its lanes
 
@@ -69,13 +64,9 @@ type session struct {
 
 	mu       sync.Mutex
 	identity identity.Identity
-	own      [][]byte // frames of its own that wait for the flusher
-	ownSize  int
 	welcomed bool
-	ending   bool      // a goodbye was queued: nothing follows
 	closed   bool      // the connection is gone
 	until    time.Time // when what still waits in its lanes is given up, once it is gone
-	cursors  map[string]*cursor
 	tracks   map[string]*track
 	typing   map[string]*time.Timer // ends what its user began to type, by channel
 	lanes    map[string][]func(context.Context)
@@ -84,41 +75,25 @@ type session struct {
 	goodbye  bool                // the peer said that it will not come back
 }
 
-func newSession(b *Bridge, conn arrival, d dialect, f *flusher, v *admission.Visit) *session {
-	created := &session{bridge: b, dialect: d, flusher: f, opened: conn.opened, visit: v}
+func newSession(b *Bridge, conn arrival, d dialect, v *admission.Visit) *session {
+	created := &session{bridge: b, opened: conn.opened, visit: v}
 	created.payer = admission.Payer{Session: &created.account, Address: v.Address()}
 	created.socket.Open(conn.Conn, conn.early, b.poller, b.workers, created)
+	created.outlet.open(b.hub, created, &created.socket, d, helloBytes)
 	created.reader = websocket.Reader{Limit: min(b.limits.Frame, helloBytes), Compress: dialects[d].deflate}
 	created.spare.L = &created.mu
-	now := int64(uptime())
-	created.heard.Store(now)
-	created.told.Store(now)
+	created.heard.Store(int64(uptime()))
 	return created
 }
 
 // tell queues a notice.
-func (s *session) tell(notice wire.Notice) { s.send(s.dialect.encode(notice)) }
+func (s *session) tell(notice wire.Notice) { s.send(s.outlet.dialect.encode(notice)) }
 
-// send queues a frame of the session's own.
+// send queues a frame of the session's own. Who does not read them ends.
 func (s *session) send(frame []byte) {
-	if len(frame) == 0 {
-		return
-	}
-	s.mu.Lock()
-	if s.ending || s.closed {
-		s.mu.Unlock()
-		return
-	}
-	s.own = append(s.own, frame)
-	s.ownSize += len(frame)
-	over := s.ownSize > ownBytes || !s.welcomed && s.ownSize > helloBytes
-	s.mu.Unlock()
-	s.speaks.Store(true)
-	if over {
+	if !s.outlet.send(frame) {
 		s.end(schemas.Refuse(schemas.Slow, "answers are not read"))
-		return
 	}
-	s.flusher.session(s)
 }
 
 // refuse answers a request with a no. An error that is not a refusal is ours: it
@@ -143,7 +118,7 @@ func errorNotice(ref string, refusal schemas.Refusal) wire.Error {
 
 // end closes the session with a refusal: it is told, and is the close code.
 func (s *session) end(refusal schemas.Refusal) {
-	if s.finish(int(refusal.Code), refusal.Code.Reason(), s.dialect.encode(errorNotice("", refusal))) {
+	if s.finish(int(refusal.Code), refusal.Code.Reason(), s.outlet.dialect.encode(errorNotice("", refusal))) {
 		s.bridge.metrics.refuse(refusal.Code)
 	}
 }
@@ -151,18 +126,12 @@ func (s *session) end(refusal schemas.Refusal) {
 // finish closes the session with a code, once some frames were told, unless it
 // is closing already.
 func (s *session) finish(code int, reason string, before ...[]byte) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ending || s.closed {
+	if !s.outlet.finish(append(before, websocket.AppendClose(nil, code, reason))...) {
 		return false
 	}
-	s.ending = true
-	s.own = append(s.own, before...)
-	s.own = append(s.own, websocket.AppendClose(nil, code, reason))
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.spare.Broadcast()
-	s.speaks.Store(true)
-	s.flusher.session(s)
-	s.socket.Wake()
 	return true
 }
 
@@ -179,15 +148,15 @@ func (s *session) supersede() {
 
 // withdraw undoes what the session was to others. It may be called again.
 func (s *session) withdraw() {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
+	cursors, first := s.outlet.close()
+	if !first {
 		return
 	}
+	s.mu.Lock()
 	s.closed, s.until = true, time.Now().Add(requestTimeout)
 	clean := s.goodbye
-	cursors, tracks := s.cursors, s.tracks
-	s.cursors, s.tracks = nil, nil
+	tracks := s.tracks
+	s.tracks = nil
 	s.spare.Broadcast()
 	s.mu.Unlock()
 	for _, c := range cursors {
@@ -211,56 +180,6 @@ func (s *session) leave() {
 	s.working.Done()
 	s.working.Wait()
 	s.bridge.sessions.Done()
-}
-
-// fail ends a session whose socket cannot be written.
-func (s *session) fail() {
-	s.socket.Close()
-	s.socket.Wake() // to clean up
-}
-
-// takeOwn moves the session's own frames to its output. Of the flusher.
-func (s *session) takeOwn() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, frame := range s.own {
-		s.out.add(frame)
-	}
-	s.own, s.ownSize = nil, 0
-	s.over = s.ending
-}
-
-// gatherAll moves every cursor of the session forward. Of the flusher.
-func (s *session) gatherAll() {
-	s.mu.Lock()
-	cursors := make([]*cursor, 0, len(s.cursors))
-	for _, c := range s.cursors {
-		cursors = append(cursors, c)
-	}
-	s.mu.Unlock()
-	for _, c := range cursors {
-		c.channel.mu.Lock()
-		c.gather(s.out)
-		c.channel.mu.Unlock()
-	}
-}
-
-// stall leaves the rest of a write to a goroutine that waits for the socket.
-// Meanwhile nothing is gathered for the session: its cursors stay where they are.
-func (s *session) stall(rest []byte) {
-	s.stalled.Store(true)
-	s.progress.Store(int64(uptime()))
-	s.bridge.metrics.stalls.Inc()
-	s.bridge.hub.start(func(context.Context) {
-		err := s.socket.WriteAll(rest, func() { s.progress.Store(int64(uptime())) })
-		if err != nil {
-			s.fail()
-			return
-		}
-		s.told.Store(int64(uptime()))
-		s.stalled.Store(false)
-		s.flusher.session(s)
-	})
 }
 
 // reference is the public name of a user's session with a secret: others see it,

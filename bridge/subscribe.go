@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/latido/latido/bridge/admission"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
@@ -33,8 +34,8 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, a
 	if err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
-	c := &cursor{session: s, channel: ch, member: member, presence: r.Presence, watching: watching}
-	ok, err := c.begin(ctx, r)
+	c := &cursor{outlet: &s.outlet, channel: ch, member: member, presence: r.Presence, watching: watching}
+	ok, err := s.place(ctx, c, r)
 	if err == nil && r.Presence {
 		err = ch.muster(ctx)
 	}
@@ -42,23 +43,14 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, a
 		s.bridge.hub.release(ch)
 		return err
 	}
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
+	replaced, kept := s.outlet.place(c, s.bridge.limits.Channels)
+	if !kept { // it has ended meanwhile, or others were placed
 		s.bridge.hub.release(ch)
-		return nil
-	}
-	replaced := s.cursors[ch.label]  // by a second subscribe
-	if replaced == nil && s.full() { // others were placed meanwhile
-		s.mu.Unlock()
-		s.bridge.hub.release(ch)
+		if s.hasEnded() {
+			return nil
+		}
 		return s.tooManyChannels()
 	}
-	if s.cursors == nil {
-		s.cursors = make(map[string]*cursor)
-	}
-	s.cursors[ch.label] = c // not the request's own string, which keeps its whole frame alive
-	s.mu.Unlock()
 	if replaced != nil {
 		ok = c.takeOver(replaced, ok, r.Anew)
 		s.letGo(replaced)
@@ -72,18 +64,30 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, a
 	return nil
 }
 
+// place places a cursor, as one of few reads of history that its user has at once.
+func (s *session) place(ctx context.Context, c *cursor, r wire.Subscribe) (wire.OK, error) {
+	if !c.channel.durable() || r.Since == nil && r.Count == 0 && r.Age == 0 {
+		return c.place(ctx, r)
+	}
+	done, err := admission.Read(ctx, s.payer.User)
+	if err != nil {
+		return wire.OK{}, err
+	}
+	defer done()
+	ok, err := c.place(ctx, r)
+	if c.behind {
+		s.bridge.door.Charge(&s.payer, admission.StreamPage)
+	}
+	return ok, err
+}
+
 // room refuses one subscription too many.
 func (s *session) room(channel string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, again := s.cursors[channel]; !again && s.full() {
+	if s.outlet.follows(channel) == nil && s.outlet.count() >= s.bridge.limits.Channels {
 		return s.tooManyChannels()
 	}
 	return nil
 }
-
-// full is asked with the session's lock held.
-func (s *session) full() bool { return len(s.cursors) >= s.bridge.limits.Channels }
 
 func (s *session) tooManyChannels() error {
 	return schemas.Refuse(schemas.TooManyChannels, "at most %d channels per session", s.bridge.limits.Channels)
@@ -112,15 +116,11 @@ func (s *session) unsubscribe(ctx context.Context, r wire.Unsubscribe) error {
 
 // drop detaches the session's cursor from a channel.
 func (s *session) drop(channel string) bool {
-	s.mu.Lock()
-	c := s.cursors[channel]
-	delete(s.cursors, channel)
-	s.mu.Unlock()
-	if c == nil {
-		return false
+	dropped := s.outlet.drop(func(followed string, _ *cursor) bool { return followed == channel })
+	for _, c := range dropped {
+		s.letGo(c)
 	}
-	s.letGo(c)
-	return true
+	return len(dropped) > 0
 }
 
 // letGo lets go of a cursor that is the session's no more.
@@ -130,18 +130,21 @@ func (s *session) letGo(c *cursor) {
 	s.bridge.metrics.subscriptions.Dec()
 }
 
-// recheck ends a subscription that its user has no more right to. An error is
+// User is who the session is of.
+func (s *session) User() string { return s.user }
+
+// Recheck ends a subscription that its user has no more right to. An error is
 // ours, and says nothing about the right.
-func (s *session) recheck(ctx context.Context, name subjects.Channel) error {
+func (s *session) Recheck(ctx context.Context, name subjects.Channel) error {
+	c := s.outlet.follows(name.String())
 	s.mu.Lock()
-	c, following := s.cursors[name.String()]
 	_, present := s.tracks[name.String()]
 	s.mu.Unlock()
-	if !following && !present {
+	if c == nil && !present {
 		return nil
 	}
 	member, err := s.bridge.mayRead(ctx, s.who(), name, s.bridge.hub.kinds[name.Kind])
-	if err == nil && following {
+	if err == nil && c != nil {
 		c.admit(member)
 	}
 	if err == nil || schemas.RefusalOf(err).Code != schemas.Forbidden {

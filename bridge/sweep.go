@@ -35,16 +35,15 @@ func (w *sweeper) sweep() {
 
 // sweep looks after the session's deadlines.
 func (s *session) sweep(now, absent time.Duration, today time.Time) {
-	stalled := s.stalled.Load()
+	stalled, ending := s.outlet.stalled.Load(), s.outlet.isEnding()
 	s.mu.Lock()
-	welcomed, ending, expires := s.welcomed, s.ending, s.identity.Expires
-	sent, full := s.sent.Load()+int64(s.ownSize), len(s.open) >= requestsAtOnce
+	welcomed, expires, full := s.welcomed, s.identity.Expires, len(s.open) >= requestsAtOnce
 	s.mu.Unlock()
 	s.pulse.excuse(absent, time.Duration(s.heard.Load()))
 	limits := s.bridge.limits
 	switch {
 	case !welcomed && now-s.opened > limits.Handshake+netpoll.Farewell:
-		s.fail() // it does not take the goodbye either
+		s.outlet.fail() // it does not take the goodbye either
 	case stalled:
 		s.sweepStalled(now)
 	case ending:
@@ -56,8 +55,8 @@ func (s *session) sweep(now, absent time.Duration, today time.Time) {
 	}
 	if welcomed && !ending {
 		s.care(now, signs{
-			heard: time.Duration(s.heard.Load()), told: time.Duration(s.told.Load()), ponged: time.Duration(s.ponged.Load()),
-			sent: sent, deaf: stalled || full,
+			heard: time.Duration(s.heard.Load()), told: time.Duration(s.outlet.told.Load()), ponged: time.Duration(s.ponged.Load()),
+			sent: s.outlet.load(), deaf: stalled || full,
 		})
 	}
 }
@@ -67,10 +66,10 @@ func (s *session) sweep(now, absent time.Duration, today time.Time) {
 func (s *session) sweepStalled(now time.Duration) {
 	if acked := s.socket.Line().Acked; acked != s.acked {
 		s.acked = acked
-		s.progress.Store(int64(now))
+		s.outlet.progress.Store(int64(now))
 	}
-	if now-time.Duration(s.progress.Load()) > stallTimeout {
-		s.fail()
+	if now-time.Duration(s.outlet.progress.Load()) > stallTimeout {
+		s.outlet.fail()
 	}
 }
 
@@ -94,6 +93,6 @@ func (s *session) care(now time.Duration, seen signs) {
 // its goodbye.
 func (s *session) silent(now time.Duration) {
 	waited := now - s.pulse.asked
-	s.hurries.Store(true)
+	s.outlet.hurries.Store(true)
 	s.end(schemas.Refuse(schemas.Silent, "a ping was not answered for %s", waited.Round(time.Second)))
 }

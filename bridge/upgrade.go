@@ -125,8 +125,7 @@ func (b *Bridge) accept(conn arrival, d dialect, client netip.Addr) {
 		_ = conn.Close() // those told before it are not gone yet
 		return
 	}
-	f := b.hub.flushers[b.next.Add(1)%uint64(len(b.hub.flushers))]
-	s := newSession(b, conn, d, f, visit)
+	s := newSession(b, conn, d, visit)
 	s.working.Add(1)
 	b.sessions.Add(1)
 	b.registry.open(s)

@@ -62,20 +62,15 @@ func (s *session) watch(ctx context.Context, r wire.Watch) error {
 // watchOnly ends the watching of all channels but some, and lists those of them
 // that are not followed yet.
 func (s *session) watchOnly(wanted map[string]struct{}) (missing []string) {
-	s.mu.Lock()
-	var dropped []*cursor
-	for channel, c := range s.cursors {
-		if _, stays := wanted[channel]; c.watching && !stays {
-			dropped = append(dropped, c)
-			delete(s.cursors, channel)
-		}
-	}
+	dropped := s.outlet.drop(func(channel string, c *cursor) bool {
+		_, stays := wanted[channel]
+		return c.watching && !stays
+	})
 	for channel := range wanted {
-		if s.cursors[channel] == nil {
+		if s.outlet.follows(channel) == nil {
 			missing = append(missing, channel)
 		}
 	}
-	s.mu.Unlock()
 	for _, c := range dropped {
 		s.letGo(c)
 	}
@@ -115,10 +110,4 @@ func (b *Bridge) roll(ctx context.Context, id identity.Identity, channel string)
 		return nil, err
 	}
 	return ch, nil
-}
-
-func (ch *channel) count() int {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	return ch.roster.count()
 }
