@@ -75,11 +75,28 @@ func (ch *channel) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var ended []*entry
+	if fact {
+		if ended, err = ch.endedLately(ctx, watermark); err != nil {
+			return err
+		}
+	}
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.epoch = described.Epoch
 	ch.settle(watermark, fact)
+	ch.ring.ended = append(ended, ch.ring.ended...)
 	return nil
+}
+
+// isOpen says whether the channel has been opened, with success or not.
+func (ch *channel) isOpen() bool {
+	select {
+	case <-ch.opened:
+		return true
+	default:
+		return false
+	}
 }
 
 // settle makes the tail begin at a watermark. The lock is held.

@@ -153,7 +153,7 @@ func (c *cursor) takePage(page *page, out *output) bool {
 		}
 		out.add(e.frame(c.outlet.dialect))
 		c.sequence = e.sequence
-		if c.stop == 0 && e.ends != nil && c.member.endedBy(e) {
+		if c.stop == 0 && c.member.endedBy(e) {
 			c.stopAt(e.sequence)
 		}
 	}

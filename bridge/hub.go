@@ -208,10 +208,8 @@ func (h *hub) watched() []*channel {
 	defer h.mu.Unlock()
 	all := make([]*channel, 0, len(h.channels))
 	for _, ch := range h.channels {
-		select {
-		case <-ch.opened:
+		if ch.isOpen() {
 			all = append(all, ch)
-		default:
 		}
 	}
 	return all

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -28,7 +27,7 @@ var lasting = membership{since: math.MaxUint64}
 
 // endedBy says whether an entry is a fact that ended the membership.
 func (m membership) endedBy(e *entry) bool {
-	return e.sequence > m.since && slices.Contains(e.ends, m.user)
+	return e.ends != nil && e.sequence > m.since && slices.Contains(e.ends, m.user)
 }
 
 // member asks the leader, which alone knows of a membership that was given a
@@ -66,26 +65,6 @@ func ends(kind subjects.Kind, event wire.Event) (users []string) {
 		users = append(users, everyone)
 	}
 	return users
-}
-
-// end is the sequence of the first fact here that ended a membership, or 0.
-func (r *ring) end(m membership) uint64 {
-	if m.since >= r.last {
-		return 0
-	}
-	for _, e := range r.entries {
-		if e.ends != nil && m.endedBy(e) {
-			return e.sequence
-		}
-	}
-	return 0
-}
-
-// endOf is the sequence up to which a member may be told, as far as is known here.
-func (ch *channel) endOf(m membership) uint64 {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	return cmp.Or(ch.ring.end(m), math.MaxUint64)
 }
 
 // end stops the readers whose membership a fact has ended. The lock is held.

@@ -199,20 +199,45 @@ func TestReadsEndWithTheMembership(t *testing.T) {
 			t.Errorf("%s: %d events over HTTP, more: %t; want %d", name, n, page.More, end)
 		}
 	}
-	late := dial(t, watched, "ana")
-	late.must(`"op":"subscribe","channel":"room:1","last":10`)
-	o.store("noted", `{}`)
-	luis.events("room:1", 1)
-	equal(t, "subscribed behind the end", late.seqs(), nil)
-	var page pastPage
-	get(t, watched, "ana", fmt.Sprintf("/api/channels/room:1/events?since=%d", facts[end-1]), &page)
-	if len(page.Events) > 0 || page.More {
-		t.Errorf("behind the end over HTTP: %+v", page)
-	}
 	o.says("ana", "", facts[end-1])
-	late.expect("unsubscribed")
 	stays.expect("unsubscribed")
 	if told := stays.seqs(); !slices.Equal(told, facts[4:end]) {
 		t.Errorf("who stayed was told %v, want %v", told, facts[4:end])
+	}
+}
+
+// Who comes when the fact is stored and the bucket does not say so yet is told nothing
+// of what followed, whether the node has watched the channel or not.
+func TestWhoComesBehindTheEndOfTheMembership(t *testing.T) {
+	t.Parallel()
+	for _, watched := range []bool{true, false} {
+		t.Run(fmt.Sprintf("watched %t", watched), func(t *testing.T) {
+			t.Parallel()
+			o, _, run := runOwner(t, "room", "ana", "luis")
+			b := run()
+			luis, ana := dial(t, b, "luis"), dial(t, b, "ana")
+			if watched {
+				luis.must(`"op":"subscribe","channel":"room:1"`)
+			}
+			end := o.store("member_left", `{"user":"ana"}`)
+			after := o.store("noted", `{}`)
+			if watched {
+				luis.events("room:1", 2)
+			}
+			for _, query := range []string{"limit=1", fmt.Sprintf("since=%d", end), fmt.Sprintf("since=%d", after)} {
+				var page pastPage
+				get(t, b, "ana", "/api/channels/room:1/events?"+query, &page)
+				if len(page.Events) > 0 || page.More {
+					t.Errorf("over HTTP, %s: %+v", query, page)
+				}
+			}
+			ana.must(`"op":"subscribe","channel":"room:1","last":1`)
+			luis.must(`"op":"subscribe","channel":"room:1"`)
+			next := o.store("noted", `{}`)
+			equal(t, "luis", luis.events("room:1", 1), []uint64{next})
+			equal(t, "ana", ana.seqs(), nil)
+			o.says("ana", "", end)
+			ana.expect("unsubscribed")
+		})
 	}
 }

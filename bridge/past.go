@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"math"
 	"strconv"
 	"time"
 
@@ -169,15 +168,15 @@ func (h *hub) past(ctx context.Context, q pastQuestion, since *history.Position)
 func (h *hub) pageAfter(ctx context.Context, q pastQuestion, after history.Position) (pastPage, error) {
 	page := pastPage{Position: wire.Position(after), Events: []storedEvent{}}
 	name := q.channel
-	last, err := history.Last(ctx, h.bus.Replay, q.stream, name.Event())
+	newest, err := history.Newest(ctx, h.bus.Replay, q.stream, name.Event())
 	if err != nil {
 		return page, err
 	}
-	end := uint64(math.MaxUint64)
-	if ch := h.find(tail(name)); ch != nil {
-		end = ch.endOf(q.member)
+	end, err := h.endOf(ctx, name, q.member, newest)
+	if err != nil {
+		return page, err
 	}
-	last = min(last, end)
+	last := min(newest.Sequence, end)
 	size := 0
 	_, err = history.Read(ctx, h.bus.Replay, q.stream, name.Event(), after.Sequence, last, func(p history.Page) error {
 		for _, fact := range p.Facts {
@@ -186,7 +185,7 @@ func (h *hub) pageAfter(ctx context.Context, q pastQuestion, after history.Posit
 			}
 			size += len(fact.Data)
 			e := h.factEntry(name, name.String(), fact)
-			if e.ends != nil && q.member.endedBy(e) {
+			if q.member.endedBy(e) {
 				last, end = e.sequence, e.sequence
 			}
 			switch told := e.notice.(type) {

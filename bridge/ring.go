@@ -23,6 +23,7 @@ type ring struct {
 	floor   uint64    // sequence above which every fact is here
 	last    uint64    // sequence up to which there is none that is not here, or below floor
 	fact    uint64    // newest fact, here or at floor; 0 when there is none
+	ended   []*entry  // facts up to floor that have lately ended memberships
 	floorAt time.Time // when the stream's message at floor was stored, or zero
 	lastAt  time.Time // and the one at last
 	bytes   int
@@ -34,7 +35,7 @@ func (r *ring) head() uint64 { return r.base + uint64(len(r.entries)) }
 // reset empties the ring: it now holds every fact above the watermark, which is
 // the newest fact, or the stream's end while there is none.
 func (r *ring) reset(watermark history.Position, fact bool) {
-	r.base, r.entries, r.bytes, r.fact = r.head(), nil, 0, 0
+	r.base, r.entries, r.ended, r.bytes, r.fact = r.head(), nil, nil, 0, 0
 	r.floor, r.last = watermark.Sequence, watermark.Sequence
 	r.floorAt, r.lastAt = watermark.At, watermark.At
 	if fact {
@@ -100,6 +101,7 @@ func (r *ring) append(e *entry) {
 }
 
 func (r *ring) forget(e *entry) {
+	r.remember(e)
 	r.bytes -= e.size
 	if e.sequence > 0 {
 		r.floor, r.floorAt = e.sequence, e.stored
