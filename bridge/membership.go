@@ -6,8 +6,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/history"
@@ -51,20 +49,12 @@ func (b *Bridge) member(ctx context.Context, name subjects.Channel, user string)
 }
 
 // ends lists whose memberships an event of a kind ends.
-func ends(kind subjects.Kind, event wire.Event) (users []string) {
+func ends(kind subjects.Kind, event wire.Event) []string {
 	ending, found := kind.Ends[event.Event]
 	if !found || event.Encoding != "" {
 		return nil
 	}
-	for _, user := range gjson.GetBytes(event.Data, ending.Users).Array() {
-		if user.Str != everyone {
-			users = append(users, user.Str)
-		}
-	}
-	if ending.Public != "" && !gjson.GetBytes(event.Data, ending.Public).Bool() {
-		users = append(users, everyone)
-	}
-	return users
+	return ending.Of(event.Data)
 }
 
 // end stops the readers whose membership a fact has ended. The lock is held.

@@ -58,12 +58,6 @@ type Kind struct {
 // RoleAccess lets tokens of a role read the channel with an id, or all ("*").
 type RoleAccess struct{ Role, ID string }
 
-// Ending says whose memberships a fact ends, by the fields of its data.
-type Ending struct {
-	Users  string // a user or a list of users
-	Public string // unless it is true, that of everyone; "" where everyone's does not end
-}
-
 // Streams of the bus, one per family of kinds.
 const (
 	StreamRoom     = "ROOM"

@@ -6,6 +6,7 @@ package estest
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +89,7 @@ func check[S any](t *testing.T, decider es.Decider[S], row Row) {
 		}
 	}
 	checkCarried(t, decider, state)
+	checkEnds(t, decider, append(row.Given, got...))
 	if again := fold(decider, row.Given); !reflect.DeepEqual(again, state) {
 		t.Errorf("the state was changed in place: %s, was %s", show(state), show(again))
 	}
@@ -138,6 +140,31 @@ func checkFact[S any](t *testing.T, decider es.Decider[S], event es.Event) {
 	}
 	if back, err := decode(text); err != nil || !reflect.DeepEqual(back, event.Data) {
 		t.Errorf("%s comes back as %#v (%v), went as %#v", event.Name, back, err, event.Data)
+	}
+}
+
+// checkEnds sees to it that the catalog, by which bridges go, names the facts after
+// which somebody has no role any more.
+func checkEnds[S any](t *testing.T, decider es.Decider[S], events []es.Event) {
+	t.Helper()
+	members := decider.Members
+	if members == nil || members.Bucket != "" {
+		return
+	}
+	var state S
+	for _, event := range events {
+		if event.Channel != (subjects.Channel{}) {
+			continue
+		}
+		next := decider.Evolve(state, event)
+		named := subjects.Catalog[decider.Kind].Ends[event.Name].Of([]byte(show(event.Data)))
+		for _, user := range append(members.Changed(event), named...) {
+			has, had := members.Role(next, user) != "", members.Role(state, user) != ""
+			if is := slices.Contains(named, user); had && !has && !is || has && is {
+				t.Errorf("%s %s: by the catalog it ends the membership of %q: %t; member before: %t, after: %t", event.Name, show(event.Data), user, is, had, has)
+			}
+		}
+		state = next
 	}
 }
 
