@@ -91,7 +91,16 @@ func (b *Bridge) broadcast(by sender, following bool, name subjects.Channel, kin
 	}
 	msg := eventMessage(name.Event(), by, name, r)
 	b.asker.ask(msg, func(reply *nats.Msg, err error) {
-		if err != nil {
+		switch {
+		case errors.Is(err, errUnanswered):
+			b.hub.start(func(ctx context.Context) {
+				if history.Mute(ctx, b.hub.bus.Publish, kind.Stream) {
+					err = errFull
+				}
+				done(0, err)
+			})
+			return
+		case err != nil:
 			done(0, err)
 			return
 		}

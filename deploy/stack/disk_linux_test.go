@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sys/unix"
@@ -90,6 +91,55 @@ func TestADiskThatWasFull(t *testing.T) {
 	}
 	if kept := stream.CachedInfo().State.Msgs; kept < stored {
 		t.Errorf("%d of %d acknowledged events are kept", kept, stored)
+	}
+}
+
+// A server of its own says nothing when its disk is full. Whoever publishes to it or
+// commands is told all the same.
+func TestADiskOfAnotherServer(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	if err := unix.Mount("tmpfs", folder, "tmpfs", 0, "size=32m"); err != nil {
+		t.Skip("only who may mount can have a small disk:", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(folder, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	port := freePorts(t, 1)[0]
+	serve(t, &server.Options{
+		Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: filepath.Join(folder, "data"), JetStreamMaxStore: 1 << 30, NoLog: true, NoSigs: true,
+	})
+	cfg := config(t)
+	cfg.NATSURL, cfg.NATSUser, cfg.NATSPassword, cfg.Kinds = "nats://"+address(port), "", "", []string{"orders:durable"}
+	running := start(t, cfg)
+	text := strings.Repeat("x", 15_000)
+	publish := func() int {
+		status, _ := call(t, running.HTTPAddr(), http.MethodPost, "/api/channels/orders%3A1/events", fmt.Sprintf(`{"event":"e","data":%q}`, text))
+		return status
+	}
+	command := func(name, data string) int {
+		status, _ := call(t, running.HTTPAddr(), http.MethodPost, "/api/channels/room%3A1/commands/"+name, `{"data":`+data+`}`)
+		return status
+	}
+	if status := command("open", `{"members":[]}`); status != http.StatusOK {
+		t.Fatalf("open answered %d", status)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "ballast"), make([]byte, 32<<20), 0o600); !errors.Is(err, unix.ENOSPC) {
+		t.Fatal(err)
+	}
+	for status := http.StatusOK; status != http.StatusInsufficientStorage; status = publish() {
+		if status != http.StatusOK {
+			t.Fatalf("a publish is answered %d", status)
+		}
+	}
+	status := http.StatusOK
+	for status == http.StatusOK { // what is left of its last page is still written
+		status = command("post", fmt.Sprintf(`{"text":%q}`, text[:2000]))
+	}
+	if status != http.StatusInsufficientStorage {
+		t.Errorf("a command is answered %d", status)
 	}
 }
 

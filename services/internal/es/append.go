@@ -16,6 +16,8 @@ import (
 	"github.com/nats-io/nuid"
 
 	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/history"
 	"github.com/latido/latido/subjects/identity"
 	"github.com/latido/latido/subjects/topology"
 )
@@ -26,7 +28,13 @@ const (
 	patience = 12 * time.Second
 	// attempt is how long one try may wait for its answer.
 	attempt = 3 * time.Second
+	// muteAfter is how many of them without an answer make a stream mute: fewer than
+	// whoever commands waits for.
+	muteAfter = 3
 )
+
+// errFull is what is told of what cannot be stored.
+var errFull = schemas.Refuse(schemas.StorageFull, "there is no room to store it now, and it may yet be stored: repeat it later with the same key")
 
 // errConflict is returned when an append's version check failed, or when one of
 // several messages is stored already: reading the aggregate again tells which.
@@ -69,8 +77,16 @@ type ack struct {
 // the same message ids, so that nothing is stored twice.
 func (b *bus) append(ctx context.Context, messages []*nats.Msg) (ack, error) {
 	var stored ack
-	err := persist(ctx, func(ctx context.Context) (err error) {
-		stored, err = b.publish(ctx, messages)
+	silent := 0
+	err := persist(ctx, func(trying context.Context) (err error) {
+		stored, err = b.publish(trying, messages)
+		if errors.Is(err, context.DeadlineExceeded) {
+			silent++
+		}
+		if channel, unknown := subjects.ParseEvent(messages[0].Subject); unknown == nil && silent == muteAfter &&
+			history.Mute(ctx, b.nc, subjects.Catalog[channel.Kind].Stream) {
+			return errFull
+		}
 		return err
 	})
 	return stored, err
@@ -108,7 +124,7 @@ func (b *bus) publish(ctx context.Context, messages []*nats.Msg) (ack, error) {
 			return ack{}, errConflict
 		}
 		if topology.IsFull(answer.Error) {
-			return ack{}, schemas.Refuse(schemas.StorageFull, "there is no room to store it now, and it may yet be stored: repeat it later with the same key")
+			return ack{}, errFull
 		}
 		return ack{}, answer.Error
 	}
