@@ -67,8 +67,11 @@ func (r *modelReader) judge() (wrong []string) {
 }
 
 // unprovable is up to where nobody could know that the reader was in another past:
-// the message at its place was removed before anybody looked, and it was told a gap.
+// the message at its place when the tail was lost, or before a gap, was removed.
 func (r *modelReader) unprovable(stored map[uint64]modelFact) (sequence uint64) {
+	if stored[r.held].gone > 0 {
+		sequence = r.held
+	}
 	for _, g := range r.gaps {
 		if f, ok := stored[g.From-1]; r.m.breaks > 0 && (!ok || f.gone > 0) {
 			sequence = max(sequence, g.From-1)

@@ -24,6 +24,7 @@ type modelReader struct {
 	mu      sync.Mutex
 	answers map[int]message
 	place   wire.Position
+	held    uint64         // its place when the stream lost its tail
 	start   uint64         // where what it was told in one continuity begins
 	reset   int            // the step at which that was
 	told    map[uint64]int // what, by sequence
@@ -204,6 +205,7 @@ func (r *modelReader) take(seq uint64, n int, at json.RawMessage) {
 
 func (r *modelReader) gap(g wire.Gap) {
 	if g.Position.Sequence < r.place.Sequence || r.place.Sequence == 0 && g.Position.Sequence == 0 {
+		r.held = 0
 		r.start, r.reset, r.told, r.gaps = g.Position.Sequence, int(r.m.step.Load()), map[uint64]int{}, nil
 		r.anew++
 	} else {

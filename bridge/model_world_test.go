@@ -178,6 +178,11 @@ func (m *model) rollBack() {
 	m.bus.Restart(m.t, 0)
 	m.settled()
 	m.past = slices.Clone(m.savedPast)
+	for _, r := range m.readers {
+		r.mu.Lock()
+		r.held = r.place.Sequence
+		r.mu.Unlock()
+	}
 	m.breaks, m.broken = m.breaks+1, int(m.step.Load())
 	for range m.IntN(1 + m.IntN(40)) { // it may grow beyond where it was
 		m.say(m.users[m.IntN(len(m.users))], false)
