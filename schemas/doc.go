@@ -2,14 +2,14 @@
 //
 // Every body that travels is one JSON Schema (2020-12) with an example beside it:
 //
-//	chat/ tracking/ ops/ presence/   commands/<name>.json and events/<name>.json of the kinds each folder owns
-//	presence/                        answers/<name>.json of its queries, too
-//	bridge/                          requests/<name>.json and notices/<name>.json of the native dialect
-//	errors.json                      every code that a refusal or a close may carry
+//	<service>/    commands/<name>.json and events/<name>.json of the kinds of channels that it owns, answers/<name>.json
+//	bridge/       requests/<name>.json and notices/<name>.json of the native dialect
+//	errors.json   every code that a refusal or a close may carry
 //
-// What several schemas share lies one folder up and is reached by $ref. From these files `go generate ./schemas`
-// makes the Go types of the packages below (chat.NewMessage), the codes of this package and the types in typescript/; the
-// results are committed, and a test refuses results that are stale. Only the TypeScript part needs more than Go:
+// A folder with any of these in it is found by itself and becomes a package. What several schemas share lies one folder
+// up and is reached by $ref. From these files `go generate ./schemas` makes the Go types of the packages below
+// (chat.NewMessage, which knows that it is called "new_message"), the codes of this package and the types in typescript/;
+// the results are committed, and a test refuses results that are stale. Only the TypeScript part needs more than Go:
 // `npm ci --prefix schemas/typescript`.
 //
 // At the edges the same files judge what arrives: [Command], [Event], [Request] and [Notice] find a schema, [Schema.Validate]
@@ -20,7 +20,7 @@
 // To add an event, write its schema and its example, then generate. An event is forever: give it new optional fields, or
 // give what happened a new name; never change what a field means.
 //
-// Imports: the standard library and the validator. The generated packages import the standard library only.
+// Imports: subjects, whose catalog names the owners, the standard library and the validator. The generated packages import the standard library only.
 package schemas
 
 //go:generate go run ./internal/gen

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"strings"
 	"testing"
+
+	"github.com/latido/latido/subjects"
 )
 
 // TestEveryFile holds each schema to the habits of this folder: it compiles, says what it is, lets nothing pass that it
@@ -54,17 +56,21 @@ func TestNoExampleWithoutSchema(t *testing.T) {
 	}
 }
 
-// TestEveryKindHasItsFolder fails when a kind points to nowhere, or a folder of schemas belongs to no kind.
+// TestEveryKindHasItsFolder fails when the owner of a kind describes nothing, when a folder of schemas belongs to no kind,
+// or a command.
 func TestEveryKindHasItsFolder(t *testing.T) {
 	t.Parallel()
 	owned := map[string]bool{"bridge": true}
-	for kind, of := range kinds {
-		owned[of.folder] = true
-		if _, err := fs.Stat(files, of.folder+"/events"); err != nil {
+	for kind, of := range subjects.Catalog {
+		if of.Owner == "" {
+			continue
+		}
+		owned[of.Owner] = true
+		if _, err := fs.Stat(files, of.Owner+"/events"); err != nil {
 			t.Errorf("%s: %v", kind, err)
 		}
-		for _, command := range of.commands {
-			owned[of.folder+"/commands/"+command] = true
+		for _, command := range Commands(kind) {
+			owned[of.Owner+"/commands/"+command] = true
 			if _, err := Command(kind, command); err != nil {
 				t.Error(err)
 			}

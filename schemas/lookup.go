@@ -2,7 +2,6 @@ package schemas
 
 import (
 	"bytes"
-	"embed"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -10,33 +9,34 @@ import (
 	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
-)
 
-//go:embed *.json chat tracking ops presence bridge
-var files embed.FS
+	"github.com/latido/latido/subjects"
+)
 
 // Files holds all schemas, their examples beside them, by their paths below this folder.
 func Files() fs.FS { return files }
 
-// described is where a kind of channel is described.
-type described struct {
-	folder   string
-	commands []string // those of the folder that the kind takes: kinds may share a folder
-}
-
-// kinds are the kinds of channels whose events and commands are described. The kind app is none of them: its events are
-// anybody's, and any JSON.
-var kinds = map[string]described{
-	"room":     {"chat", []string{"close", "invite", "join", "leave", "open", "post"}},
-	"tracking": {"tracking", []string{"close", "open", "report"}},
-	"ops":      {"ops", []string{"accept", "assign", "offer", "request", "withdraw"}},
-	"global":   {"ops", []string{"announce"}},
-	"user": {"presence", []string{
+// shares says which of its owner's commands a kind takes, where an owner has several kinds. A kind that is not named
+// takes all of them.
+var shares = map[string][]string{
+	"ops":    {"accept", "assign", "offer", "request", "withdraw"},
+	"global": {"announce"},
+	"user": {
 		"cancel_schedule", "clear_status", "due", "duty", "observe", "schedule_status", "schedules", "set_status", "status",
-	}},
-	"group": {"presence", []string{"add", "create", "remove", "who"}},
+	},
+	"group": {"add", "create", "remove", "who"},
 }
 
+// folder is where the events and commands of a kind of channel are described: it has its owner's name. A kind without
+// an owner has none.
+func folder(kind string) (string, error) {
+	if owner := subjects.Catalog[kind].Owner; owner != "" {
+		return owner, nil
+	}
+	return "", Refuse(UnknownKind, "there are no channels of kind %q", kind)
+}
+
+// anyEventKind is the kind of channels whose events are anybody's, and any JSON.
 const anyEventKind = "app"
 
 // everywhere is the event that means the same on every kind of channel.
@@ -44,19 +44,35 @@ const everywhere = "typing"
 
 // Command finds the schema of a command's body. It refuses with [UnknownKind] or [UnknownCommand].
 func Command(kind, name string) (*Schema, error) {
-	of, ok := kinds[kind]
-	if !ok {
-		return nil, Refuse(UnknownKind, "there are no channels of kind %q", kind)
+	folder, err := folder(kind)
+	if err != nil {
+		return nil, err
 	}
 	unknown := Refuse(UnknownCommand, "channels of kind %s know no command %q", kind, name)
-	if !slices.Contains(of.commands, name) {
+	if share, shared := shares[kind]; shared && !slices.Contains(share, name) {
 		return nil, unknown
 	}
-	return find(of.folder+"/commands/"+name, unknown)
+	return find(folder+"/commands/"+name, unknown)
 }
 
 // Commands lists the commands that channels of a kind take, sorted.
-func Commands(kind string) []string { return slices.Clone(kinds[kind].commands) }
+func Commands(kind string) []string {
+	if share, shared := shares[kind]; shared {
+		return slices.Clone(share)
+	}
+	folder, err := folder(kind)
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for path := range compiled() {
+		if name, below := strings.CutPrefix(path, folder+"/commands/"); below {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
 
 // Event finds the schema of an event's body, be the event stored or live. It refuses with [UnknownKind] or [UnknownEvent].
 // Events of app channels may carry any JSON.
@@ -64,14 +80,15 @@ func Event(kind, name string) (*Schema, error) {
 	if kind == anyEventKind {
 		return &Schema{Name: kind + "/" + name}, nil
 	}
-	of, ok := kinds[kind]
-	if !ok {
-		return nil, Refuse(UnknownKind, "there are no channels of kind %q", kind)
+	folder, err := folder(kind)
+	if err != nil {
+		return nil, err
 	}
+	path := folder + "/events/" + name
 	if name == everywhere {
-		of = kinds["room"]
+		path = "chat/events/" + name
 	}
-	return find(of.folder+"/events/"+name, Refuse(UnknownEvent, "channels of kind %s have no event %q", kind, name))
+	return find(path, Refuse(UnknownEvent, "channels of kind %s have no event %q", kind, name))
 }
 
 // Request finds the schema of a frame that clients of the native dialect send. It refuses with [UnknownOp].

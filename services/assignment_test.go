@@ -51,8 +51,8 @@ func TestAssignmentIsMadeUpFor(t *testing.T) {
 	bus := bustest.Start(t)
 	caller := estest.NewCaller(t, bus)
 	feed := caller.Feed(order)
-	caller.Store(order, es.Event{Name: "requested", Data: schema.Requested{Client: "ana", Zona: "centro", Precio: 12.5}})
-	caller.Store(order, es.Event{Name: "accepted", Data: schema.Accepted{Operator: "olga"}})
+	caller.Store(order, es.NewEvent(schema.Requested{Client: "ana", Zona: "centro", Precio: 12.5}))
+	caller.Store(order, es.NewEvent(schema.Accepted{Operator: "olga"}))
 	for _, run := range []estest.Run{ops.Run, chat.Run, tracking.Run, ops.Run} {
 		estest.Replica(t, bus, run)
 	}

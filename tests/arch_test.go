@@ -45,7 +45,7 @@ var rules = []rule{
 	{"subjects/identity", []string{"subjects", "schemas", "github.com/golang-jwt", "github.com/MicahParks/jwkset"}, "bridges and services read tokens alike, and know nothing else of one another"},
 	{"subjects", nil, "everybody imports it, so it may drag nothing along"},
 	{"schemas/internal", []string{"*"}, "generators run at build time only"},
-	{"schemas", []string{"schemas", "github.com/santhosh-tekuri/jsonschema"}, "what travels knows nothing of who sends it"},
+	{"schemas", []string{"schemas", "subjects", "github.com/santhosh-tekuri/jsonschema"}, "what travels knows who owns it, and nothing of who sends it"},
 	{"services/internal", []string{"services/internal", "schemas", "subjects", "github.com/nats-io/nats.go", "github.com/nats-io/nuid", "golang.org/x"}, "the shell knows no service"},
 	{"services", []string{"services/internal", "schemas", "subjects", "github.com/nats-io/nats.go", "golang.org/x"}, "services talk over the bus, never by import"},
 	{"bridge/wire", nil, "the meaning of a request is nobody's dialect"},

@@ -40,7 +40,9 @@ type file struct {
 func (f file) base() string      { return path.Base(f.name) }
 func (f file) isGo() bool        { return strings.HasSuffix(f.name, ".go") }
 func (f file) isTest() bool      { return strings.HasSuffix(f.name, "_test.go") }
-func (f file) isGenerated() bool { return strings.HasSuffix(f.name, "_gen.go") }
+func (f file) isGenerated() bool {
+	return strings.HasSuffix(f.name, "_gen.go") || strings.HasSuffix(f.name, "_gen_test.go")
+}
 
 func TestTopLevel(t *testing.T) {
 	t.Parallel()
@@ -56,7 +58,7 @@ func TestGeneratedFilesSaySo(t *testing.T) {
 	t.Parallel()
 	for _, f := range files(t) {
 		if f.isGo() && generated.Match(f.content) != f.isGenerated() {
-			t.Errorf("%s: a file is generated if and only if it ends in _gen.go and carries the header", f.name)
+			t.Errorf("%s: a file is generated if and only if it ends in _gen.go or _gen_test.go and carries the header", f.name)
 		}
 	}
 }

@@ -16,16 +16,28 @@ type Close struct {
 	Reason string `json:"reason,omitempty"` // Why, for its members.
 }
 
+// CommandName is "close".
+func (Close) CommandName() string { return "close" }
+
 // Invite: Makes another user a member.
 type Invite struct {
 	User string `json:"user"` // Whom to let in.
 }
 
+// CommandName is "invite".
+func (Invite) CommandName() string { return "invite" }
+
 // Join: Joins a public room.
 type Join struct{}
 
+// CommandName is "join".
+func (Join) CommandName() string { return "join" }
+
 // Leave: Gives up one's own membership.
 type Leave struct{}
+
+// CommandName is "leave".
+func (Leave) CommandName() string { return "leave" }
 
 // Open: Opens a room; whoever asks becomes a member.
 type Open struct {
@@ -34,6 +46,9 @@ type Open struct {
 	Public  bool     `json:"public,omitempty"` // Whether every signed-in user may read and join.
 }
 
+// CommandName is "open".
+func (Open) CommandName() string { return "open" }
+
 // Post: Writes a message to a room.
 type Post struct {
 	Text        string       `json:"text"`                  // What was written. May be empty, and may hold control characters other than U+0000.
@@ -41,16 +56,25 @@ type Post struct {
 	Priority    string       `json:"priority,omitempty"`    // Urgent reaches also those who do not want to be disturbed.
 }
 
+// CommandName is "post".
+func (Post) CommandName() string { return "post" }
+
 // MemberJoined: A user became a member.
 type MemberJoined struct {
 	User string `json:"user"`         // Who joined.
 	By   string `json:"by,omitempty"` // Who let them in, when it was someone else.
 }
 
+// EventName is "member_joined".
+func (MemberJoined) EventName() string { return "member_joined" }
+
 // MemberLeft: A user is no longer a member.
 type MemberLeft struct {
 	User string `json:"user"` // Who left.
 }
+
+// EventName is "member_left".
+func (MemberLeft) EventName() string { return "member_left" }
 
 // NewMessage: A message was written.
 type NewMessage struct {
@@ -59,10 +83,16 @@ type NewMessage struct {
 	Priority    string       `json:"priority,omitempty"` // Urgent reaches also those who do not want to be disturbed.
 }
 
+// EventName is "new_message".
+func (NewMessage) EventName() string { return "new_message" }
+
 // RoomClosed: The room takes no more messages.
 type RoomClosed struct {
 	Reason string `json:"reason,omitempty"` // Why, for its members.
 }
+
+// EventName is "room_closed".
+func (RoomClosed) EventName() string { return "room_closed" }
 
 // RoomOpened: A room exists, with its first members.
 type RoomOpened struct {
@@ -74,7 +104,13 @@ type RoomOpened struct {
 	Removed []string `json:"removed,omitempty"` // Who belonged to it before, and does not any more.
 }
 
+// EventName is "room_opened".
+func (RoomOpened) EventName() string { return "room_opened" }
+
 // Typing: Live, never stored: the sender is writing, or has stopped. It ends by itself after 3 seconds.
 type Typing struct {
 	Typing bool `json:"typing,omitempty"` // Whether the sender is writing; they are unless it says false.
 }
+
+// EventName is "typing".
+func (Typing) EventName() string { return "typing" }

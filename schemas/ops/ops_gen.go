@@ -6,11 +6,17 @@ package ops
 // Accept: An operator claims the request; one only wins.
 type Accept struct{}
 
+// CommandName is "accept".
+func (Accept) CommandName() string { return "accept" }
+
 // Announce: Tells every signed-in user something, on `global:system`.
 type Announce struct {
 	Msg  string `json:"msg"`  // What to say.
 	Type string `json:"type"` // What sort of announcement, for clients to style.
 }
+
+// CommandName is "announce".
+func (Announce) CommandName() string { return "announce" }
 
 // Assign: Internal: the order's channels are open, so the request may be assigned.
 type Assign struct {
@@ -18,10 +24,16 @@ type Assign struct {
 	Tracking string `json:"tracking"` // The order's tracking channel.
 }
 
+// CommandName is "assign".
+func (Assign) CommandName() string { return "assign" }
+
 // Offer: A supervisor or a service offers the open request to one operator. Refused when they do not want to be disturbed and it is not urgent.
 type Offer struct {
 	Operator string `json:"operator"` // Whom it is offered to.
 }
+
+// CommandName is "offer".
+func (Offer) CommandName() string { return "offer" }
 
 // Request: Asks for an operator; whoever asks is the client.
 type Request struct {
@@ -33,13 +45,22 @@ type Request struct {
 	Priority string   `json:"priority,omitempty"` // Urgent is offered also to those who do not want to be disturbed.
 }
 
+// CommandName is "request".
+func (Request) CommandName() string { return "request" }
+
 // Withdraw: The client no longer wants it.
 type Withdraw struct{}
+
+// CommandName is "withdraw".
+func (Withdraw) CommandName() string { return "withdraw" }
 
 // Accepted: An operator claimed the request.
 type Accepted struct {
 	Operator string `json:"operator"` // Who will come.
 }
+
+// EventName is "accepted".
+func (Accepted) EventName() string { return "accepted" }
 
 // Assigned: Client and operator are joined, and their channels are open.
 type Assigned struct {
@@ -49,11 +70,17 @@ type Assigned struct {
 	Tracking string `json:"tracking"` // Where the operator is seen.
 }
 
+// EventName is "assigned".
+func (Assigned) EventName() string { return "assigned" }
+
 // MaintenanceAlert: To every signed-in user: something about the system itself.
 type MaintenanceAlert struct {
 	Msg  string `json:"msg"`  // What to say.
 	Type string `json:"type"` // What sort of announcement, for clients to style.
 }
+
+// EventName is "maintenance_alert".
+func (MaintenanceAlert) EventName() string { return "maintenance_alert" }
 
 // NewRequest: To every operator: a request is open.
 type NewRequest struct {
@@ -66,10 +93,16 @@ type NewRequest struct {
 	Priority string   `json:"priority,omitempty"` // Urgent is offered also to those who do not want to be disturbed.
 }
 
+// EventName is "new_request".
+func (NewRequest) EventName() string { return "new_request" }
+
 // Offered: The request was offered to one operator; the others may still accept it.
 type Offered struct {
 	Operator string `json:"operator"` // Whom it is offered to.
 }
+
+// EventName is "offered".
+func (Offered) EventName() string { return "offered" }
 
 // RequestOffered: To every operator: a request was offered to one of them.
 type RequestOffered struct {
@@ -77,15 +110,24 @@ type RequestOffered struct {
 	Operator string `json:"operator"` // Whom it is offered to.
 }
 
+// EventName is "request_offered".
+func (RequestOffered) EventName() string { return "request_offered" }
+
 // RequestTaken: To every operator: a request is no longer open, someone has it.
 type RequestTaken struct {
 	ID string `json:"id"` // The request's id: its own channel is `ops:<id>`.
 }
 
+// EventName is "request_taken".
+func (RequestTaken) EventName() string { return "request_taken" }
+
 // RequestWithdrawn: To every operator: a request is no longer open, its client withdrew it.
 type RequestWithdrawn struct {
 	ID string `json:"id"` // The request's id: its own channel is `ops:<id>`.
 }
+
+// EventName is "request_withdrawn".
+func (RequestWithdrawn) EventName() string { return "request_withdrawn" }
 
 // Requested: A client asked for an operator.
 type Requested struct {
@@ -98,7 +140,13 @@ type Requested struct {
 	Priority string   `json:"priority,omitempty"` // Urgent is offered also to those who do not want to be disturbed.
 }
 
+// EventName is "requested".
+func (Requested) EventName() string { return "requested" }
+
 // Withdrawn: The client no longer wants it.
 type Withdrawn struct {
 	Client string `json:"client,omitempty"` // Who had asked.
 }
+
+// EventName is "withdrawn".
+func (Withdrawn) EventName() string { return "withdrawn" }

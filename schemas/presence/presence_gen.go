@@ -51,13 +51,22 @@ type Add struct {
 	User string `json:"user"` // Who.
 }
 
+// CommandName is "add".
+func (Add) CommandName() string { return "add" }
+
 // CancelSchedule: Takes a planned status back.
 type CancelSchedule struct {
 	Schedule string `json:"schedule"` // Which.
 }
 
+// CommandName is "cancel_schedule".
+func (CancelSchedule) CommandName() string { return "cancel_schedule" }
+
 // ClearStatus: Lets the devices speak for the user again.
 type ClearStatus struct{}
+
+// CommandName is "clear_status".
+func (ClearStatus) CommandName() string { return "clear_status" }
 
 // Create: Makes a group; whoever makes it keeps it.
 type Create struct {
@@ -65,14 +74,23 @@ type Create struct {
 	Members []string `json:"members"`        // Who belongs to it.
 }
 
+// CommandName is "create".
+func (Create) CommandName() string { return "create" }
+
 // Due: Internal: something planned is due.
 type Due struct{}
+
+// CommandName is "due".
+func (Due) CommandName() string { return "due" }
 
 // Duty: Asks how long a user was there.
 type Duty struct {
 	From time.Time `json:"from"`        // Since when.
 	To   time.Time `json:"to,omitzero"` // Until when; now unless given.
 }
+
+// CommandName is "duty".
+func (Duty) CommandName() string { return "duty" }
 
 // Observe: Internal: what the sessions of a user add up to now.
 type Observe struct {
@@ -81,16 +99,28 @@ type Observe struct {
 	At     time.Time `json:"at"`             // When that became so.
 }
 
+// CommandName is "observe".
+func (Observe) CommandName() string { return "observe" }
+
 // Remove: Takes a user out of a group.
 type Remove struct {
 	User string `json:"user"` // Who.
 }
 
+// CommandName is "remove".
+func (Remove) CommandName() string { return "remove" }
+
 // ScheduleStatus: Plans a status, once or every week.
-type ScheduleStatus = Schedule
+type ScheduleStatus Schedule
+
+// CommandName is "schedule_status".
+func (ScheduleStatus) CommandName() string { return "schedule_status" }
 
 // Schedules: Asks what is planned.
 type Schedules struct{}
+
+// CommandName is "schedules".
+func (Schedules) CommandName() string { return "schedules" }
 
 // SetStatus: Chooses a status, which wins over what the devices say until it ends or is cleared.
 type SetStatus struct {
@@ -99,13 +129,22 @@ type SetStatus struct {
 	Until         time.Time `json:"until,omitzero"`           // When it ends by itself.
 }
 
+// CommandName is "set_status".
+func (SetStatus) CommandName() string { return "set_status" }
+
 // Status: Asks how a user is.
 type Status struct{}
+
+// CommandName is "status".
+func (Status) CommandName() string { return "status" }
 
 // Who: Asks who of a group is there, now or at some time.
 type Who struct {
 	At time.Time `json:"at,omitzero"` // When, at most 30 days ago.
 }
+
+// CommandName is "who".
+func (Who) CommandName() string { return "who" }
 
 // GroupCreated: A group was made.
 type GroupCreated struct {
@@ -114,11 +153,17 @@ type GroupCreated struct {
 	By      string   `json:"by"`             // Who made it.
 }
 
+// EventName is "group_created".
+func (GroupCreated) EventName() string { return "group_created" }
+
 // MemberAdded: A user was put into the group.
 type MemberAdded struct {
 	User string `json:"user"` // Who.
 	By   string `json:"by"`   // Whose doing it was.
 }
+
+// EventName is "member_added".
+func (MemberAdded) EventName() string { return "member_added" }
 
 // MemberRemoved: A user was taken out of the group.
 type MemberRemoved struct {
@@ -126,18 +171,30 @@ type MemberRemoved struct {
 	By   string `json:"by"`   // Whose doing it was.
 }
 
+// EventName is "member_removed".
+func (MemberRemoved) EventName() string { return "member_removed" }
+
 // Offline: The user's last session is gone.
 type Offline struct {
 	LastSeen time.Time `json:"last_seen"` // When it was last there.
 }
 
+// EventName is "offline".
+func (Offline) EventName() string { return "offline" }
+
 // Online: The user's first session came.
 type Online struct{}
+
+// EventName is "online".
+func (Online) EventName() string { return "online" }
 
 // ScheduleCancelled: A planned status was taken back.
 type ScheduleCancelled struct {
 	Schedule string `json:"schedule"` // Which.
 }
+
+// EventName is "schedule_cancelled".
+func (ScheduleCancelled) EventName() string { return "schedule_cancelled" }
 
 // StatusChanged: The user's status is another, or the message that goes with it.
 type StatusChanged struct {
@@ -151,5 +208,11 @@ type StatusChanged struct {
 	At            time.Time `json:"at"`                       // Since when.
 }
 
+// EventName is "status_changed".
+func (StatusChanged) EventName() string { return "status_changed" }
+
 // StatusScheduled: A status was planned.
-type StatusScheduled = Schedule
+type StatusScheduled Schedule
+
+// EventName is "status_scheduled".
+func (StatusScheduled) EventName() string { return "status_scheduled" }

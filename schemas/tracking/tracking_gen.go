@@ -21,12 +21,18 @@ type Fix struct {
 // Close: Ends the tracking.
 type Close struct{}
 
+// CommandName is "close".
+func (Close) CommandName() string { return "close" }
+
 // Open: Starts the tracking of an order.
 type Open struct {
 	Operator string   `json:"operator"`         // Who may report positions.
 	Watchers []string `json:"watchers"`         // Who may see them.
 	Public   bool     `json:"public,omitempty"` // Whether every signed-in user may see them.
 }
+
+// CommandName is "open".
+func (Open) CommandName() string { return "open" }
 
 // Report: Reports where the operator is. What a device does not know may be null.
 type Report struct {
@@ -38,14 +44,26 @@ type Report struct {
 	At       time.Time `json:"at,omitzero"`        // When the device took the fix; now, where it does not say.
 }
 
+// CommandName is "report".
+func (Report) CommandName() string { return "report" }
+
 // CoordsDoubted: A fix was refused that cannot be after the last one, or is of another time. Others that agree with it may show that the last one was wrong, or the clock.
-type CoordsDoubted = Fix
+type CoordsDoubted Fix
+
+// EventName is "coords_doubted".
+func (CoordsDoubted) EventName() string { return "coords_doubted" }
 
 // CoordsUpdate: The operator is somewhere new.
-type CoordsUpdate = Fix
+type CoordsUpdate Fix
+
+// EventName is "coords_update".
+func (CoordsUpdate) EventName() string { return "coords_update" }
 
 // TrackingClosed: No more positions will come.
 type TrackingClosed struct{}
+
+// EventName is "tracking_closed".
+func (TrackingClosed) EventName() string { return "tracking_closed" }
 
 // TrackingOpened: An order is being tracked.
 type TrackingOpened struct {
@@ -55,3 +73,6 @@ type TrackingOpened struct {
 	Anew     bool     `json:"anew,omitempty"`    // Whether a service opened it although it was open: what was before does not count.
 	Removed  []string `json:"removed,omitempty"` // Who belonged to it before, and does not any more.
 }
+
+// EventName is "tracking_opened".
+func (TrackingOpened) EventName() string { return "tracking_opened" }

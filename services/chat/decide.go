@@ -24,19 +24,12 @@ const (
 )
 
 var room = es.Decider[Room]{
-	Kind: "room",
-	Commands: map[string]es.Decoder{
-		"open": es.As[chat.Open], "join": es.As[chat.Join], "invite": es.As[chat.Invite],
-		"leave": es.As[chat.Leave], "post": es.As[chat.Post], "close": es.As[chat.Close],
-	},
-	Facts: map[string]es.Decoder{
-		"room_opened": es.As[chat.RoomOpened], "member_joined": es.As[chat.MemberJoined],
-		"member_left": es.As[chat.MemberLeft], "new_message": es.As[chat.NewMessage],
-		"room_closed": es.As[chat.RoomClosed],
-	},
-	Decide:  decide,
-	Evolve:  evolve,
-	Members: &es.Members[Room]{Changed: changed, Role: Room.role},
+	Kind:     "room",
+	Commands: es.Commands(chat.Open{}, chat.Join{}, chat.Invite{}, chat.Leave{}, chat.Post{}, chat.Close{}),
+	Facts:    es.Facts(chat.RoomOpened{}, chat.MemberJoined{}, chat.MemberLeft{}, chat.NewMessage{}, chat.RoomClosed{}),
+	Decide:   decide,
+	Evolve:   evolve,
+	Members:  &es.Members[Room]{Changed: changed, Role: Room.role},
 }
 
 func decide(r Room, c es.Command) ([]es.Event, error) {
@@ -81,7 +74,7 @@ func open(r Room, m es.Meta, c chat.Open) ([]es.Event, error) {
 			opened.Removed = append(opened.Removed, member)
 		}
 	}
-	return happens("room_opened", opened), nil
+	return es.Happens(opened), nil
 }
 
 func join(r Room, m es.Meta) ([]es.Event, error) {
@@ -93,7 +86,7 @@ func join(r Room, m es.Meta) ([]es.Event, error) {
 	case r.Closed:
 		return nil, closed
 	}
-	return happens("member_joined", chat.MemberJoined{User: m.From}), nil
+	return es.Happens(chat.MemberJoined{User: m.From}), nil
 }
 
 func invite(r Room, m es.Meta, c chat.Invite) ([]es.Event, error) {
@@ -105,14 +98,14 @@ func invite(r Room, m es.Meta, c chat.Invite) ([]es.Event, error) {
 	case r.Closed:
 		return nil, closed
 	}
-	return happens("member_joined", chat.MemberJoined{User: c.User, By: m.From}), nil
+	return es.Happens(chat.MemberJoined{User: c.User, By: m.From}), nil
 }
 
 func leave(r Room, m es.Meta) ([]es.Event, error) {
 	if !r.has(m.From) {
 		return nil, forbidden
 	}
-	return happens("member_left", chat.MemberLeft{User: m.From}), nil
+	return es.Happens(chat.MemberLeft{User: m.From}), nil
 }
 
 // post is unchecked: messages commute, and a busy room must not make its
@@ -124,7 +117,7 @@ func post(r Room, m es.Meta, c chat.Post) ([]es.Event, error) {
 	case r.Closed:
 		return nil, closed
 	}
-	events := happens("new_message", chat.NewMessage{
+	events := es.Happens(chat.NewMessage{
 		Text: c.Text, Attachments: append([]chat.Attachment{}, c.Attachments...), Priority: c.Priority,
 	})
 	events[0].Unchecked = true
@@ -139,7 +132,7 @@ func closeRoom(r Room, m es.Meta, c chat.Close) ([]es.Event, error) {
 	case r.Closed:
 		return nil, nil
 	}
-	return happens("room_closed", chat.RoomClosed(c)), nil
+	return es.Happens(chat.RoomClosed(c)), nil
 }
 
 // What a stranger is told is the same whether the room exists or not.
@@ -147,8 +140,6 @@ var (
 	forbidden = schemas.Refuse(schemas.Forbidden, "only members may do that")
 	closed    = schemas.Refuse(schemas.Closed, "the room is closed")
 )
-
-func happens(name string, data any) []es.Event { return []es.Event{{Name: name, Data: data}} }
 
 func evolve(r Room, event es.Event) Room {
 	switch fact := event.Data.(type) {

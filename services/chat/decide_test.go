@@ -10,18 +10,18 @@ import (
 )
 
 var (
-	opened = es.Event{Name: "room_opened", Data: chat.RoomOpened{Members: []string{"ana", "luis"}, By: "ana"}}
-	public = es.Event{Name: "room_opened", Data: chat.RoomOpened{Members: []string{"ana"}, By: "ana", Public: true}}
-	left   = es.Event{Name: "member_left", Data: chat.MemberLeft{User: "luis"}}
-	shut   = es.Event{Name: "room_closed", Data: chat.RoomClosed{}}
+	opened = es.NewEvent(chat.RoomOpened{Members: []string{"ana", "luis"}, By: "ana"})
+	public = es.NewEvent(chat.RoomOpened{Members: []string{"ana"}, By: "ana", Public: true})
+	left   = es.NewEvent(chat.MemberLeft{User: "luis"})
+	shut   = es.NewEvent(chat.RoomClosed{})
 )
 
 func joined(user, by string) es.Event {
-	return es.Event{Name: "member_joined", Data: chat.MemberJoined{User: user, By: by}}
+	return es.NewEvent(chat.MemberJoined{User: user, By: by})
 }
 
 func message(text string) es.Event {
-	return es.Event{Name: "new_message", Data: chat.NewMessage{Text: text, Attachments: []chat.Attachment{}}}
+	return es.NewEvent(chat.NewMessage{Text: text, Attachments: []chat.Attachment{}})
 }
 
 func posted(text string) es.Event {
@@ -31,7 +31,7 @@ func posted(text string) es.Event {
 }
 
 // ours is a room that a service opened.
-var ours = es.Event{Name: "room_opened", Data: chat.RoomOpened{Members: []string{"luis"}, By: "service:ops"}}
+var ours = es.NewEvent(chat.RoomOpened{Members: []string{"luis"}, By: "service:ops"})
 
 func TestOpen(t *testing.T) {
 	t.Parallel()
@@ -39,12 +39,12 @@ func TestOpen(t *testing.T) {
 		{
 			Name: "whoever opens a room is a member of it",
 			When: estest.By("ana", chat.Open{Members: []string{"luis", "ana"}, Title: "Order 42"}),
-			Then: estest.Facts(es.Event{Name: "room_opened", Data: chat.RoomOpened{Members: []string{"ana", "luis"}, Title: "Order 42", By: "ana"}}),
+			Then: estest.Facts(es.NewEvent(chat.RoomOpened{Members: []string{"ana", "luis"}, Title: "Order 42", By: "ana"})),
 		},
 		{
 			Name: "a service that opens a room is not a member of it",
 			When: estest.Service("ops", chat.Open{Members: []string{"luis"}}),
-			Then: estest.Facts(es.Event{Name: "room_opened", Data: chat.RoomOpened{Members: []string{"luis"}, By: "service:ops"}}),
+			Then: estest.Facts(es.NewEvent(chat.RoomOpened{Members: []string{"luis"}, By: "service:ops"})),
 		},
 		{
 			Name:  "a room is opened once",
@@ -56,11 +56,11 @@ func TestOpen(t *testing.T) {
 		},
 		{
 			Name:  "a service takes it from whoever was first",
-			Given: estest.Facts(es.Event{Name: "room_opened", Data: chat.RoomOpened{Members: []string{"eve", "luis", "mallory"}, Public: true, By: "eve"}}),
+			Given: estest.Facts(es.NewEvent(chat.RoomOpened{Members: []string{"eve", "luis", "mallory"}, Public: true, By: "eve"})),
 			When:  estest.Service("ops", chat.Open{Members: []string{"luis", "ana"}}),
-			Then: estest.Facts(es.Event{Name: "room_opened", Data: chat.RoomOpened{
+			Then: estest.Facts(es.NewEvent(chat.RoomOpened{
 				Members: []string{"ana", "luis"}, By: "service:ops", Anew: true, Removed: []string{"eve", "mallory"},
-			}}),
+			})),
 		},
 		{
 			Name:  "a closed room is not opened again",
@@ -110,7 +110,7 @@ func TestPost(t *testing.T) {
 func TestClose(t *testing.T) {
 	t.Parallel()
 	estest.Check(t, room, []estest.Row{
-		{Name: "the creator closes", Given: estest.Facts(opened), When: estest.By("ana", chat.Close{Reason: "done"}), Then: estest.Facts(es.Event{Name: "room_closed", Data: chat.RoomClosed{Reason: "done"}})},
+		{Name: "the creator closes", Given: estest.Facts(opened), When: estest.By("ana", chat.Close{Reason: "done"}), Then: estest.Facts(es.NewEvent(chat.RoomClosed{Reason: "done"}))},
 		{Name: "a supervisor closes", Given: estest.Facts(opened), When: estest.As("supervisor", "eve", chat.Close{}), Then: estest.Facts(shut)},
 		{Name: "a service closes", Given: estest.Facts(opened), When: estest.Service("ops", chat.Close{}), Then: estest.Facts(shut)},
 		{Name: "another member does not close", Given: estest.Facts(opened), When: estest.By("luis", chat.Close{}), Refused: schemas.Forbidden},

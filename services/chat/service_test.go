@@ -186,9 +186,9 @@ func TestMembersAreHealed(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
 	caller := estest.NewCaller(t, bus)
-	caller.Store(channel, es.Event{Name: "room_opened", Data: chat.RoomOpened{Members: []string{"ana", "luis"}, By: "ana", Public: true}})
-	caller.Store(channel, es.Event{Name: "member_left", Data: chat.MemberLeft{User: "luis"}})
-	caller.Store(channel, es.Event{Name: "member_joined", Data: chat.MemberJoined{User: "eve"}})
+	caller.Store(channel, es.NewEvent(chat.RoomOpened{Members: []string{"ana", "luis"}, By: "ana", Public: true}))
+	caller.Store(channel, es.NewEvent(chat.MemberLeft{User: "luis"}))
+	caller.Store(channel, es.NewEvent(chat.MemberJoined{User: "eve"}))
 	estest.Replica(t, bus, Run)
 	caller.AwaitRole(channel, "eve", "member") // the last fact
 	caller.AwaitRole(channel, "ana", "member")
@@ -209,7 +209,7 @@ func TestHealingSurvivesItsConsumer(t *testing.T) {
 	if err := topology.Ensure(t.Context(), caller.JS, topology.Config{}); err != nil {
 		t.Fatal(err)
 	}
-	caller.Store(channel, es.Event{Name: "member_joined", Data: chat.MemberJoined{User: "eve"}})
+	caller.Store(channel, es.NewEvent(chat.MemberJoined{User: "eve"}))
 	caller.AwaitRole(channel, "eve", "member")
 }
 

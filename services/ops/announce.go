@@ -10,8 +10,8 @@ import (
 // announcements have no state: whatever a service wants everyone to know is so.
 var announcements = es.Decider[struct{}]{
 	Kind:     "global",
-	Commands: map[string]es.Decoder{"announce": es.As[ops.Announce]},
-	Facts:    map[string]es.Decoder{"maintenance_alert": es.As[ops.MaintenanceAlert]},
+	Commands: es.Commands(ops.Announce{}),
+	Facts:    es.Facts(ops.MaintenanceAlert{}),
 	Decide:   announce,
 	Evolve:   func(state struct{}, _ es.Event) struct{} { return state },
 }
@@ -24,5 +24,7 @@ func announce(_ struct{}, c es.Command) ([]es.Event, error) {
 	case c.Role != subjects.RoleService:
 		return nil, forbidden
 	}
-	return []es.Event{{Name: "maintenance_alert", Data: ops.MaintenanceAlert(body), Unchecked: true}}, nil
+	events := es.Happens(ops.MaintenanceAlert(body))
+	events[0].Unchecked = true
+	return events, nil
 }

@@ -20,7 +20,7 @@ import (
 type assignment struct{ nc *nats.Conn }
 
 func (a assignment) reactor() es.Reactor[Request] {
-	return es.Reactor[Request]{Name: "ops-assignment", On: []string{"accepted"}, React: a.react}
+	return es.Reactor[Request]{Name: "ops-assignment", On: []es.EventBody{ops.Accepted{}}, React: a.react}
 }
 
 func (a assignment) react(ctx context.Context, event es.Event, r Request) error {

@@ -45,18 +45,12 @@ const offersMost = 200
 var broadcast = subjects.Channel{Kind: "ops", ID: subjects.Broadcast}
 
 var request = es.Decider[Request]{
-	Kind: "ops",
-	Commands: map[string]es.Decoder{
-		"request": es.As[ops.Request], "offer": es.As[ops.Offer], "accept": es.As[ops.Accept],
-		"withdraw": es.As[ops.Withdraw], "assign": es.As[ops.Assign],
-	},
-	Facts: map[string]es.Decoder{
-		"requested": es.As[ops.Requested], "offered": es.As[ops.Offered], "accepted": es.As[ops.Accepted],
-		"withdrawn": es.As[ops.Withdrawn], "assigned": es.As[ops.Assigned],
-	},
-	Decide:  decide,
-	Evolve:  evolve,
-	Members: &es.Members[Request]{Changed: changed, Role: Request.role},
+	Kind:     "ops",
+	Commands: es.Commands(ops.Request{}, ops.Offer{}, ops.Accept{}, ops.Withdraw{}, ops.Assign{}),
+	Facts:    es.Facts(ops.Requested{}, ops.Offered{}, ops.Accepted{}, ops.Withdrawn{}, ops.Assigned{}),
+	Decide:   decide,
+	Evolve:   evolve,
+	Members:  &es.Members[Request]{Changed: changed, Role: Request.role},
 }
 
 func decide(r Request, c es.Command) ([]es.Event, error) {
@@ -85,12 +79,12 @@ func ask(r Request, m es.Meta, c ops.Request) ([]es.Event, error) {
 		return nil, schemas.Refuse(schemas.Exists, "the request was made already")
 	}
 	return []es.Event{
-		{Name: "requested", Data: ops.Requested{
+		es.NewEvent(ops.Requested{
 			Client: m.From, Zona: c.Zona, Precio: c.Precio, Lat: c.Lat, Lng: c.Lng, Notes: c.Notes, Priority: c.Priority,
-		}},
-		{Channel: broadcast, Name: "new_request", Data: ops.NewRequest{
+		}),
+		es.NewEvent(ops.NewRequest{
 			ID: m.Channel.ID, Zona: c.Zona, Precio: c.Precio, Lat: c.Lat, Lng: c.Lng, Notes: c.Notes, Priority: c.Priority,
-		}},
+		}).On(broadcast),
 	}, nil
 }
 
@@ -109,8 +103,8 @@ func offer(r Request, m es.Meta, c ops.Offer) ([]es.Event, error) {
 		return nil, schemas.Refuse(schemas.Conflict, "offered to %d operators already", offersMost)
 	}
 	return []es.Event{
-		{Name: "offered", Data: ops.Offered(c)},
-		{Channel: broadcast, Name: "request_offered", Data: ops.RequestOffered{ID: m.Channel.ID, Operator: c.Operator}},
+		es.NewEvent(ops.Offered(c)),
+		es.NewEvent(ops.RequestOffered{ID: m.Channel.ID, Operator: c.Operator}).On(broadcast),
 	}, nil
 }
 
@@ -127,8 +121,8 @@ func accept(r Request, m es.Meta) ([]es.Event, error) {
 		return nil, taken
 	}
 	return []es.Event{
-		{Name: "accepted", Data: ops.Accepted{Operator: m.From}},
-		{Channel: broadcast, Name: "request_taken", Data: ops.RequestTaken{ID: m.Channel.ID}},
+		es.NewEvent(ops.Accepted{Operator: m.From}),
+		es.NewEvent(ops.RequestTaken{ID: m.Channel.ID}).On(broadcast),
 	}, nil
 }
 
@@ -142,8 +136,8 @@ func withdraw(r Request, m es.Meta) ([]es.Event, error) {
 		return nil, taken
 	}
 	return []es.Event{
-		{Name: "withdrawn", Data: ops.Withdrawn{Client: r.Client}},
-		{Channel: broadcast, Name: "request_withdrawn", Data: ops.RequestWithdrawn{ID: m.Channel.ID}},
+		es.NewEvent(ops.Withdrawn{Client: r.Client}),
+		es.NewEvent(ops.RequestWithdrawn{ID: m.Channel.ID}).On(broadcast),
 	}, nil
 }
 
@@ -156,9 +150,9 @@ func assign(r Request, m es.Meta, c ops.Assign) ([]es.Event, error) {
 	case r.Stage != Accepted:
 		return nil, schemas.Refuse(schemas.Conflict, "nobody has accepted the request")
 	}
-	return []es.Event{{Name: "assigned", Data: ops.Assigned{
+	return es.Happens(ops.Assigned{
 		Client: r.Client, Operator: r.Operator, Room: c.Room, Tracking: c.Tracking,
-	}}}, nil
+	}), nil
 }
 
 // What a stranger is told is the same whether the request exists or not.

@@ -10,16 +10,14 @@ import (
 )
 
 var (
-	asked    = es.Event{Name: "requested", Data: ops.Requested{Client: "ana", Zona: "centro", Precio: 12.5}}
-	accepted = es.Event{Name: "accepted", Data: ops.Accepted{Operator: "olga"}}
-	revoked  = es.Event{Name: "withdrawn", Data: ops.Withdrawn{Client: "ana"}}
-	assigned = es.Event{Name: "assigned", Data: ops.Assigned{Client: "ana", Operator: "olga", Room: "room:1", Tracking: "tracking:1"}}
+	asked    = es.NewEvent(ops.Requested{Client: "ana", Zona: "centro", Precio: 12.5})
+	accepted = es.NewEvent(ops.Accepted{Operator: "olga"})
+	revoked  = es.NewEvent(ops.Withdrawn{Client: "ana"})
+	assigned = es.NewEvent(ops.Assigned{Client: "ana", Operator: "olga", Room: "room:1", Tracking: "tracking:1"})
 )
 
 // told is what every operator hears beside the request's own fact.
-func told(name string, data any) es.Event {
-	return es.Event{Channel: broadcast, Name: name, Data: data}
-}
+func told(body es.EventBody) es.Event { return es.NewEvent(body).On(broadcast) }
 
 func TestAsk(t *testing.T) {
 	t.Parallel()
@@ -29,7 +27,7 @@ func TestAsk(t *testing.T) {
 	estest.Check(t, request, []estest.Row{
 		{
 			Name: "a request is told to all operators", When: estest.By("ana", body),
-			Then: estest.Facts(asked, told("new_request", ops.NewRequest{ID: "1", Zona: "centro", Precio: 12.5})),
+			Then: estest.Facts(asked, told(ops.NewRequest{ID: "1", Zona: "centro", Precio: 12.5})),
 		},
 		{Name: "a request is made once", Given: estest.Facts(asked), When: estest.By("ana", body), Refused: schemas.Exists},
 		{Name: "an id is not used again", Given: estest.Facts(asked, revoked), When: estest.By("ana", body), Refused: schemas.Exists},
@@ -44,7 +42,7 @@ func TestAccept(t *testing.T) {
 	estest.Check(t, request, []estest.Row{
 		{
 			Name: "an operator accepts and the others hear it", Given: estest.Facts(asked), When: byOlga,
-			Then: estest.Facts(accepted, told("request_taken", ops.RequestTaken{ID: "1"})),
+			Then: estest.Facts(accepted, told(ops.RequestTaken{ID: "1"})),
 		},
 		{Name: "a second operator is too late", Given: estest.Facts(asked, accepted), When: byOtto, Refused: schemas.Taken},
 		{Name: "even after it was assigned", Given: estest.Facts(asked, accepted, assigned), When: byOtto, Refused: schemas.Taken},
@@ -59,9 +57,9 @@ func TestOffer(t *testing.T) {
 	t.Parallel()
 	body := ops.Offer{Operator: "olga"}
 	byBoss := estest.As("supervisor", "boss", body)
-	offered := es.Event{Name: "offered", Data: ops.Offered{Operator: "olga"}}
-	both := estest.Facts(offered, told("request_offered", ops.RequestOffered{ID: "1", Operator: "olga"}))
-	rush := es.Event{Name: "requested", Data: ops.Requested{Client: "ana", Zona: "centro", Precio: 12.5, Priority: "urgent"}}
+	offered := es.NewEvent(ops.Offered{Operator: "olga"})
+	both := estest.Facts(offered, told(ops.RequestOffered{ID: "1", Operator: "olga"}))
+	rush := es.NewEvent(ops.Requested{Client: "ana", Zona: "centro", Precio: 12.5, Priority: "urgent"})
 	estest.Check(t, request, []estest.Row{
 		{Name: "a supervisor offers and operators hear it", Given: estest.Facts(asked), When: byBoss, Then: both},
 		{Name: "to offer twice changes nothing", Given: estest.Facts(asked, offered), When: byBoss},
@@ -74,7 +72,7 @@ func TestOffer(t *testing.T) {
 	estest.Check(t, heedful, []estest.Row{
 		{Name: "who is not to be disturbed is offered nothing", Given: estest.Facts(asked), When: byBoss, Refused: schemas.Conflict},
 		{Name: "unless it is urgent", Given: estest.Facts(rush), When: byBoss, Then: both},
-		{Name: "and may accept", Given: estest.Facts(asked), When: estest.As("operator", "olga", ops.Accept{}), Then: estest.Facts(accepted, told("request_taken", ops.RequestTaken{ID: "1"}))},
+		{Name: "and may accept", Given: estest.Facts(asked), When: estest.As("operator", "olga", ops.Accept{}), Then: estest.Facts(accepted, told(ops.RequestTaken{ID: "1"}))},
 	})
 }
 
@@ -83,7 +81,7 @@ func TestWithdraw(t *testing.T) {
 	estest.Check(t, request, []estest.Row{
 		{
 			Name: "the client withdraws and operators hear it", Given: estest.Facts(asked), When: estest.By("ana", ops.Withdraw{}),
-			Then: estest.Facts(revoked, told("request_withdrawn", ops.RequestWithdrawn{ID: "1"})),
+			Then: estest.Facts(revoked, told(ops.RequestWithdrawn{ID: "1"})),
 		},
 		{Name: "to withdraw twice changes nothing", Given: estest.Facts(asked, revoked), When: estest.By("ana", ops.Withdraw{})},
 		{Name: "another does not withdraw it", Given: estest.Facts(asked), When: estest.By("eve", ops.Withdraw{}), Refused: schemas.Forbidden},
@@ -106,7 +104,8 @@ func TestAssign(t *testing.T) {
 func TestAnnounce(t *testing.T) {
 	t.Parallel()
 	body := ops.Announce{Msg: "back at noon", Type: "maintenance"}
-	alert := es.Event{Name: "maintenance_alert", Data: ops.MaintenanceAlert(body), Unchecked: true}
+	alert := es.NewEvent(ops.MaintenanceAlert(body))
+	alert.Unchecked = true
 	estest.Check(t, announcements, []estest.Row{
 		{Name: "a service announces", When: estest.Service("deploy", body), Then: estest.Facts(alert)},
 		{Name: "a user does not", When: estest.By("ana", body), Refused: schemas.Forbidden},

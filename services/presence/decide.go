@@ -44,15 +44,9 @@ const (
 const roleSupervisor = "supervisor"
 
 var user = es.Decider[User]{
-	Kind: "user",
-	Commands: map[string]es.Decoder{
-		"observe": es.As[presence.Observe], "set_status": es.As[presence.SetStatus], "clear_status": es.As[presence.ClearStatus],
-		"schedule_status": es.As[presence.ScheduleStatus], "cancel_schedule": es.As[presence.CancelSchedule], "due": es.As[presence.Due],
-	},
-	Facts: map[string]es.Decoder{
-		"online": es.As[presence.Online], "offline": es.As[presence.Offline], "status_changed": es.As[presence.StatusChanged],
-		"status_scheduled": es.As[presence.StatusScheduled], "schedule_cancelled": es.As[presence.ScheduleCancelled],
-	},
+	Kind:     "user",
+	Commands: es.Commands(presence.Observe{}, presence.SetStatus{}, presence.ClearStatus{}, presence.ScheduleStatus{}, presence.CancelSchedule{}, presence.Due{}),
+	Facts:    es.Facts(presence.Online{}, presence.Offline{}, presence.StatusChanged{}, presence.StatusScheduled{}, presence.ScheduleCancelled{}),
 	Decide:   decide,
 	Evolve:   evolve,
 	Carry:    true,
@@ -83,7 +77,7 @@ func decide(u User, c es.Command) ([]es.Event, error) {
 	case presence.ClearStatus:
 		return choose(u, Choice{At: c.Now}), nil
 	case presence.ScheduleStatus:
-		return schedule(u, c.Now, body)
+		return schedule(u, c.Now, presence.Schedule(body))
 	case presence.CancelSchedule:
 		return cancel(u, c.Now, body.Schedule), nil
 	}
@@ -107,10 +101,10 @@ func observe(u User, now time.Time, seen presence.Observe) []es.Event {
 		u = evolve(u, event)
 	}
 	if !seen.Online {
-		return append(events, es.Event{Name: "offline", Data: presence.Offline{LastSeen: seen.At}})
+		return append(events, es.NewEvent(presence.Offline{LastSeen: seen.At}))
 	}
 	if !u.Online {
-		events = append(events, es.Event{Name: "online", Data: presence.Online{}})
+		events = append(events, es.NewEvent(presence.Online{}))
 		u = u.arrived(seen.At)
 	}
 	if seen.Away == u.Away {
@@ -178,10 +172,10 @@ func (u User) lasting(now time.Time) bool {
 }
 
 func changedTo(u User, shown Shown, by string, at time.Time) es.Event {
-	return es.Event{Name: "status_changed", Data: presence.StatusChanged{
+	return es.NewEvent(presence.StatusChanged{
 		Status: shown.Status, CustomMessage: shown.Message, Until: shown.Until, Schedule: shown.Schedule,
 		Chosen: shown.Chosen, Away: u.Away, By: by, At: at,
-	}}
+	})
 }
 
 func wrong(field, why string) error {
@@ -215,8 +209,8 @@ func evolve(u User, event es.Event) User {
 		}
 	case presence.StatusChanged:
 		return u.changed(fact)
-	case presence.Schedule:
-		u.Plans = withPlan(u.Plans, fact)
+	case presence.StatusScheduled:
+		u.Plans = withPlan(u.Plans, presence.Schedule(fact))
 	case presence.ScheduleCancelled:
 		u.Plans = slices.DeleteFunc(slices.Clone(u.Plans), func(p presence.Schedule) bool { return p.Schedule == fact.Schedule })
 	}

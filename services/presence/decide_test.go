@@ -12,12 +12,17 @@ import (
 
 func at(seconds int) time.Time { return estest.Now.Add(time.Duration(seconds) * time.Second) }
 
-func came(seconds int) es.Event {
-	return es.Event{Name: "online", Data: presence.Online{}, Key: observationKey(at(seconds), "1")}
+// observed is a fact that somebody's observation led to.
+func observed(seconds int, body es.EventBody) es.Event {
+	event := es.NewEvent(body)
+	event.Key = observationKey(at(seconds), "1")
+	return event
 }
 
+func came(seconds int) es.Event { return observed(seconds, presence.Online{}) }
+
 // went is a departure after two seconds.
-var went = es.Event{Name: "offline", Data: presence.Offline{LastSeen: at(2)}, Key: observationKey(at(2), "1")}
+var went = observed(2, presence.Offline{LastSeen: at(2)})
 
 // decided is an event as it leaves the decider, which does not know the key.
 func decided(event es.Event) []es.Event {
@@ -39,7 +44,7 @@ func TestObserve(t *testing.T) {
 		{Name: "who is not there cannot go", When: seen(false, 1)},
 		{Name: "old news of a departure is no news", Given: estest.Facts(came(1), went, came(3)), When: seen(false, 2)},
 		{Name: "old news of an arrival is no news", Given: estest.Facts(came(1), went), When: seen(true, 1)},
-		{Name: "who is invisible was seen when they became so", Given: estest.Facts(came(1), hidden), When: seen(false, 9), Then: estest.Facts(es.Event{Name: "offline", Data: presence.Offline{LastSeen: at(9)}})},
+		{Name: "who is invisible was seen when they became so", Given: estest.Facts(came(1), hidden), When: seen(false, 9), Then: estest.Facts(es.NewEvent(presence.Offline{LastSeen: at(9)}))},
 		{Name: "a user does not observe", When: estest.By("ana", presence.Observe{Online: true, At: at(1)}), Refused: schemas.Forbidden},
 	})
 }

@@ -22,17 +22,12 @@ const groupMost = 1000 // members
 var groupIDMost = subjects.MaxChannel - len(subjects.GroupPresence("").String())
 
 var group = es.Decider[Group]{
-	Kind: "group",
-	Commands: map[string]es.Decoder{
-		"create": es.As[presence.Create], "add": es.As[presence.Add], "remove": es.As[presence.Remove],
-	},
-	Facts: map[string]es.Decoder{
-		"group_created": es.As[presence.GroupCreated], "member_added": es.As[presence.MemberAdded],
-		"member_removed": es.As[presence.MemberRemoved],
-	},
-	Decide:  decideGroup,
-	Evolve:  evolveGroup,
-	Members: &es.Members[Group]{Changed: changedInGroup, Role: Group.role},
+	Kind:     "group",
+	Commands: es.Commands(presence.Create{}, presence.Add{}, presence.Remove{}),
+	Facts:    es.Facts(presence.GroupCreated{}, presence.MemberAdded{}, presence.MemberRemoved{}),
+	Decide:   decideGroup,
+	Evolve:   evolveGroup,
+	Members:  &es.Members[Group]{Changed: changedInGroup, Role: Group.role},
 }
 
 var errNotYours = schemas.Refuse(schemas.Forbidden, "the group does not exist or is not yours")
@@ -56,7 +51,7 @@ func decideGroup(g Group, c es.Command) ([]es.Event, error) {
 		case len(g.Members) >= groupMost:
 			return nil, schemas.Refuse(schemas.Conflict, "a group has at most %d members", groupMost)
 		}
-		return []es.Event{{Name: "member_added", Data: presence.MemberAdded{User: body.User, By: c.From}}}, nil
+		return es.Happens(presence.MemberAdded{User: body.User, By: c.From}), nil
 	case presence.Remove:
 		switch {
 		case !keeper && (c.From != body.User || !g.has(c.From)):
@@ -64,7 +59,7 @@ func decideGroup(g Group, c es.Command) ([]es.Event, error) {
 		case !g.has(body.User):
 			return nil, nil
 		}
-		return []es.Event{{Name: "member_removed", Data: presence.MemberRemoved{User: body.User, By: c.From}}}, nil
+		return es.Happens(presence.MemberRemoved{User: body.User, By: c.From}), nil
 	}
 	return nil, schemas.Refuse(schemas.UnknownCommand, "a group does not know %T", c.Body)
 }
@@ -81,9 +76,9 @@ func create(g Group, m es.Meta, c presence.Create) ([]es.Event, error) {
 		members = append(members, m.From)
 	}
 	slices.Sort(members)
-	return []es.Event{{Name: "group_created", Data: presence.GroupCreated{
+	return es.Happens(presence.GroupCreated{
 		Name: c.Name, Members: slices.Compact(members), By: m.From,
-	}}}, nil
+	}), nil
 }
 
 func evolveGroup(g Group, event es.Event) Group {

@@ -26,7 +26,7 @@ func schedule(u User, now time.Time, plan presence.Schedule) ([]es.Event, error)
 		return nil, schemas.Refuse(schemas.Conflict, "at most %d plans", plansMost)
 	}
 	u.Plans = plans
-	return append([]es.Event{{Name: "status_scheduled", Data: plan}}, u.tell(now)...), nil
+	return append(es.Happens(presence.StatusScheduled(plan)), u.tell(now)...), nil
 }
 
 func checkPlan(plan presence.Schedule, now time.Time) error {
@@ -52,7 +52,7 @@ func cancel(u User, now time.Time, name string) []es.Event {
 		return nil
 	}
 	u.Plans = plans
-	return append([]es.Event{{Name: "schedule_cancelled", Data: presence.ScheduleCancelled{Schedule: name}}}, u.tell(now)...)
+	return append(es.Happens(presence.ScheduleCancelled{Schedule: name}), u.tell(now)...)
 }
 
 // window is the time around at for which the plan holds.

@@ -12,7 +12,7 @@ import (
 )
 
 // own is a command of ana to her own channel, seconds after the beginning.
-func own(seconds int, body any) es.Command {
+func own(seconds int, body es.CommandBody) es.Command {
 	command := estest.By("ana", body)
 	command.Channel, command.Now = subjects.Channel{Kind: "user", ID: "ana"}, at(seconds)
 	return command
@@ -25,10 +25,12 @@ func due(seconds int) es.Command {
 }
 
 func status(fact presence.StatusChanged) es.Event {
-	return es.Event{Name: "status_changed", Data: fact}
+	return es.NewEvent(fact)
 }
 
-func planned(plan presence.Schedule) es.Event { return es.Event{Name: "status_scheduled", Data: plan} }
+func planned(plan presence.ScheduleStatus) es.Event {
+	return es.NewEvent(presence.StatusScheduled(plan))
+}
 
 func TestStatus(t *testing.T) {
 	t.Parallel()
@@ -75,14 +77,14 @@ func TestStatus(t *testing.T) {
 
 func TestPlans(t *testing.T) {
 	t.Parallel()
-	meeting := presence.Schedule{Schedule: "m", Status: "busy", From: at(10), Until: at(20)}
+	meeting := presence.ScheduleStatus{Schedule: "m", Status: "busy", From: at(10), Until: at(20)}
 	gone := func(seconds int) es.Command {
 		return estest.Service("presence", presence.Observe{At: at(seconds)})
 	}
 	lagging := estest.Service("presence", presence.Observe{Online: true, Away: true, At: at(5)})
 	lagging.Now = at(15)
 	const month = 30 * 24 * 60 * 60
-	holiday := presence.Schedule{Schedule: "h", Status: "away", From: at(3 * month), Until: at(4 * month)}
+	holiday := presence.ScheduleStatus{Schedule: "h", Status: "away", From: at(3 * month), Until: at(4 * month)}
 	shown := func(seconds int) es.Event {
 		return status(presence.StatusChanged{Status: "busy", Until: at(20), Schedule: "m", By: bySchedule, At: at(seconds)})
 	}
@@ -108,7 +110,7 @@ func TestPlans(t *testing.T) {
 		{
 			Name: "and ends when it is taken back", Given: estest.Facts(planned(meeting), shown(12)), When: own(13, presence.CancelSchedule{Schedule: "m"}),
 			Then: estest.Facts(
-				es.Event{Name: "schedule_cancelled", Data: presence.ScheduleCancelled{Schedule: "m"}},
+				es.NewEvent(presence.ScheduleCancelled{Schedule: "m"}),
 				status(presence.StatusChanged{Status: "online", By: bySchedule, At: at(13)}),
 			),
 		},
@@ -119,7 +121,7 @@ func TestPlans(t *testing.T) {
 		{Name: "but not for as long as they are young", Given: estest.Facts(planned(holiday), chosen(1)), When: due(10)},
 		{
 			Name: "what fell due is told before an observation", Given: estest.Facts(came(1), planned(meeting), shown(10)), When: gone(21),
-			Then: estest.Facts(status(presence.StatusChanged{Status: "online", By: bySchedule, At: at(21)}), es.Event{Name: "offline", Data: presence.Offline{LastSeen: at(21)}}),
+			Then: estest.Facts(status(presence.StatusChanged{Status: "online", By: bySchedule, At: at(21)}), es.NewEvent(presence.Offline{LastSeen: at(21)})),
 		},
 		{
 			Name: "even by one that lags", Given: estest.Facts(came(1), planned(meeting)), When: lagging,
@@ -130,11 +132,11 @@ func TestPlans(t *testing.T) {
 			Then: estest.Facts(status(presence.StatusChanged{Status: "busy", CustomMessage: "back soon", Until: at(20), By: byUser, Chosen: true, At: at(12)})),
 		},
 		{Name: "what was not planned need not be taken back", When: own(1, presence.CancelSchedule{Schedule: "m"})},
-		{Name: "a plan needs a beginning", When: own(1, presence.Schedule{Schedule: "m", Status: "busy"}), Refused: schemas.InvalidData},
-		{Name: "a plan ends after it begins", When: own(1, presence.Schedule{Schedule: "m", Status: "busy", From: at(20), Until: at(10)}), Refused: schemas.InvalidData},
+		{Name: "a plan needs a beginning", When: own(1, presence.ScheduleStatus{Schedule: "m", Status: "busy"}), Refused: schemas.InvalidData},
+		{Name: "a plan ends after it begins", When: own(1, presence.ScheduleStatus{Schedule: "m", Status: "busy", From: at(20), Until: at(10)}), Refused: schemas.InvalidData},
 		{
 			Name:    "the zone must exist",
-			When:    own(1, presence.Schedule{Schedule: "m", Status: "busy", Weekly: &presence.Weekly{Days: []int{1}, Start: "13:00", End: "14:00", TimeZone: "Mars/Olympus"}}),
+			When:    own(1, presence.ScheduleStatus{Schedule: "m", Status: "busy", Weekly: &presence.Weekly{Days: []int{1}, Start: "13:00", End: "14:00", TimeZone: "Mars/Olympus"}}),
 			Refused: schemas.InvalidData,
 		},
 	})
@@ -196,7 +198,7 @@ func TestInvisibleIsLikeGone(t *testing.T) {
 	if !u.LastSeen.Equal(at(5)) {
 		t.Errorf("hidden, seen at %v", u.LastSeen)
 	}
-	if u = evolve(u, es.Event{Name: "offline", Data: presence.Offline{LastSeen: at(9)}, Key: observationKey(at(9), "1")}); !u.LastSeen.Equal(at(5)) {
+	if u = evolve(u, observed(9, presence.Offline{LastSeen: at(9)})); !u.LastSeen.Equal(at(5)) {
 		t.Errorf("gone, seen at %v", u.LastSeen)
 	}
 }
@@ -223,9 +225,9 @@ func TestWeeklyPlanPastMidnight(t *testing.T) {
 
 func TestGroup(t *testing.T) {
 	t.Parallel()
-	made := es.Event{Name: "group_created", Data: presence.GroupCreated{Members: []string{"ana", "luis"}, By: "ana"}}
-	added := es.Event{Name: "member_added", Data: presence.MemberAdded{User: "eva", By: "ana"}}
-	removed := es.Event{Name: "member_removed", Data: presence.MemberRemoved{User: "luis", By: "luis"}}
+	made := es.NewEvent(presence.GroupCreated{Members: []string{"ana", "luis"}, By: "ana"})
+	added := es.NewEvent(presence.MemberAdded{User: "eva", By: "ana"})
+	removed := es.NewEvent(presence.MemberRemoved{User: "luis", By: "luis"})
 	estest.Check(t, group, []estest.Row{
 		{Name: "anyone makes a group", When: estest.By("ana", presence.Create{Members: []string{"luis"}}), Then: estest.Facts(made)},
 		{Name: "once", Given: estest.Facts(made), When: estest.By("eve", presence.Create{Members: []string{}}), Refused: schemas.Exists},

@@ -35,7 +35,7 @@ func (t Track) heard(now time.Time, said tracking.Report) (fix tracking.Fix, tog
 // update makes a fix the position.
 func (t Track) update(fix tracking.Fix) []es.Event {
 	fix.Behind = t.Behind
-	return happens("coords_update", fix)
+	return es.Happens(tracking.CoordsUpdate(fix))
 }
 
 // of is a fix by the device's own clock.
@@ -81,7 +81,7 @@ func (t Track) mistime(now time.Time, said tracking.Report) ([]es.Event, error) 
 			return t.update(told), nil
 		}
 	}
-	return happens("coords_doubted", fix), refusal
+	return es.Happens(tracking.CoordsDoubted(fix)), refusal
 }
 
 // steady says whether the time from one doubted fix to another passed here as it

@@ -28,19 +28,13 @@ type Track struct {
 }
 
 var track = es.Decider[Track]{
-	Kind: "tracking",
-	Commands: map[string]es.Decoder{
-		"open": es.As[tracking.Open], "report": es.As[tracking.Report], "close": es.As[tracking.Close],
-	},
-	Facts: map[string]es.Decoder{
-		"tracking_opened": es.As[tracking.TrackingOpened], "coords_update": es.As[tracking.CoordsUpdate],
-		"coords_doubted":  es.As[tracking.CoordsDoubted],
-		"tracking_closed": es.As[tracking.TrackingClosed],
-	},
-	Decide:  decide,
-	Evolve:  evolve,
-	Carry:   true,
-	Members: &es.Members[Track]{Changed: changed, Role: Track.role},
+	Kind:     "tracking",
+	Commands: es.Commands(tracking.Open{}, tracking.Report{}, tracking.Close{}),
+	Facts:    es.Facts(tracking.TrackingOpened{}, tracking.CoordsUpdate{}, tracking.CoordsDoubted{}, tracking.TrackingClosed{}),
+	Decide:   decide,
+	Evolve:   evolve,
+	Carry:    true,
+	Members:  &es.Members[Track]{Changed: changed, Role: Track.role},
 }
 
 func decide(t Track, c es.Command) ([]es.Event, error) {
@@ -78,7 +72,7 @@ func open(t Track, m es.Meta, c tracking.Open) ([]es.Event, error) {
 			}
 		}
 	}
-	return happens("tracking_opened", opened), nil
+	return es.Happens(opened), nil
 }
 
 func closeTrack(t Track, m es.Meta) ([]es.Event, error) {
@@ -88,23 +82,19 @@ func closeTrack(t Track, m es.Meta) ([]es.Event, error) {
 	case t.Closed:
 		return nil, nil
 	}
-	return happens("tracking_closed", tracking.TrackingClosed{}), nil
+	return es.Happens(tracking.TrackingClosed{}), nil
 }
 
 var forbidden = schemas.Refuse(schemas.Forbidden, "only the order's operator may do that")
-
-func happens(name string, data any) []es.Event { return []es.Event{{Name: name, Data: data}} }
 
 func evolve(t Track, event es.Event) Track {
 	switch fact := event.Data.(type) {
 	case tracking.TrackingOpened:
 		return Track{Opened: true, Operator: fact.Operator, Watchers: fact.Watchers, Public: fact.Public}
-	case tracking.Fix:
-		if event.Name == "coords_doubted" {
-			t.Doubted = agreed(t.Doubted, fact)
-			break
-		}
-		t.Last, t.Behind, t.Doubted = &fact, fact.Behind, nil
+	case tracking.CoordsDoubted:
+		t.Doubted = agreed(t.Doubted, tracking.Fix(fact))
+	case tracking.CoordsUpdate:
+		t.Last, t.Behind, t.Doubted = (*tracking.Fix)(&fact), fact.Behind, nil
 	case tracking.TrackingClosed:
 		t.Closed = true
 	}

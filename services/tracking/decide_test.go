@@ -11,8 +11,8 @@ import (
 )
 
 var (
-	opened = es.Event{Name: "tracking_opened", Data: tracking.TrackingOpened{Operator: "olga", Watchers: []string{"ana"}}}
-	shut   = es.Event{Name: "tracking_closed", Data: tracking.TrackingClosed{}}
+	opened = es.NewEvent(tracking.TrackingOpened{Operator: "olga", Watchers: []string{"ana"}})
+	shut   = es.NewEvent(tracking.TrackingClosed{})
 )
 
 // fix is a position near Lima, so many seconds after the time of the command and
@@ -36,22 +36,22 @@ func accurate(said tracking.Report, metres float64) tracking.Report {
 }
 
 func movedWithin(seconds, north, metres float64) es.Event {
-	return es.Event{Name: "coords_update", Data: of(accurate(said(seconds, north), metres))}
+	return es.NewEvent(tracking.CoordsUpdate(of(accurate(said(seconds, north), metres))))
 }
 
 func doubted(seconds, north float64) es.Event {
-	return es.Event{Name: "coords_doubted", Data: fix(seconds, north)}
+	return es.NewEvent(tracking.CoordsDoubted(fix(seconds, north)))
 }
 
 // kept is a doubted fix that came so many milliseconds after it was taken.
 func kept(seconds, north float64, behind int64) es.Event {
 	fix := fix(seconds, north)
 	fix.Behind = behind
-	return es.Event{Name: "coords_doubted", Data: fix}
+	return es.NewEvent(tracking.CoordsDoubted(fix))
 }
 
 func moved(seconds, north float64) es.Event {
-	return es.Event{Name: "coords_update", Data: fix(seconds, north)}
+	return es.NewEvent(tracking.CoordsUpdate(fix(seconds, north)))
 }
 
 func TestOpen(t *testing.T) {
@@ -65,11 +65,11 @@ func TestOpen(t *testing.T) {
 		{Name: "to open it again for the same changes nothing", Given: estest.Facts(opened), When: estest.Service("ops", opening)},
 		{
 			Name:  "a service takes it from whoever was first",
-			Given: estest.Facts(es.Event{Name: "tracking_opened", Data: tracking.TrackingOpened{Operator: "eve", Watchers: []string{"ana", "mallory"}, Public: true}}, moved(0, 0)),
+			Given: estest.Facts(es.NewEvent(tracking.TrackingOpened{Operator: "eve", Watchers: []string{"ana", "mallory"}, Public: true}), moved(0, 0)),
 			When:  estest.Service("ops", opening),
-			Then: estest.Facts(es.Event{Name: "tracking_opened", Data: tracking.TrackingOpened{
+			Then: estest.Facts(es.NewEvent(tracking.TrackingOpened{
 				Operator: "olga", Watchers: []string{"ana"}, Anew: true, Removed: []string{"eve", "mallory"},
-			}}),
+			})),
 		},
 	})
 }

@@ -110,7 +110,7 @@ func (t Track) doubt(fix tracking.Fix) ([]es.Event, error) {
 	case len(doubted) >= agreeing:
 		return t.update(fix), nil
 	}
-	return happens("coords_doubted", fix), refusal
+	return es.Happens(tracking.CoordsDoubted(fix)), refusal
 }
 
 // agreed are the doubted fixes with one more that agrees with the newest of them,

@@ -49,14 +49,17 @@ func requireFresh(t *testing.T, outputs map[string][]byte) {
 // TestTitleIsTypeName keeps a type findable: its file's name tells it.
 func TestTitleIsTypeName(t *testing.T) {
 	t.Parallel()
+	folders, err := folders(root)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, folder := range folders {
 		schemas, err := load(filepath.Join(root, folder))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, s := range schemas {
-			name := filepath.Base(s.path)
-			if want := goName(name[:len(name)-len(".json")]); s.Title != want {
+			if want := goName(s.name()); s.Title != want {
 				t.Errorf("%s has the title %q, want %q", s.path, s.Title, want)
 			}
 		}

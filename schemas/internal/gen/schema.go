@@ -27,6 +27,12 @@ type schema struct {
 	Properties  properties `json:"properties"`
 }
 
+// name is what a body is called: its file tells it.
+func (s *schema) name() string { return strings.TrimSuffix(filepath.Base(s.path), ".json") }
+
+// group is the folder that a schema lies in, such as "events".
+func (s *schema) group() string { return filepath.Base(filepath.Dir(s.path)) }
+
 // kind is the type of a value. Null beside it is another way to leave the value out.
 type kind string
 
@@ -71,6 +77,22 @@ func (p *properties) UnmarshalJSON(data []byte) error {
 		*p = append(*p, property{name: name.(string), schema: value})
 	}
 	return nil
+}
+
+// folders lists the folders of bodies, one for each party that travels: each becomes a package.
+func folders(root string) ([]string, error) {
+	var folders []string
+	for _, group := range []string{"commands", "events", "requests", "notices"} {
+		found, err := filepath.Glob(filepath.Join(root, "*", group))
+		if err != nil {
+			return nil, err
+		}
+		for _, path := range found {
+			folders = append(folders, filepath.Base(filepath.Dir(path)))
+		}
+	}
+	slices.Sort(folders)
+	return slices.Compact(folders), nil
 }
 
 // load reads the schemas of a folder and of its folders, in the order of their paths.

@@ -17,6 +17,10 @@ func typescriptOutputs(ctx context.Context, root string) (map[string][]byte, err
 	if err != nil {
 		return nil, err
 	}
+	folders, err := folders(root)
+	if err != nil {
+		return nil, err
+	}
 	command := exec.CommandContext(ctx, "node", append([]string{"typescript/generate.mjs"}, folders...)...)
 	command.Dir = root
 	var complaint bytes.Buffer

@@ -2,12 +2,9 @@ package es
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"slices"
 	"time"
 
-	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
 )
 
@@ -44,20 +41,6 @@ type Event struct {
 	Unchecked bool
 	// Key is the idempotency key of the command behind a stored event.
 	Key string
-}
-
-// Decoder makes a typed value of a JSON body.
-type Decoder func(body []byte) (any, error)
-
-// As is the [Decoder] of type T. It takes whole numbers however they are spelled, and
-// no null, which encoding/json takes for anything.
-func As[T any](body []byte) (any, error) {
-	var value T
-	if string(body) == "null" {
-		return value, errors.New("null is nothing")
-	}
-	err := json.Unmarshal(schemas.Digits(body), &value)
-	return value, err
 }
 
 // Decider is all that a service knows about one kind of channel. The zero S is
@@ -124,8 +107,8 @@ type Reactor[S any] struct {
 	// Name is that of the durable consumer, which topology declares and all replicas
 	// share.
 	Name string
-	// On lists the events that React wants.
-	On []string
+	// On are the events that React wants, by their bodies.
+	On []EventBody
 	// React is called at least once for each fact, from the first ever stored
 	// on, with a state that is at least as new. The facts come in the stream's
 	// order, but for those that failed: they come again, later and later.

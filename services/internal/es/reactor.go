@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -34,8 +33,9 @@ type reaction struct {
 
 // reaction gives the reactor the state that it asks for.
 func (a *aggregates[S]) reaction(r Reactor[S]) reaction {
+	wanted := Facts(r.On...)
 	return a.reacting(r.Name, func(ctx context.Context, f fact) error {
-		if f.Data == nil || !slices.Contains(r.On, f.Name) {
+		if f.Data == nil || wanted[f.Name] == nil {
 			return nil
 		}
 		known, err := a.including(ctx, f)

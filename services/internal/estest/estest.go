@@ -30,19 +30,19 @@ type Row struct {
 }
 
 // By is a command of a user to the channel "1" of the decider's kind.
-func By(user string, body any) es.Command {
+func By(user string, body es.CommandBody) es.Command {
 	return es.Command{Meta: es.Meta{From: user, Key: "k1", Now: Now}, Body: body}
 }
 
 // As is a command of a user whose token carries the role.
-func As(role, user string, body any) es.Command {
+func As(role, user string, body es.CommandBody) es.Command {
 	command := By(user, body)
 	command.Role = role
 	return command
 }
 
 // Service is a command of one of Latido's services.
-func Service(name string, body any) es.Command {
+func Service(name string, body es.CommandBody) es.Command {
 	return As(subjects.RoleService, "service:"+name, body)
 }
 
