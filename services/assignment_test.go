@@ -134,11 +134,11 @@ func TestAMessageDoesNotTellWhoIsNotToBeDisturbed(t *testing.T) {
 		estest.Replica(t, bus, run)
 	}
 	caller := estest.NewCaller(t, bus)
-	quiet, err := caller.JS.KeyValue(t.Context(), subjects.BucketQuiet)
+	list, err := caller.JS.KeyValue(t.Context(), subjects.BucketDoNotDisturb)
 	if err != nil {
 		t.Fatal(err)
 	}
-	watch, err := quiet.Watch(t.Context(), subjects.Token("luis"), jetstream.UpdatesOnly())
+	watch, err := list.Watch(t.Context(), subjects.Token("luis"), jetstream.UpdatesOnly())
 	if err != nil {
 		t.Fatal(err)
 	}

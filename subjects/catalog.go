@@ -75,18 +75,18 @@ const MetadataRenewal = "latido-renewal"
 
 // Buckets of the bus.
 const (
-	BucketPresence = "presence" // who is on which channel, one key per session
-	BucketNodes    = "nodes"    // leases of the bridges, one key per node
-	BucketMembers  = "members"  // who belongs to which room, order, track or group
-	BucketQuiet    = "quiet"    // who does not want to be disturbed, one key per user
+	BucketPresence     = "presence" // who is on which channel, one key per session
+	BucketNodes        = "nodes"    // leases of the bridges, one key per node
+	BucketMembers      = "members"  // who belongs to which room, order, track or group
+	BucketDoNotDisturb = "quiet"    // who does not want to be disturbed, one key per user
 )
 
 // Feeds of the buckets: JetStream republishes each change of a key below them.
 const (
-	FeedPresence = "presence."
-	FeedNodes    = "nodes."
-	FeedMembers  = "members."
-	FeedQuiet    = "quiet."
+	FeedPresence     = "presence."
+	FeedNodes        = "nodes."
+	FeedMembers      = "members."
+	FeedDoNotDisturb = "quiet."
 )
 
 // Catalog holds the built-in kinds of channels.

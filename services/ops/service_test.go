@@ -44,7 +44,7 @@ func TestOneOperatorWinsOnThreeNodes(t *testing.T) {
 
 // runWithoutAssignment leaves accepted requests as they are.
 func runWithoutAssignment(ctx context.Context, nc *nats.Conn, verifier *identity.Verifier, log *slog.Logger) error {
-	return es.Run(ctx, nc, verifier, log, service(request, nil))
+	return es.Run(ctx, nc, verifier, log, service(request))
 }
 
 // race lets 64 operators claim each of the requests at once, at two replicas.
@@ -108,12 +108,12 @@ func TestAcceptIsAnsweredAsTheFirstTime(t *testing.T) {
 	}
 }
 
-// Who is quiet is known before the first command is taken.
-func TestQuietIsHeededFromTheStart(t *testing.T) {
+// Who does not want to be disturbed is known before the first command is taken.
+func TestNobodyIsDisturbedFromTheStart(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
 	caller := estest.NewCaller(t, bus)
-	bucket, err := caller.JS.KeyValue(t.Context(), subjects.BucketQuiet)
+	bucket, err := caller.JS.KeyValue(t.Context(), subjects.BucketDoNotDisturb)
 	if err != nil {
 		t.Fatal(err)
 	}

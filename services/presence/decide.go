@@ -51,7 +51,7 @@ var user = es.Decider[User]{
 	Evolve:   evolve,
 	Carry:    true,
 	Deadline: User.deadline,
-	Members:  &quiet,
+	Members:  &doNotDisturb,
 }
 
 func decide(u User, c es.Command) ([]es.Event, error) {
@@ -259,10 +259,10 @@ func withPlan(plans []presence.Schedule, plan presence.Schedule) []presence.Sche
 	return slices.Concat(plans[:at], []presence.Schedule{plan}, plans[at:])
 }
 
-// quiet is the bucket of those who do not want to be disturbed, for all services
-// to heed.
-var quiet = es.Members[User]{
-	Bucket: subjects.BucketQuiet,
+// doNotDisturb is the bucket of those who do not want to be disturbed, for all
+// services to read.
+var doNotDisturb = es.Members[User]{
+	Bucket: subjects.BucketDoNotDisturb,
 	Key:    func(c subjects.Channel, _ string) string { return subjects.Token(c.ID) },
 	Changed: func(event es.Event) []string {
 		if fact, ok := event.Data.(presence.StatusChanged); ok && fact.By != byActivity {

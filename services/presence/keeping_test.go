@@ -215,9 +215,9 @@ func TestPlansAreMadeListedAndTakenBack(t *testing.T) {
 	if fact.Status != "dnd" || fact.Schedule != "meeting" || !fact.Until.Equal(meeting.Until) {
 		t.Errorf("then %+v", fact)
 	}
-	awaitQuiet(b, true)
+	awaitDoNotDisturb(b, true)
 	b.Do(b.command("ana", "cancel_schedule", "4", ana, presence.CancelSchedule{Schedule: "meeting"}))
-	awaitQuiet(b, false)
+	awaitDoNotDisturb(b, false)
 	b.Do(b.command("ana", "cancel_schedule", "5", ana, presence.CancelSchedule{Schedule: "lunch"}))
 	stream, err := b.JS.Stream(t.Context(), subjects.StreamUser)
 	if err != nil {
@@ -228,17 +228,17 @@ func TestPlansAreMadeListedAndTakenBack(t *testing.T) {
 	}
 }
 
-// awaitQuiet returns when ana is, or is not, to be left in peace.
-func awaitQuiet(b bridge, want bool) {
+// awaitDoNotDisturb returns when ana is, or is not, on the list of who does not want to be disturbed.
+func awaitDoNotDisturb(b bridge, want bool) {
 	b.t.Helper()
-	watch := b.Watch(subjects.BucketQuiet, subjects.Token("ana"))
+	watch := b.Watch(subjects.BucketDoNotDisturb, subjects.Token("ana"))
 	defer func() { _ = watch.Stop() }()
-	quiet := false
+	listed := false
 	for entry := range watch.Updates() { // nil ends what is there already
 		if entry != nil {
-			quiet = entry.Operation() == jetstream.KeyValuePut
+			listed = entry.Operation() == jetstream.KeyValuePut
 		}
-		if quiet == want {
+		if listed == want {
 			return
 		}
 	}
@@ -301,13 +301,13 @@ func TestAStatusEndsAlthoughTheLeaderDied(t *testing.T) {
 	until := time.Now().UTC().Add(1500 * time.Millisecond)
 	b.Do(b.command("ana", "set_status", "1", ana, presence.SetStatus{Status: "dnd", Until: until}))
 	facts.Await("status_changed")
-	awaitQuiet(b, true)
+	awaitDoNotDisturb(b, true)
 	leader := -1
 	for leader < 0 {
 		leader = bus.Leader(subjects.StreamUser)
 	}
 	bus.Kill(leader)
-	awaitQuiet(b, false)
+	awaitDoNotDisturb(b, false)
 	names := b.Names(ana)
 	if !slices.Equal(names, []string{"status_changed", "status_changed"}) {
 		t.Errorf("stored %v", names)

@@ -104,8 +104,8 @@ func Buckets(cfg Config) []jetstream.StreamConfig {
 	nodes.MaxAge, nodes.Duplicates = LeaseTTL, LeaseTTL
 
 	members := bucket(cfg, subjects.BucketMembers, "Who belongs to which room, order, track or group: <kind>.<id>.<user>", subjects.FeedMembers)
-	quiet := bucket(cfg, subjects.BucketQuiet, "Who does not want to be disturbed: <user>", subjects.FeedQuiet)
-	return []jetstream.StreamConfig{presence, nodes, members, quiet}
+	doNotDisturb := bucket(cfg, subjects.BucketDoNotDisturb, "Who does not want to be disturbed: <user>", subjects.FeedDoNotDisturb)
+	return []jetstream.StreamConfig{presence, nodes, members, doNotDisturb}
 }
 
 // bucket is what all buckets share. A key is removed by a value that says so and

@@ -120,10 +120,10 @@ func TestFactsComeBackOnTheFeed(t *testing.T) {
 }
 
 // Who may write one key of a bucket must not be able to empty it.
-func TestMembersAndQuietCannotBeRolledUpOrPurged(t *testing.T) {
+func TestMembersAndDoNotDisturbCannotBeRolledUpOrPurged(t *testing.T) {
 	t.Parallel()
 	nc, js := connect(t, bustest.Start(t))
-	for _, name := range []string{subjects.BucketMembers, subjects.BucketQuiet} {
+	for _, name := range []string{subjects.BucketMembers, subjects.BucketDoNotDisturb} {
 		stream, err := js.Stream(t.Context(), "KV_"+name)
 		if err != nil {
 			t.Fatal(err)

@@ -33,8 +33,6 @@ type Service struct {
 	Kinds       []Kind
 	// Stats, when set, is shown with the endpoint of the name, by "nats micro stats".
 	Stats map[string]func() map[string]int64
-	// Quiet, when set, is kept up to date while the service runs.
-	Quiet *Quiet
 }
 
 // Kind is a [Decider], whatever its state.
@@ -97,11 +95,6 @@ func (p *process) start(ctx context.Context, s Service) (err error) {
 		}
 		p.feeds = append(p.feeds, feed)
 		reactions = append(reactions, kinds[i].reactions...)
-	}
-	if s.Quiet != nil {
-		if err := s.Quiet.start(ctx, &p.following, p.nc, p.log); err != nil {
-			return err
-		}
 	}
 	if err := p.answerCommands(s, kinds); err != nil {
 		return err

@@ -6,14 +6,14 @@ import (
 	"github.com/latido/latido/services/internal/es"
 )
 
-// heeding returns the decider that offers nothing to those who do not want to be
+// undisturbed returns the decider that offers nothing to those who do not want to be
 // disturbed, unless it is urgent. They may still accept what they find.
-func heeding(d es.Decider[Request], quiet func(users []string) []string) es.Decider[Request] {
+func undisturbed(d es.Decider[Request], doNotDisturb func(user string) bool) es.Decider[Request] {
 	decide := d.Decide
 	d.Decide = func(r Request, c es.Command) ([]es.Event, error) {
 		events, err := decide(r, c)
 		offer, ok := c.Body.(ops.Offer)
-		if ok && len(events) > 0 && !r.Urgent && len(quiet([]string{offer.Operator})) > 0 {
+		if ok && len(events) > 0 && !r.Urgent && doNotDisturb(offer.Operator) {
 			return nil, schemas.Refuse(schemas.Conflict, "the operator does not want to be disturbed")
 		}
 		return events, err
