@@ -10,13 +10,6 @@ import (
 	"github.com/latido/latido/subjects/identity"
 )
 
-const (
-	membersStream = "KV_" + subjects.BucketMembers
-	membersKeys   = "$KV." + subjects.BucketMembers + "."
-	// everyone is the user whose membership makes a channel public.
-	everyone = ""
-)
-
 // errForbidden is the same whether the channel does not exist or is not for the asker.
 var errForbidden = schemas.Refuse(schemas.Forbidden, "the channel does not exist or is not yours")
 
@@ -31,7 +24,7 @@ func (b *Bridge) resolve(name string) (subjects.Channel, subjects.Kind, error) {
 			return channel, subjects.Kind{}, schemas.Refuse(schemas.InvalidFrame, "%s", err)
 		}
 	}
-	kind, ok := b.hub.kinds[channel.Kind]
+	kind, ok := b.hub.kind(channel)
 	if !ok {
 		return channel, kind, schemas.Refuse(schemas.UnknownKind, "there are no channels of this kind")
 	}
@@ -66,7 +59,7 @@ func (b *Bridge) mayRead(ctx context.Context, id identity.Identity, name subject
 	case subjects.Granted:
 		allowed = id.Granted(name.String(), func(g identity.Grant) bool { return g.Read })
 	case subjects.Members:
-		member, found, err := b.member(ctx, name, id.User)
+		member, found, err := b.hub.member(ctx, name, id.User)
 		if err == nil && !found {
 			err = errForbidden
 		}
@@ -87,7 +80,7 @@ func (b *Bridge) mayReadTopic(ctx context.Context, id identity.Identity, name su
 	of, reserved := subjects.ReservedTopic(name)
 	allowed := reserved || id.Granted(name.String(), func(g identity.Grant) bool { return g.Read })
 	if of.Kind == kindGroup {
-		_, member, err := b.member(ctx, of, id.User)
+		_, member, err := b.hub.member(ctx, of, id.User)
 		if err != nil {
 			return err
 		}
@@ -145,27 +138,21 @@ func (b *Bridge) memberChanged(name subjects.Channel, user string) {
 	if name.Kind == kindGroup {
 		b.memberChanged(subjects.GroupPresence(name.ID), user)
 	}
-	ch := b.hub.find(tail(name))
+	ch := b.hub.lookup(name)
 	if ch == nil {
 		return
 	}
-	b.hub.rights.doubt(name, ch.followers(user)...)
+	b.hub.doubt(name, ch.followers(user)...)
 	for _, s := range b.attending(ch, user) {
-		b.hub.rights.doubt(name, s)
+		b.hub.doubt(name, s)
 	}
 }
 
 // attending lists the sessions here of a user, or of everyone, that are present on
 // a channel, whether they follow it or not.
 func (b *Bridge) attending(ch *channel, user string) []*session {
-	ch.mu.Lock()
-	var refs []string
-	if ch.roster != nil {
-		refs = ch.roster.refs(b.node, user)
-	}
-	ch.mu.Unlock()
 	var sessions []*session
-	for _, ref := range refs {
+	for _, ref := range ch.sessionsOf(b.node, user) {
 		if s := b.registry.find(ref); s != nil {
 			sessions = append(sessions, s)
 		}

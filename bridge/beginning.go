@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"time"
 
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/subjects/history"
@@ -166,7 +167,7 @@ func (c *cursor) beginning(ctx context.Context, r wire.Subscribe) (start beginni
 		start.Standing, err = ch.judge(ctx, history.Position(*r.Since))
 	case r.Age > 0:
 		start.replay = true
-		start.After, err = history.Before(ctx, nc, stream, subject, now().Add(-r.Age))
+		start.After, err = history.Before(ctx, nc, stream, subject, time.Now().Add(-r.Age))
 	case r.Count > 0:
 		start.replay = true
 		start.After, err = history.Tail(ctx, nc, stream, subject, uint64(r.Count))

@@ -79,11 +79,12 @@ func New(config Config) (*Bridge, error) {
 	for _, kind := range config.Kinds {
 		kinds[kind.Name] = kind
 	}
-	b.hub = newHub(connections, kinds, runtime.GOMAXPROCS(0), b.log, b.metrics)
-	b.hub.frameLimit = b.limits.Frame
-	b.hub.onMember, b.hub.onPresence = b.memberChanged, b.presenceChanged
-	b.hub.leases = lease.New(lease.Config{
+	leases := lease.New(lease.Config{
 		Node: b.node, Feed: connections.Live, Ask: connections.Publish, Changed: b.nodeChanged, Stored: b.leaseStored,
+	})
+	b.hub = newHub(hubConfig{
+		Bus: connections, Kinds: kinds, Leases: leases, Flushers: runtime.GOMAXPROCS(0), Frame: b.limits.Frame,
+		Log: b.log, Registry: b.metrics.registry, OnMember: b.memberChanged, OnPresence: b.presenceChanged,
 	})
 	b.metrics.count("presence_members", "Members of all channels watched here.", b.hub.members)
 	b.asker = newAsker(connections.Publish)
@@ -130,7 +131,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 			}
 		})
 	}
-	b.hub.ctx = inner
+	b.hub.bind(inner)
 	part(func() error { b.hub.run(inner); return nil })
 	part(func() error { return b.asker.run(inner) })
 	part(func() error { return b.poller.Run(inner) })
@@ -179,13 +180,10 @@ func (b *Bridge) Run(ctx context.Context) error {
 // for the bus as long as ctx lasts.
 func (b *Bridge) begin(ctx context.Context) error {
 	live := b.hub.bus.Live
-	if _, err := live.ChanSubscribe(subjects.FeedMembers+">", b.hub.inbox); err != nil {
-		return fmt.Errorf("watch members: %w", err)
+	if err := b.hub.watchMembers(); err != nil {
+		return err
 	}
-	if err := b.insist(ctx, func() error { return live.FlushTimeout(openTimeout) }); err != nil {
-		return fmt.Errorf("watch members: %w", err)
-	}
-	if err := b.insist(ctx, func() error { return b.hub.rights.settle(ctx) }); err != nil {
+	if err := b.insist(ctx, func() error { return b.hub.settleMembers(ctx) }); err != nil {
 		return err
 	}
 	live.SetDisconnectErrHandler(func(*nats.Conn, error) { b.degrade(causeBus, "the bus is away") })
@@ -194,7 +192,7 @@ func (b *Bridge) begin(ctx context.Context) error {
 	live.SetErrorHandler(func(nc *nats.Conn, subscription *nats.Subscription, err error) {
 		tell(nc, subscription, err)
 		if nc.IsConnected() { // or it was refused, at each attempt
-			b.hub.checker.everything()
+			b.hub.checkAll()
 		}
 	})
 	began := make(chan struct{})

@@ -112,6 +112,13 @@ func (ch *channel) place() history.Position {
 	return history.Position{Epoch: ch.epoch, Sequence: ch.ring.last, At: ch.ring.lastAt}
 }
 
+// newest is the number up to which every fact is known here.
+func (ch *channel) newest() uint64 {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.ring.last
+}
+
 // position is a place in the channel as it is told. The lock is held.
 func (ch *channel) position(place history.Position) wire.Position {
 	place.Epoch = ch.epoch

@@ -81,9 +81,9 @@ func TestAllThatWasMissedIsGone(t *testing.T) {
 			whole.nothing("gap")
 		})
 	}
-	var page pastPage
+	var page historyPage
 	get(t, fresh, "ana", "/api/channels/user:ana/events?since="+fmt.Sprint(published[2]), &page)
-	if page.Gap == nil || *page.Gap != (pastGap{published[3], published[9]}) || page.Position.Sequence != published[9] {
+	if page.Gap == nil || *page.Gap != (eventRange{published[3], published[9]}) || page.Position.Sequence != published[9] {
 		t.Errorf("over HTTP: %+v, gap %+v", page, page.Gap)
 	}
 }
@@ -103,7 +103,7 @@ func TestGoneBeforeItWasHeard(t *testing.T) {
 		purge(t, bus)
 		kept = publish(t, bus, 2, 10)
 	})
-	b.hub.checker.everything()
+	b.hub.checkAll()
 	gap := c.expect("gap")
 	if gap["from"] != float64(lost[0]) || gap["to"] != float64(lost[4]) {
 		t.Errorf("gap %v, want %d to %d", gap, lost[0], lost[4])
@@ -187,7 +187,7 @@ func TestStreamLosesItsTailUnwatched(t *testing.T) {
 	whole.must(`"op":"subscribe","channel":%q,"since":%s`, room, place(epoch, shared[9]))
 	equal(t, "for who did not", whole.events(room, 9), stored)
 	whole.nothing("gap")
-	var page pastPage
+	var page historyPage
 	get(t, b, "ana", fmt.Sprintf("/api/channels/user:ana/events?since=%d&at=%s", phantoms[2].seq(), phantoms[2]["at"]), &page)
 	if page.Gap == nil || len(page.Events) != 19 {
 		t.Errorf("over HTTP: %+v", page)
@@ -210,10 +210,10 @@ func TestStreamMadeAnewWhileWatched(t *testing.T) {
 		t.Fatal(err)
 	}
 	renewed := publish(t, bus, 15, 10)
-	b.hub.checker.everything()
+	b.hub.checkAll()
 	c.expect("gap")
 	equal(t, "anew", c.events(room, 15), renewed)
-	b.hub.checker.everything()
+	b.hub.checkAll()
 	c.nothing("gap")
 }
 

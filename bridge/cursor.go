@@ -25,13 +25,24 @@ type cursor struct {
 
 	member membership // by which its reader may read
 
-	watching     bool // placed by a request to watch users, and ended by the next
+	watching     bool // placed by a request to watch users, and ended by the next: the session's
 	presence     bool
 	presenceFrom uint64 // changes of presence before this position are not for it
 	restate      bool   // the whole state must be told before the next change
 	asked        uint64 // tellings of the roster when restate was set
 	gap          *wire.Gap
 }
+
+// newCursor returns a cursor that is to be placed: with who is there, or without.
+func newCursor(o *outlet, ch *channel, m membership, presence bool) *cursor {
+	return &cursor{outlet: o, channel: ch, member: m, presence: presence}
+}
+
+// isBehind says whether what comes next has to be read from the stream first.
+func (c *cursor) isBehind() bool { return c.behind }
+
+// of is the channel that the cursor is on.
+func (c *cursor) of() *channel { return c.channel }
 
 // stage is how far a cursor has come; it only goes forward.
 type stage uint8

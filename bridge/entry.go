@@ -28,6 +28,9 @@ var dialects = [...]struct {
 	nativeDeflated: {native.Dialect{}, true},
 }
 
+// deflates says whether its frames may be compressed, in both directions.
+func (d dialect) deflates() bool { return dialects[d].deflate }
+
 // encode is the complete WebSocket frame of a notice in a dialect.
 func (d dialect) encode(notice wire.Notice) []byte {
 	// The payload is written behind room for the longest header, which is then

@@ -4,6 +4,8 @@ import (
 	"context"
 	"runtime"
 	"sync"
+
+	"github.com/latido/latido/bridge/netpoll"
 )
 
 // flusher is the only writer of its outlets' sockets. It is woken by whoever
@@ -22,10 +24,10 @@ type flusher struct {
 	touched []*outlet
 	scratch []byte
 	outputs []*output // spare ones
-	metrics *metrics
+	metrics *hubMetrics
 }
 
-func newFlusher(index int, m *metrics) *flusher {
+func newFlusher(index int, m *hubMetrics) *flusher {
 	return &flusher{index: index, wake: make(chan struct{}, 1), metrics: m}
 }
 
@@ -96,7 +98,7 @@ func (f *flusher) pass(outlets []*outlet, channels []*channel) {
 		}
 		ch.mu.Unlock()
 	}
-	now := int64(uptime())
+	now := int64(netpoll.Uptime())
 	for i, o := range f.touched {
 		f.write(o, now)
 		f.touched[i] = nil

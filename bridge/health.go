@@ -59,8 +59,8 @@ func (b *Bridge) Ready() error {
 	case b.hub.degraded.Load():
 		return errors.New(cmp.Or(b.health.reason(), "catching up"))
 	}
-	if stream := b.hub.absent.Load(); stream != nil {
-		return fmt.Errorf("the stream %s is missing", *stream)
+	if stream := b.hub.missing(); stream != "" {
+		return fmt.Errorf("the stream %s is missing", stream)
 	}
 	return b.verifier.Ready()
 }
@@ -99,7 +99,7 @@ func (b *Bridge) mend(of string) {
 // restore makes every channel whole after the last cause is over, and then says so.
 func (b *Bridge) restore(ctx context.Context) {
 	for b.health.reason() == "" {
-		err := b.hub.checker.settle(ctx, true)
+		err := b.hub.settle(ctx)
 		if err == nil || ctx.Err() != nil {
 			break
 		}
@@ -111,7 +111,7 @@ func (b *Bridge) restore(ctx context.Context) {
 		b.hub.dirty() // whoever came meanwhile is told who is there
 		b.announce(wire.Restored{})
 		b.confirmDevices(ctx)
-		b.hub.checker.everything()
+		b.hub.checkAll()
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/lease"
@@ -40,21 +41,21 @@ type bus struct {
 type hub struct {
 	bus      bus
 	log      *slog.Logger
-	metrics  *metrics
+	metrics  *hubMetrics
 	kinds    map[string]subjects.Kind
 	flushers []*flusher
 	next     atomic.Uint64 // flusher for an outlet
 	replays  chan struct{}
 	inbox    chan *nats.Msg
-	leases   *lease.Leases // set before anything is watched
+	leases   *lease.Leases
 	checker  *checker
 	rights   *rights
 	degraded atomic.Bool
 	absent   atomic.Pointer[string] // a stream that should be there and is not
 
-	frameLimit int // of what browsers send; set before run
+	frameLimit int // of what browsers send
 
-	ctx   context.Context // set before run: ends what start began
+	ctx   context.Context // ends what start began
 	tasks sync.WaitGroup
 
 	mu       sync.Mutex
@@ -64,25 +65,68 @@ type hub struct {
 	stirred map[*channel]struct{} // whose presence has changed since it was last told
 	waiting map[*channel]struct{} // where somebody may come back
 
-	onMember func(channel subjects.Channel, user string) // a membership changed
-	// onPresence hears of a change of an entry, and says whether the entry is a
-	// session's here that outlives it: then it is written again, and nobody left.
+	onMember   func(channel subjects.Channel, user string)
 	onPresence func(channel subjects.Channel, seen sighting) (outlived bool)
 }
 
-func newHub(b bus, kinds map[string]subjects.Kind, flushers int, log *slog.Logger, m *metrics) *hub {
+// hubConfig is what a hub is told.
+type hubConfig struct {
+	Bus      bus
+	Kinds    map[string]subjects.Kind
+	Leases   *lease.Leases
+	Flushers int // as many as there are cores to write with
+	Frame    int // bytes of a frame that browsers may send
+	Log      *slog.Logger
+	Registry prometheus.Registerer
+
+	// OnMember hears that a membership changed: of a user, or of everyone ("").
+	OnMember func(channel subjects.Channel, user string)
+	// OnPresence hears of a change of an entry, and says whether the entry is a
+	// session's here that outlives it: then it is written again, and nobody left.
+	OnPresence func(channel subjects.Channel, seen sighting) (outlived bool)
+}
+
+func newHub(c hubConfig) *hub {
 	h := &hub{
-		bus: b, log: log, metrics: m, kinds: kinds,
+		bus: c.Bus, log: c.Log, metrics: newHubMetrics(c.Registry), kinds: c.Kinds, leases: c.Leases, frameLimit: c.Frame,
+		onMember: c.OnMember, onPresence: c.OnPresence,
 		replays: make(chan struct{}, replaysAtOnce), inbox: make(chan *nats.Msg, inboxSize),
 		channels: make(map[string]*channel), watches: make(map[*channel][]*nats.Subscription),
 		stirred: make(map[*channel]struct{}), waiting: make(map[*channel]struct{}),
 	}
-	for i := range flushers {
-		h.flushers = append(h.flushers, newFlusher(i, m))
+	for i := range c.Flushers {
+		h.flushers = append(h.flushers, newFlusher(i, h.metrics))
 	}
 	h.checker = newChecker(h)
 	h.rights = newRights(h)
 	return h
+}
+
+// bind sets what ends the hub's tasks; it comes before everything else.
+func (h *hub) bind(ctx context.Context) { h.ctx = ctx }
+
+// kind finds the kind of a channel.
+func (h *hub) kind(name subjects.Channel) (subjects.Kind, bool) {
+	kind, known := h.kinds[name.Kind]
+	return kind, known
+}
+
+// lookup is the channel of a name, if it is watched, or nil.
+func (h *hub) lookup(name subjects.Channel) *channel { return h.find(tail(name)) }
+
+// checkAll has all channels compared with their streams soon.
+func (h *hub) checkAll() { h.checker.everything() }
+
+// settle makes every watched channel whole, and returns when it is: after what may
+// have cost a stream its tail, thoroughly.
+func (h *hub) settle(ctx context.Context) error { return h.checker.settle(ctx, true) }
+
+// missing is the name of a stream that should be there and is not, or "".
+func (h *hub) missing() string {
+	if stream := h.absent.Load(); stream != nil {
+		return *stream
+	}
+	return ""
 }
 
 // start runs a task of the hub's; run waits for it.
@@ -185,6 +229,21 @@ func (h *hub) watch(ch *channel) error {
 		wanted = append(wanted, ch.name.Feed())
 	}
 	return h.subscribe(ch, wanted...)
+}
+
+// unwatch ends the subscriptions that a channel's ring is made of, until it is
+// watched again.
+func (h *hub) unwatch(ch *channel) error {
+	h.mu.Lock()
+	watches := h.watches[ch]
+	delete(h.watches, ch)
+	h.mu.Unlock()
+	for _, subscription := range watches {
+		if err := subscription.Unsubscribe(); err != nil {
+			return err
+		}
+	}
+	return h.bus.Live.Flush()
 }
 
 // subscribe adds subjects to a channel's watch, and returns when the server

@@ -11,6 +11,13 @@ import (
 	"github.com/latido/latido/subjects/history"
 )
 
+const (
+	membersStream = "KV_" + subjects.BucketMembers
+	membersKeys   = "$KV." + subjects.BucketMembers + "."
+	// everyone is the user whose membership makes a channel public.
+	everyone = ""
+)
+
 // membership is why somebody may read a channel: of whom the bucket said so, the
 // reader or [everyone], and the channel's fact that it said so after. A fact with a
 // higher number may have ended it before the bucket says so.
@@ -30,9 +37,9 @@ func (m membership) endedBy(e *entry) bool {
 
 // member asks the leader, which alone knows of a membership that was given a
 // moment ago, whether a user belongs to a channel, or everyone does.
-func (b *Bridge) member(ctx context.Context, name subjects.Channel, user string) (m membership, found bool, err error) {
+func (h *hub) member(ctx context.Context, name subjects.Channel, user string) (m membership, found bool, err error) {
 	for _, who := range []string{user, everyone} {
-		stored, found, err := history.LastMessage(ctx, b.hub.bus.Publish, membersStream, membersKeys+name.Member(who))
+		stored, found, err := history.LastMessage(ctx, h.bus.Publish, membersStream, membersKeys+name.Member(who))
 		if err != nil {
 			return m, false, fmt.Errorf("membership: %w", err)
 		}
@@ -74,7 +81,7 @@ func (ch *channel) end(e *entry) {
 func (c *cursor) stopAt(sequence uint64) {
 	c.stop = sequence
 	if sequence > 0 {
-		c.channel.hub.rights.doubt(c.channel.name, c.outlet.reader)
+		c.channel.hub.doubt(c.channel.name, c.outlet.reader)
 	}
 }
 

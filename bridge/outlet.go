@@ -4,8 +4,10 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/latido/latido/bridge/netpoll"
+	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/subjects"
 )
 
@@ -58,7 +60,7 @@ type outlet struct {
 func (o *outlet) open(h *hub, r reader, socket *netpoll.Socket, d dialect, most int) {
 	o.hub, o.reader, o.socket, o.dialect, o.most = h, r, socket, d, most
 	o.flusher = h.flushers[h.next.Add(1)%uint64(len(h.flushers))]
-	o.told.Store(int64(uptime()))
+	o.told.Store(int64(netpoll.Uptime()))
 }
 
 // bound changes how many bytes of its own may wait.
@@ -141,6 +143,29 @@ func (o *outlet) isOver() bool {
 	defer o.mu.Unlock()
 	return o.ending || o.closed
 }
+
+// isStalled says whether the rest of a write waits for the socket.
+func (o *outlet) isStalled() bool { return o.stalled.Load() }
+
+// hurry has the connection end as soon as its goodbye is written.
+func (o *outlet) hurry() { o.hurries.Store(true) }
+
+// isHurrying says whether it does.
+func (o *outlet) isHurrying() bool { return o.hurries.Load() }
+
+// lastTold is when bytes last went, by uptime.
+func (o *outlet) lastTold() time.Duration { return time.Duration(o.told.Load()) }
+
+// progressed notes that a stalled socket has taken something, and lastProgress is
+// when that was, by uptime.
+func (o *outlet) progressed(now time.Duration) { o.progress.Store(int64(now)) }
+func (o *outlet) lastProgress() time.Duration  { return time.Duration(o.progress.Load()) }
+
+// encode is a notice as the outlet's reader takes it.
+func (o *outlet) encode(notice wire.Notice) []byte { return o.dialect.encode(notice) }
+
+// decode reads a frame of the outlet's reader.
+func (o *outlet) decode(frame []byte) (wire.Request, error) { return dialects[o.dialect].Decode(frame) }
 
 // load is how many bytes were written or wait to be.
 func (o *outlet) load() int64 {
@@ -227,15 +252,15 @@ func (o *outlet) gather() {
 // Meanwhile nothing is gathered: the cursors stay where they are. Of the flusher.
 func (o *outlet) stall(rest []byte) {
 	o.stalled.Store(true)
-	o.progress.Store(int64(uptime()))
+	o.progress.Store(int64(netpoll.Uptime()))
 	o.hub.metrics.stalls.Inc()
 	o.hub.start(func(context.Context) {
-		err := o.socket.WriteAll(rest, func() { o.progress.Store(int64(uptime())) })
+		err := o.socket.WriteAll(rest, func() { o.progress.Store(int64(netpoll.Uptime())) })
 		if err != nil {
 			o.fail()
 			return
 		}
-		o.told.Store(int64(uptime()))
+		o.told.Store(int64(netpoll.Uptime()))
 		o.stalled.Store(false)
 		o.flush()
 	})

@@ -274,3 +274,21 @@ func (ch *channel) count() int {
 	defer ch.mu.Unlock()
 	return ch.roster.count()
 }
+
+// sessionsOf are the references of the sessions of a node's by which a user, or everyone,
+// is on the channel.
+func (ch *channel) sessionsOf(node, user string) []string {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if ch.roster == nil {
+		return nil
+	}
+	return ch.roster.refs(node, user)
+}
+
+// sitting is by which entry somebody sits on the channel, if anybody does.
+func (ch *channel) sitting(name string) (shown seat.Entry[record], ok bool) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.roster.seats[name].Shown(ch.roster.here)
+}

@@ -229,8 +229,8 @@ func TestRemovedEntryIsRestored(t *testing.T) {
 		t.Fatal(err)
 	}
 	wait(t, "the entry to be written again", func() bool {
-		entry.channel.mu.Lock()
-		defer entry.channel.mu.Unlock()
+		entry.mu.Lock()
+		defer entry.mu.Unlock()
 		return entry.revision > before+1
 	})
 }

@@ -23,7 +23,7 @@ const (
 // was told nothing, for a while, and is gone when a question stayed unanswered.
 // How much there is to say or to hear does not matter: whoever only listens is
 // asked as well, and any byte is an answer. The zero value has asked nothing. Its
-// times are those of [uptime]. Of the sweep only.
+// times are those of [netpoll.Uptime]. Of the sweep only.
 type pulse struct {
 	asked time.Duration // when it was asked what it has not answered, or zero
 	last  time.Duration // when it was last asked
@@ -108,9 +108,3 @@ func (p *pulse) excuse(absent, heard time.Duration) {
 func spread(d time.Duration, least float64) time.Duration {
 	return time.Duration((least + rand.Float64()*(0.9-least)) * float64(d))
 }
-
-var began = time.Now()
-
-// uptime is for how long this process has run: unlike the time of day it never
-// jumps.
-func uptime() time.Duration { return time.Since(began) }

@@ -3,6 +3,8 @@ package bridge
 import (
 	"net"
 	"time"
+
+	"github.com/latido/latido/bridge/netpoll"
 )
 
 // punctual is a listener whose connections have a bounded time for their first
@@ -20,7 +22,7 @@ func (l punctual) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	_ = conn.SetReadDeadline(time.Now().Add(l.within)) // a connection that is closed already shows it when it is read
-	return &punctualConn{Conn: conn, accepted: uptime()}, nil
+	return &punctualConn{Conn: conn, accepted: netpoll.Uptime()}, nil
 }
 
 // punctualConn is a connection that keeps the deadline of its first request.
@@ -42,7 +44,7 @@ func (c *punctualConn) SetReadDeadline(t time.Time) error {
 // since is when the connection was opened, or now when it has served requests before.
 func (c *punctualConn) since() time.Duration {
 	if c.deadlines > 1 {
-		return uptime()
+		return netpoll.Uptime()
 	}
 	return c.accepted
 }

@@ -125,14 +125,12 @@ func heard(t *testing.T, b *Bridge, sequence uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ch := b.hub.find(tail(name))
+	ch := b.hub.lookup(name)
 	wait(t, "the room's newest fact", func() bool {
 		if ch == nil {
 			return true
 		}
-		ch.mu.Lock()
-		defer ch.mu.Unlock()
-		return ch.ring.last >= sequence
+		return ch.newest() >= sequence
 	})
 }
 
@@ -158,7 +156,7 @@ func TestLostLastMessageIsFound(t *testing.T) {
 	c.must(`"op":"subscribe","channel":%q`, room)
 	published := publish(t, bus, 5, 10)
 	deaf(t, b, func() { published = append(published, publish(t, bus, 1, 10)...) })
-	b.hub.checker.everything()
+	b.hub.checkAll()
 	equal(t, "events", c.events(room, len(published)), published)
 }
 
@@ -169,17 +167,8 @@ func deaf(t *testing.T, b *Bridge, f func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ch := b.hub.find(tail(name))
-	b.hub.mu.Lock()
-	watches := b.hub.watches[ch]
-	delete(b.hub.watches, ch)
-	b.hub.mu.Unlock()
-	for _, subscription := range watches {
-		if err := subscription.Unsubscribe(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := b.hub.bus.Live.Flush(); err != nil {
+	ch := b.hub.lookup(name)
+	if err := b.hub.unwatch(ch); err != nil {
 		t.Fatal(err)
 	}
 	f()
@@ -250,7 +239,7 @@ func TestNewEpochIsAGap(t *testing.T) {
 		t.Fatal(err)
 	}
 	renewed := publish(t, bus, 3, 10)
-	b.hub.checker.everything()
+	b.hub.checkAll()
 	c.expect("gap") // for who was there
 	equal(t, "of the new stream", c.events(room, 3), renewed)
 	again := dial(t, b, "ana") // and for who returns

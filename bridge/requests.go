@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"time"
 
+	"github.com/latido/latido/bridge/netpoll"
+
 	"github.com/latido/latido/bridge/admission"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
@@ -28,7 +30,7 @@ func (s *session) dispatch(request wire.Request, bytes int) error {
 	switch r := request.(type) {
 	case wire.Hello:
 	case wire.Pong:
-		s.ponged.Store(int64(uptime()))
+		s.ponged.Store(int64(netpoll.Uptime()))
 	case wire.Probe:
 		s.tell(wire.OK{Ref: r.Ref})
 	case wire.Activity:
@@ -132,7 +134,7 @@ func (s *session) renew(r wire.Token) {
 	s.mu.Unlock()
 	s.tell(wire.OK{Ref: r.Ref})
 	for _, c := range s.outlet.following() {
-		s.bridge.hub.rights.doubt(c.channel.name, s)
+		s.bridge.hub.doubt(c.of().name, s)
 	}
 }
 

@@ -64,6 +64,13 @@ func (r *rights) doubt(channel subjects.Channel, readers ...reader) {
 	}
 }
 
+// forget has all rights looked at the next time, as after a long time without news.
+func (r *rights) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sound = time.Time{}
+}
+
 // heard counts the changes so far: whoever was let in while it grew is checked
 // once more.
 func (r *rights) heard() uint64 {
@@ -165,3 +172,26 @@ func (r *rights) read(ctx context.Context, after, upTo uint64) error {
 	}
 	return nil
 }
+
+// watchMembers hears of memberships from now on, and learns what they are now.
+func (h *hub) watchMembers() error {
+	if _, err := h.bus.Live.ChanSubscribe(subjects.FeedMembers+">", h.inbox); err != nil {
+		return fmt.Errorf("watch members: %w", err)
+	}
+	return nil
+}
+
+// settleMembers finds the changes of memberships that did not come.
+func (h *hub) settleMembers(ctx context.Context) error {
+	if err := h.bus.Live.FlushTimeout(openTimeout); err != nil {
+		return fmt.Errorf("watch members: %w", err)
+	}
+	return h.rights.settle(ctx)
+}
+
+// doubt has some readers' right to a channel checked.
+func (h *hub) doubt(channel subjects.Channel, readers ...reader) { h.rights.doubt(channel, readers...) }
+
+// memberChanges counts the changes of memberships so far: whoever was let in while it
+// grew is checked once more.
+func (h *hub) memberChanges() uint64 { return h.rights.heard() }

@@ -50,7 +50,7 @@ func (s *session) Serve() {
 
 // feed handles what was read.
 func (s *session) feed(data []byte) error {
-	s.heard.Store(int64(uptime()))
+	s.heard.Store(int64(netpoll.Uptime()))
 	s.bridge.metrics.bytesIn.Add(float64(len(data)))
 	return s.reader.Feed(data, s.handle)
 }
@@ -69,8 +69,8 @@ func (s *session) awaitRoom() {
 // closes, or the time for it is over: the flusher, who writes that frame, sets it.
 func (s *session) awaitGoodbye() {
 	s.socket.Stay()
-	if s.outlet.stalled.Load() { // what the peer does not take is not waited for
-		s.socket.ExpectEnd(s.outlet.hurries.Load())
+	if s.outlet.isStalled() { // what the peer does not take is not waited for
+		s.socket.ExpectEnd(s.outlet.isHurrying())
 	}
 	discard := func([]byte) error { return nil }
 	for s.socket.Read(discard) == nil {
@@ -92,7 +92,7 @@ func (s *session) handle(opcode websocket.Opcode, payload []byte) error {
 		if s.outlet.isEnding() {
 			return nil // it was told so
 		}
-		request, err := dialects[s.outlet.dialect].Decode(payload)
+		request, err := s.outlet.decode(payload)
 		if err != nil {
 			s.malformed(err)
 			return nil
@@ -106,7 +106,7 @@ func (s *session) handle(opcode websocket.Opcode, payload []byte) error {
 	case websocket.Close:
 		return s.part(payload)
 	case websocket.Pong:
-		s.ponged.Store(int64(uptime()))
+		s.ponged.Store(int64(netpoll.Uptime()))
 	case websocket.Continuation:
 	case websocket.Binary:
 		return &websocket.ProtocolError{Code: websocket.CloseUnsupported, Text: "text frames only"}
@@ -119,7 +119,7 @@ func (s *session) handle(opcode websocket.Opcode, payload []byte) error {
 // close() does in a browser, will not come back. Any other code, as 1001 of a page
 // that is left or loaded again, keeps its place for the grace.
 func (s *session) part(payload []byte) error {
-	s.outlet.hurries.Store(true)
+	s.outlet.hurry()
 	code, err := websocket.ParseClose(payload)
 	if err != nil {
 		return err

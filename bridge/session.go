@@ -80,14 +80,14 @@ func newSession(b *Bridge, conn arrival, d dialect, v *admission.Visit) *session
 	created.payer = admission.Payer{Session: &created.account, Address: v.Address()}
 	created.socket.Open(conn.Conn, conn.early, b.poller, b.workers, created)
 	created.outlet.open(b.hub, created, &created.socket, d, helloBytes)
-	created.reader = websocket.Reader{Limit: min(b.limits.Frame, helloBytes), Compress: dialects[d].deflate}
+	created.reader = websocket.Reader{Limit: min(b.limits.Frame, helloBytes), Compress: d.deflates()}
 	created.spare.L = &created.mu
-	created.heard.Store(int64(uptime()))
+	created.heard.Store(int64(netpoll.Uptime()))
 	return created
 }
 
 // tell queues a notice.
-func (s *session) tell(notice wire.Notice) { s.send(s.outlet.dialect.encode(notice)) }
+func (s *session) tell(notice wire.Notice) { s.send(s.outlet.encode(notice)) }
 
 // send queues a frame of the session's own. Who does not read them ends.
 func (s *session) send(frame []byte) {
@@ -118,7 +118,7 @@ func errorNotice(ref string, refusal schemas.Refusal) wire.Error {
 
 // end closes the session with a refusal: it is told, and is the close code.
 func (s *session) end(refusal schemas.Refusal) {
-	if s.finish(int(refusal.Code), refusal.Code.Reason(), s.outlet.dialect.encode(errorNotice("", refusal))) {
+	if s.finish(int(refusal.Code), refusal.Code.Reason(), s.outlet.encode(errorNotice("", refusal))) {
 		s.bridge.metrics.refuse(refusal.Code)
 	}
 }

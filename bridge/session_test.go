@@ -258,9 +258,7 @@ func TestMembershipRevokedUnheard(t *testing.T) {
 		_, err := members.Get(t.Context(), name.Member("eva"))
 		return errors.Is(err, jetstream.ErrKeyNotFound)
 	})
-	b.hub.rights.mu.Lock()
-	b.hub.rights.sound = time.Now().Add(-time.Hour) // as if cut for long
-	b.hub.rights.mu.Unlock()
+	b.hub.rights.forget() // as if cut for long
 	cable.set(false)
 	gone.expect("unsubscribed")
 	stays.nothing("unsubscribed")

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/latido/latido/subjects"
 )
@@ -13,7 +14,7 @@ import (
 // BenchmarkFeed is what one stored event costs a node before anyone is written
 // to: sorted, judged for gaps, put into its channel's ring, encoded once.
 func BenchmarkFeed(b *testing.B) {
-	h := newHub(bus{}, subjects.Catalog, 1, slog.New(slog.DiscardHandler), newMetrics())
+	h := newHub(hubConfig{Kinds: subjects.Catalog, Flushers: 1, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
 	name := subjects.Channel{Kind: "room", ID: "42"}
 	ch := h.newChannel(name)
 	ch.healing = false

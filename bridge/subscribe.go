@@ -25,7 +25,7 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, a
 	if err := s.room(r.Channel); err != nil {
 		return err
 	}
-	heard := s.bridge.hub.rights.heard()
+	heard := s.bridge.hub.memberChanges()
 	member, err := s.bridge.mayRead(ctx, s.who(), name, kind)
 	if err != nil {
 		return err
@@ -34,7 +34,8 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, a
 	if err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
-	c := &cursor{outlet: &s.outlet, channel: ch, member: member, presence: r.Presence, watching: watching}
+	c := newCursor(&s.outlet, ch, member, r.Presence)
+	c.watching = watching
 	ok, err := s.place(ctx, c, r)
 	if err == nil && r.Presence {
 		err = ch.muster(ctx)
@@ -58,15 +59,15 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, a
 	s.bridge.metrics.subscriptions.Inc()
 	accepted(ok)
 	ch.attach(c)
-	if kind.Read.ByMembership() && s.bridge.hub.rights.heard() != heard { // of somebody who was let in a moment ago
-		s.bridge.hub.rights.doubt(name, s)
+	if kind.Read.ByMembership() && s.bridge.hub.memberChanges() != heard { // of somebody who was let in a moment ago
+		s.bridge.hub.doubt(name, s)
 	}
 	return nil
 }
 
 // place places a cursor, as one of few reads of history that its user has at once.
 func (s *session) place(ctx context.Context, c *cursor, r wire.Subscribe) (wire.OK, error) {
-	if !c.channel.durable() || r.Since == nil && r.Count == 0 && r.Age == 0 {
+	if !c.of().durable() || r.Since == nil && r.Count == 0 && r.Age == 0 {
 		return c.place(ctx, r)
 	}
 	done, err := admission.Read(ctx, s.payer.User)
@@ -75,7 +76,7 @@ func (s *session) place(ctx context.Context, c *cursor, r wire.Subscribe) (wire.
 	}
 	defer done()
 	ok, err := c.place(ctx, r)
-	if c.behind {
+	if c.isBehind() {
 		s.bridge.door.Charge(&s.payer, admission.StreamPage)
 	}
 	return ok, err
@@ -125,8 +126,8 @@ func (s *session) drop(channel string) bool {
 
 // letGo lets go of a cursor that is the session's no more.
 func (s *session) letGo(c *cursor) {
-	c.channel.detach(c)
-	s.bridge.hub.release(c.channel)
+	c.of().detach(c)
+	s.bridge.hub.release(c.of())
 	s.bridge.metrics.subscriptions.Dec()
 }
 
@@ -143,7 +144,8 @@ func (s *session) Recheck(ctx context.Context, name subjects.Channel) error {
 	if c == nil && !present {
 		return nil
 	}
-	member, err := s.bridge.mayRead(ctx, s.who(), name, s.bridge.hub.kinds[name.Kind])
+	kind, _ := s.bridge.hub.kind(name)
+	member, err := s.bridge.mayRead(ctx, s.who(), name, kind)
 	if err == nil && c != nil {
 		c.admit(member)
 	}

@@ -20,7 +20,7 @@ type sweeper struct {
 // sweep is called once per tick. When it is called much later, it was this
 // process that did not run, and no session is blamed for that.
 func (w *sweeper) sweep() {
-	now := uptime()
+	now := netpoll.Uptime()
 	absent := max(now-w.last-2*tick, 0)
 	if w.last == 0 {
 		absent = 0
@@ -35,7 +35,7 @@ func (w *sweeper) sweep() {
 
 // sweep looks after the session's deadlines.
 func (s *session) sweep(now, absent time.Duration, today time.Time) {
-	stalled, ending := s.outlet.stalled.Load(), s.outlet.isEnding()
+	stalled, ending := s.outlet.isStalled(), s.outlet.isEnding()
 	s.mu.Lock()
 	welcomed, expires, full := s.welcomed, s.identity.Expires, len(s.open) >= requestsAtOnce
 	s.mu.Unlock()
@@ -55,7 +55,7 @@ func (s *session) sweep(now, absent time.Duration, today time.Time) {
 	}
 	if welcomed && !ending {
 		s.care(now, signs{
-			heard: time.Duration(s.heard.Load()), told: time.Duration(s.outlet.told.Load()), ponged: time.Duration(s.ponged.Load()),
+			heard: time.Duration(s.heard.Load()), told: s.outlet.lastTold(), ponged: time.Duration(s.ponged.Load()),
 			sent: s.outlet.load(), deaf: stalled || full,
 		})
 	}
@@ -66,9 +66,9 @@ func (s *session) sweep(now, absent time.Duration, today time.Time) {
 func (s *session) sweepStalled(now time.Duration) {
 	if acked := s.socket.Line().Acked; acked != s.acked {
 		s.acked = acked
-		s.outlet.progress.Store(int64(now))
+		s.outlet.progressed(now)
 	}
-	if now-time.Duration(s.outlet.progress.Load()) > stallTimeout {
+	if now-s.outlet.lastProgress() > stallTimeout {
 		s.outlet.fail()
 	}
 }
@@ -93,6 +93,6 @@ func (s *session) care(now time.Duration, seen signs) {
 // its goodbye.
 func (s *session) silent(now time.Duration) {
 	waited := now - s.pulse.asked
-	s.outlet.hurries.Store(true)
+	s.outlet.hurry()
 	s.end(schemas.Refuse(schemas.Silent, "a ping was not answered for %s", waited.Round(time.Second)))
 }

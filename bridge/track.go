@@ -38,7 +38,7 @@ type track struct {
 
 	restoring atomic.Bool // one at a time
 
-	// Guarded by channel.mu.
+	mu       sync.Mutex // guards what follows
 	member   wire.Member
 	revision uint64 // of the bucket, 0 until it was written
 	written  time.Time
@@ -78,10 +78,10 @@ func (s *session) track(ctx context.Context, r wire.Track) error {
 	if err != nil {
 		return err
 	}
-	t.channel.mu.Lock()
+	t.mu.Lock()
 	t.member.Name, t.member.Meta, t.member.Place = id.Name, r.Meta, place
 	t.member.Key = cmp.Or(r.Key, s.ref)
-	t.channel.mu.Unlock()
+	t.mu.Unlock()
 	if err := s.show(ctx, t); err != nil {
 		return err
 	}
@@ -146,9 +146,7 @@ func (s *session) entry(ctx context.Context, name subjects.Channel) (*track, err
 		member: wire.Member{User: s.user, Ref: s.ref, Since: now()},
 	}
 	t.key = subjects.PresenceKey(s.bridge.node, t.seat)
-	ch.mu.Lock()
-	before, here := ch.roster.seats[t.seat].Shown(ch.roster.here)
-	ch.mu.Unlock()
+	before, here := ch.sitting(t.seat)
 	if here {
 		t.member.Since = before.Value.Since
 		t.generation = before.Following(s.generation)
@@ -162,7 +160,7 @@ func (s *session) entry(ctx context.Context, name subjects.Channel) (*track, err
 	if s.tracks == nil {
 		s.tracks = make(map[string]*track)
 	}
-	s.tracks[ch.label] = t
+	s.tracks[name.String()] = t
 	return t, nil
 }
 
@@ -209,9 +207,9 @@ func (b *Bridge) appear(ctx context.Context, t *track) error {
 	if err != nil {
 		return fmt.Errorf("track: %w", err)
 	}
-	t.channel.mu.Lock()
+	t.mu.Lock()
 	t.revision, t.written = revision, time.Now()
-	t.channel.mu.Unlock()
+	t.mu.Unlock()
 	return nil
 }
 
@@ -227,9 +225,9 @@ func (b *Bridge) store(ctx context.Context, msg *nats.Msg) (revision uint64, err
 
 // value is what the entry says of the session's member.
 func (t *track) value(r record) ([]byte, error) {
-	t.channel.mu.Lock()
+	t.mu.Lock()
 	r.Member = t.member
-	t.channel.mu.Unlock()
+	t.mu.Unlock()
 	return r.encode()
 }
 
@@ -239,9 +237,9 @@ func (t *track) value(r record) ([]byte, error) {
 // newer connection of the session to this node, is left alone.
 func (b *Bridge) depart(t *track, clean bool) {
 	defer t.release(b.hub)
-	t.channel.mu.Lock()
+	t.mu.Lock()
 	revision := t.revision
-	t.channel.mu.Unlock()
+	t.mu.Unlock()
 	if revision == 0 {
 		return // never written
 	}
@@ -356,8 +354,8 @@ func (s *session) holds(t *track) bool {
 // lastWritten is the entry's revision. Before the first write it is above all, as
 // that is still to come.
 func (t *track) lastWritten() uint64 {
-	t.channel.mu.Lock()
-	defer t.channel.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	return cmp.Or(t.revision, math.MaxUint64)
 }
 
@@ -368,9 +366,9 @@ func (s *session) refreshTracks(ctx context.Context, now time.Time) {
 	tracks := slices.Collect(maps.Values(s.tracks))
 	s.mu.Unlock()
 	for _, t := range tracks {
-		t.channel.mu.Lock()
+		t.mu.Lock()
 		due := !t.written.IsZero() && now.Sub(t.written) > refreshPresence
-		t.channel.mu.Unlock()
+		t.mu.Unlock()
 		if !due {
 			continue
 		}

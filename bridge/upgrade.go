@@ -98,7 +98,7 @@ type arrival struct {
 // because the server has KeepHijackedConns, and what has been read from it
 // already: the first frames may have come together with the handshake.
 func unwrap(conn net.Conn) arrival {
-	got := arrival{Conn: conn, opened: uptime()}
+	got := arrival{Conn: conn, opened: netpoll.Uptime()}
 	if hijacked, ok := got.Conn.(interface{ UnsafeConn() net.Conn }); ok {
 		got.Conn = hijacked.UnsafeConn()
 	}
