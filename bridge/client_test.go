@@ -12,6 +12,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/nats-io/nats.go"
 
+	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/identity"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
@@ -70,6 +71,12 @@ func wait(t *testing.T, what string, condition func() bool) {
 		}
 	}
 }
+
+// The bucket of memberships as a stream has it, and the user who stands for all.
+const (
+	keysOfMembers = "$KV." + subjects.BucketMembers + "."
+	anybody       = ""
+)
 
 type message map[string]any
 

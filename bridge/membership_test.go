@@ -35,7 +35,7 @@ func (o owner) store(event, format string, args ...any) uint64 {
 // says writes who a user is as a fact has it; as nobody with role "".
 func (o owner) says(user, role string, fact uint64) {
 	o.t.Helper()
-	msg := nats.NewMsg(membersKeys + o.channel.Member(user))
+	msg := nats.NewMsg(keysOfMembers + o.channel.Member(user))
 	msg.Data = fmt.Appendf(nil, `{"role":%q,"seq":%d}`, role, fact)
 	if role == "" {
 		msg.Header.Set("KV-Operation", "DEL")
@@ -133,11 +133,11 @@ func TestAMemberAgainIsToldEverything(t *testing.T) {
 	ana.nothing("unsubscribed")
 }
 
-// Of a public channel everyone is a member: who leaves it reads on, until it is public
+// Of a public channel anybody is a member: who leaves it reads on, until it is public
 // no more.
 func TestWhoLeavesAPublicRoomReadsOn(t *testing.T) {
 	t.Parallel()
-	o, _, run := runOwner(t, "room", "ana", "luis", everyone)
+	o, _, run := runOwner(t, "room", "ana", "luis", anybody)
 	b := run()
 	ana, eva, luis := dial(t, b, "ana"), dial(t, b, "eva"), dial(t, b, "luis")
 	for _, c := range []*client{ana, eva, luis} {
@@ -154,7 +154,7 @@ func TestWhoLeavesAPublicRoomReadsOn(t *testing.T) {
 	for name, c := range map[string]*client{"ana": ana, "eva": eva} {
 		equal(t, name, c.seqs(), []uint64{closed})
 	}
-	o.says(everyone, "", closed)
+	o.says(anybody, "", closed)
 	ana.expect("unsubscribed")
 	eva.expect("unsubscribed")
 }

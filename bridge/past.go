@@ -73,7 +73,7 @@ func (b *Bridge) getEvents(c *fiber.Ctx) error {
 		return err
 	}
 	defer done()
-	past, err := b.hub.past(ctx, pastQuestion{name, kind.Stream, member, limit}, since)
+	past, err := b.hub.past(ctx, pastQuestion{channel: name, stream: kind.Stream, member: member, limit: limit}, since)
 	if err != nil {
 		return err
 	}

@@ -64,13 +64,6 @@ func (r *rights) doubt(channel subjects.Channel, readers ...reader) {
 	}
 }
 
-// forget has all rights looked at the next time, as after a long time without news.
-func (r *rights) forget() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.sound = time.Time{}
-}
-
 // heard counts the changes so far: whoever was let in while it grew is checked
 // once more.
 func (r *rights) heard() uint64 {
@@ -191,6 +184,14 @@ func (h *hub) settleMembers(ctx context.Context) error {
 
 // doubt has some readers' right to a channel checked.
 func (h *hub) doubt(channel subjects.Channel, readers ...reader) { h.rights.doubt(channel, readers...) }
+
+// doubtMembers has all memberships looked at the next time, as after a long time
+// without news of them.
+func (h *hub) doubtMembers() {
+	h.rights.mu.Lock()
+	defer h.rights.mu.Unlock()
+	h.rights.sound = time.Time{}
+}
 
 // memberChanges counts the changes of memberships so far: whoever was let in while it
 // grew is checked once more.

@@ -249,7 +249,7 @@ func TestMembershipRevokedUnheard(t *testing.T) {
 	gone.expect("restored")
 	cable.set(true)
 	gone.expect("degraded")
-	revoked := nats.NewMsg(membersKeys + name.Member("eva"))
+	revoked := nats.NewMsg(keysOfMembers + name.Member("eva"))
 	revoked.Data = []byte(`{"role":""}`)
 	if _, err := js.PublishMsg(t.Context(), revoked, jetstream.WithMsgTTL(time.Second)); err != nil {
 		t.Fatal(err)
@@ -258,7 +258,7 @@ func TestMembershipRevokedUnheard(t *testing.T) {
 		_, err := members.Get(t.Context(), name.Member("eva"))
 		return errors.Is(err, jetstream.ErrKeyNotFound)
 	})
-	b.hub.rights.forget() // as if cut for long
+	b.hub.doubtMembers() // as if cut for long
 	cable.set(false)
 	gone.expect("unsubscribed")
 	stays.nothing("unsubscribed")
