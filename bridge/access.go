@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/identity"
@@ -24,7 +25,7 @@ func (b *Bridge) resolve(name string) (subjects.Channel, subjects.Kind, error) {
 			return channel, subjects.Kind{}, schemas.Refuse(schemas.InvalidFrame, "%s", err)
 		}
 	}
-	kind, ok := b.hub.kind(channel)
+	kind, ok := b.hub.Kind(channel)
 	if !ok {
 		return channel, kind, schemas.Refuse(schemas.UnknownKind, "there are no channels of this kind")
 	}
@@ -41,13 +42,13 @@ func userOf(channel subjects.Channel) (user string, named bool) {
 
 // mayRead refuses whoever may not follow a channel, and says until which fact of the
 // channel the others may.
-func (b *Bridge) mayRead(ctx context.Context, id identity.Identity, name subjects.Channel, kind subjects.Kind) (membership, error) {
+func (b *Bridge) mayRead(ctx context.Context, id identity.Identity, name subjects.Channel, kind subjects.Kind) (hub.Membership, error) {
 	if id.Role == subjects.RoleService {
-		return lasting, nil
+		return hub.Lasting, nil
 	}
 	for _, role := range kind.Roles {
 		if role.Role == id.Role && (role.ID == "*" || role.ID == name.ID) {
-			return lasting, nil
+			return hub.Lasting, nil
 		}
 	}
 	allowed := false
@@ -59,19 +60,19 @@ func (b *Bridge) mayRead(ctx context.Context, id identity.Identity, name subject
 	case subjects.Granted:
 		allowed = id.Granted(name.String(), func(g identity.Grant) bool { return g.Read })
 	case subjects.Members:
-		member, found, err := b.hub.member(ctx, name, id.User)
+		member, found, err := b.hub.Membership(ctx, name, id.User)
 		if err == nil && !found {
 			err = errForbidden
 		}
 		return member, err
 	case subjects.Topic:
-		return lasting, b.mayReadTopic(ctx, id, name)
+		return hub.Lasting, b.mayReadTopic(ctx, id, name)
 	case subjects.Nobody, subjects.Service:
 	}
 	if !allowed {
-		return lasting, errForbidden
+		return hub.Lasting, errForbidden
 	}
-	return lasting, nil
+	return hub.Lasting, nil
 }
 
 // mayReadTopic refuses whoever may not see who is there: of a group its members
@@ -80,7 +81,7 @@ func (b *Bridge) mayReadTopic(ctx context.Context, id identity.Identity, name su
 	of, reserved := subjects.ReservedTopic(name)
 	allowed := reserved || id.Granted(name.String(), func(g identity.Grant) bool { return g.Read })
 	if of.Kind == kindGroup {
-		_, member, err := b.hub.member(ctx, of, id.User)
+		_, member, err := b.hub.Membership(ctx, of, id.User)
 		if err != nil {
 			return err
 		}
@@ -138,21 +139,21 @@ func (b *Bridge) memberChanged(name subjects.Channel, user string) {
 	if name.Kind == kindGroup {
 		b.memberChanged(subjects.GroupPresence(name.ID), user)
 	}
-	ch := b.hub.lookup(name)
+	ch := b.hub.Lookup(name)
 	if ch == nil {
 		return
 	}
-	b.hub.doubt(name, ch.followers(user)...)
+	b.hub.Doubt(name, ch.Followers(user)...)
 	for _, s := range b.attending(ch, user) {
-		b.hub.doubt(name, s)
+		b.hub.Doubt(name, s)
 	}
 }
 
 // attending lists the sessions here of a user, or of everyone, that are present on
 // a channel, whether they follow it or not.
-func (b *Bridge) attending(ch *channel, user string) []*session {
+func (b *Bridge) attending(ch *hub.Channel, user string) []*session {
 	var sessions []*session
-	for _, ref := range ch.sessionsOf(b.node, user) {
+	for _, ref := range ch.SessionsOf(b.node, user) {
 		if s := b.registry.find(ref); s != nil {
 			sessions = append(sessions, s)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/schemas"
 )
 
@@ -71,7 +72,7 @@ func (a *asker) run(ctx context.Context) error {
 	if err := answers.SetPendingLimits(-1, -1); err != nil { // bounded by questionsAtOnce
 		return err
 	}
-	every(ctx, askerInterval, func() { a.sweep(time.Now()) })
+	hub.Every(ctx, askerInterval, func() { a.sweep(time.Now()) })
 	a.mu.Lock()
 	open := a.questions
 	a.questions = make(map[string]*question)

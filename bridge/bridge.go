@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/latido/latido/bridge/admission"
+	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/bridge/netpoll"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/identity"
@@ -34,7 +35,7 @@ type Bridge struct {
 	metrics  *metrics
 	listener net.Listener
 	app      *fiber.App
-	hub      *hub
+	hub      *hub.Hub
 	asker    *asker
 	registry *registry
 	workers  *netpoll.Pool
@@ -82,18 +83,18 @@ func New(config Config) (*Bridge, error) {
 	leases := lease.New(lease.Config{
 		Node: b.node, Feed: connections.Live, Ask: connections.Publish, Changed: b.nodeChanged, Stored: b.leaseStored,
 	})
-	b.hub = newHub(hubConfig{
+	b.hub = hub.New(hub.Config{
 		Bus: connections, Kinds: kinds, Leases: leases, Flushers: runtime.GOMAXPROCS(0), Frame: b.limits.Frame,
 		Log: b.log, Registry: b.metrics.registry, OnMember: b.memberChanged, OnPresence: b.presenceChanged,
 	})
-	b.metrics.count("presence_members", "Members of all channels watched here.", b.hub.members)
+	b.metrics.count("presence_members", "Members of all channels watched here.", b.hub.MemberCount)
 	b.asker = newAsker(connections.Publish)
-	b.registry, b.workers = newRegistry(b.limits, b.metrics), netpoll.NewPool(b.hub.start)
+	b.registry, b.workers = newRegistry(b.limits, b.metrics), netpoll.NewPool(b.hub.Start)
 	b.app = b.routes()
 	return b, nil
 }
 
-func (b *Bridge) connect() (bus, error) {
+func (b *Bridge) connect() (hub.Bus, error) {
 	var opened []*nats.Conn
 	for _, purpose := range []string{"live", "publish", "replay"} {
 		nc, err := b.config.Connect(purpose)
@@ -101,11 +102,11 @@ func (b *Bridge) connect() (bus, error) {
 			for _, nc := range opened {
 				nc.Close()
 			}
-			return bus{}, fmt.Errorf("connect to the bus: %w", err)
+			return hub.Bus{}, fmt.Errorf("connect to the bus: %w", err)
 		}
 		opened = append(opened, nc)
 	}
-	return bus{Live: opened[0], Publish: opened[1], Replay: opened[2]}, nil
+	return hub.Bus{Live: opened[0], Publish: opened[1], Replay: opened[2]}, nil
 }
 
 // Addr is the address that the bridge listens on, host:port.
@@ -131,8 +132,8 @@ func (b *Bridge) Run(ctx context.Context) error {
 			}
 		})
 	}
-	b.hub.bind(inner)
-	part(func() error { b.hub.run(inner); return nil })
+	b.hub.Bind(inner)
+	part(func() error { b.hub.Run(inner); return nil })
 	part(func() error { return b.asker.run(inner) })
 	part(func() error { return b.poller.Run(inner) })
 	if err := b.begin(ctx); err != nil {
@@ -142,14 +143,14 @@ func (b *Bridge) Run(ctx context.Context) error {
 	}
 	part(func() error { return b.app.Listener(punctual{b.listener, b.limits.Handshake}) })
 	part(func() error {
-		every(inner, tick, (&sweeper{registry: b.registry}).sweep)
+		hub.Every(inner, hub.Tick, (&sweeper{registry: b.registry}).sweep)
 		return nil
 	})
 	if b.config.Storage != nil {
-		part(func() error { every(inner, tick, b.watchStorage); return nil })
+		part(func() error { hub.Every(inner, hub.Tick, b.watchStorage); return nil })
 	}
 	part(func() error {
-		every(inner, refreshPresence/8, func() {
+		hub.Every(inner, refreshPresence/8, func() {
 			for _, s := range b.registry.all() {
 				s.refreshTracks(inner, time.Now())
 			}
@@ -179,11 +180,11 @@ func (b *Bridge) Run(ctx context.Context) error {
 // session, and the leases of others before the first look at who is there. It waits
 // for the bus as long as ctx lasts.
 func (b *Bridge) begin(ctx context.Context) error {
-	live := b.hub.bus.Live
-	if err := b.hub.watchMembers(); err != nil {
+	live := b.hub.Bus.Live
+	if err := b.hub.WatchMembers(); err != nil {
 		return err
 	}
-	if err := b.insist(ctx, func() error { return b.hub.settleMembers(ctx) }); err != nil {
+	if err := b.insist(ctx, func() error { return b.hub.SettleMembers(ctx) }); err != nil {
 		return err
 	}
 	live.SetDisconnectErrHandler(func(*nats.Conn, error) { b.degrade(causeBus, "the bus is away") })
@@ -192,13 +193,13 @@ func (b *Bridge) begin(ctx context.Context) error {
 	live.SetErrorHandler(func(nc *nats.Conn, subscription *nats.Subscription, err error) {
 		tell(nc, subscription, err)
 		if nc.IsConnected() { // or it was refused, at each attempt
-			b.hub.checkAll()
+			b.hub.CheckAll()
 		}
 	})
 	began := make(chan struct{})
 	failed := make(chan error, 1)
-	b.hub.start(func(ctx context.Context) {
-		failed <- b.hub.leases.Run(ctx, func() { close(began) })
+	b.hub.Start(func(ctx context.Context) {
+		failed <- b.hub.Leases.Run(ctx, func() { close(began) })
 	})
 	select {
 	case <-began:
@@ -215,11 +216,11 @@ func (b *Bridge) begin(ctx context.Context) error {
 func (b *Bridge) insist(ctx context.Context, do func() error) error {
 	for {
 		err := do()
-		if err == nil || ctx.Err() != nil || b.hub.bus.Live.IsClosed() {
+		if err == nil || ctx.Err() != nil || b.hub.Bus.Live.IsClosed() {
 			return err
 		}
 		b.log.Warn("begin", "error", err)
-		if !pause(ctx, retryPause) {
+		if !hub.Pause(ctx, hub.RetryPause) {
 			return err
 		}
 	}
@@ -240,11 +241,11 @@ func (b *Bridge) nodeChanged(node string, change lease.Change) {
 	if change == lease.Lost {
 		b.metrics.leasesLost.Inc()
 	}
-	b.hub.start(func(context.Context) { b.hub.review(node) })
+	b.hub.Start(func(context.Context) { b.hub.Review(node) })
 }
 
 func (b *Bridge) closeBus() {
-	for _, nc := range []*nats.Conn{b.hub.bus.Live, b.hub.bus.Publish, b.hub.bus.Replay} {
+	for _, nc := range []*nats.Conn{b.hub.Bus.Live, b.hub.Bus.Publish, b.hub.Bus.Replay} {
 		nc.Close()
 	}
 }

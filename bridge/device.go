@@ -13,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
@@ -69,7 +70,7 @@ func (s *session) plugIn(kind string, resumed bool) {
 		return
 	}
 	s.device.Store(&device{kind: kind, resumed: resumed})
-	s.bridge.hub.start(s.showDevice)
+	s.bridge.hub.Start(s.showDevice)
 }
 
 // isDeviceOn says whether a channel is that on which the session stands as a device.
@@ -93,7 +94,7 @@ func (s *session) touch() {
 	}
 	d.touched.Store(time.Now().UnixMilli())
 	if d.shown.Load() != active {
-		s.bridge.hub.start(s.showDevice)
+		s.bridge.hub.Start(s.showDevice)
 	}
 }
 
@@ -101,7 +102,7 @@ func (s *session) touch() {
 func (s *session) sweepDevice(now time.Time) {
 	d := s.device.Load()
 	if d != nil && d.shown.Load() != unseen && d.shown.Load() != d.activity(now, s.bridge.limits) {
-		s.bridge.hub.start(s.showDevice)
+		s.bridge.hub.Start(s.showDevice)
 	}
 }
 
@@ -142,7 +143,7 @@ func (s *session) showDevice(ctx context.Context) {
 			continue
 		}
 		s.bridge.log.Warn("show device", "user", s.user, "error", err)
-		if !pause(ctx, retryPause) {
+		if !hub.Pause(ctx, hub.RetryPause) {
 			return
 		}
 	}
@@ -155,7 +156,7 @@ func (s *session) writeDevice(ctx context.Context, d *device) error {
 		}
 	}
 	activity := d.activity(time.Now(), s.bridge.limits)
-	value, err := s.deviceValue(d, activity, record{Node: s.bridge.node})
+	value, err := s.deviceValue(d, activity, hub.Record{Node: s.bridge.node})
 	if err != nil {
 		return err
 	}
@@ -219,13 +220,13 @@ func moved(err *jetstream.APIError) bool {
 }
 
 // findDevice reads the newest entry of the keys of the session's device.
-func (s *session) findDevice(ctx context.Context, keys string) (entry seat.Entry[record], found bool, err error) {
-	fact, found, err := history.LastMessage(ctx, s.bridge.hub.bus.Publish, seat.Stream, seat.Keys+keys)
+func (s *session) findDevice(ctx context.Context, keys string) (entry seat.Entry[hub.Record], found bool, err error) {
+	fact, found, err := history.LastMessage(ctx, s.bridge.hub.Bus.Publish, seat.Stream, seat.Keys+keys)
 	if err != nil || !found {
 		return entry, false, err
 	}
-	seen, _, found := see(strings.TrimPrefix(fact.Subject, seat.Keys), fact.Sequence, fact.Header, fact.Data, 0)
-	return seen.entry, found, nil
+	seen, _, found := hub.ReadEntry(strings.TrimPrefix(fact.Subject, seat.Keys), fact.Sequence, fact.Header, fact.Data, 0)
+	return seen.Entry, found, nil
 }
 
 // remember goes on from what the entry says of a session that comes back: a
@@ -246,7 +247,7 @@ func (d *device) remember(meta json.RawMessage, now time.Time, limits Limits) {
 }
 
 // deviceValue is what the entry says of the device.
-func (s *session) deviceValue(d *device, activity int32, r record) ([]byte, error) {
+func (s *session) deviceValue(d *device, activity int32, r hub.Record) ([]byte, error) {
 	id := s.who()
 	meta, err := json.Marshal(about{
 		Activity: activities[activity], LastActive: time.UnixMilli(d.touched.Load()).UTC(), Avatar: id.Avatar,
@@ -255,7 +256,7 @@ func (s *session) deviceValue(d *device, activity int32, r record) ([]byte, erro
 		return nil, err
 	}
 	r.Member = wire.Member{User: s.user, Ref: s.ref, Name: id.Name, Meta: meta, Device: d.kind, Since: d.since}
-	return r.encode()
+	return r.Encode()
 }
 
 // unplug is what becomes of the device when its session has ended: see depart.
@@ -264,13 +265,13 @@ func (s *session) unplug(clean bool) {
 	if d == nil {
 		return
 	}
-	s.bridge.hub.start(func(context.Context) {
+	s.bridge.hub.Start(func(context.Context) {
 		d.writing.Lock() // whoever writes sees that the session has ended
 		defer d.writing.Unlock()
 		if d.shown.Load() == unseen || s.device.Load() != d {
 			return // never written, or elsewhere
 		}
-		value, err := s.deviceValue(d, d.shown.Load(), record{Node: s.bridge.node, Grace: seat.GraceOf(s.bridge.limits.Grace)})
+		value, err := s.deviceValue(d, d.shown.Load(), hub.Record{Node: s.bridge.node, Grace: seat.GraceOf(s.bridge.limits.Grace)})
 		if err != nil {
 			s.bridge.log.Error("grace", "user", s.user, "error", err)
 			return
@@ -291,7 +292,7 @@ func (s *session) refreshDevice(now time.Time) {
 	}
 	d.writing.Unlock()
 	if due {
-		s.bridge.hub.start(s.showDevice)
+		s.bridge.hub.Start(s.showDevice)
 	}
 }
 
@@ -313,6 +314,6 @@ func (b *Bridge) confirmDevices(ctx context.Context) {
 			b.log.Warn("confirm device", "user", s.user, "error", err)
 			return // the bus is away again
 		}
-		b.hub.start(s.showDevice)
+		b.hub.Start(s.showDevice)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
@@ -65,7 +66,7 @@ func (d devices) next() string {
 			return "gone"
 		}
 		var value struct {
-			record
+			hub.Record
 			Meta about `json:"meta"`
 		}
 		if err := json.Unmarshal(entry.Value(), &value); err != nil {

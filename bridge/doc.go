@@ -2,11 +2,7 @@
 //
 // The shape of it, from the bus to the socket:
 //
-//	hub       one core subscription per watched channel, whoever watches it
-//	channel   the contiguous tail of one channel: a ring of entries, healed before it grows
-//	entry     one event, encoded at most once per dialect
-//	cursor    where one session stands in one channel: in the ring, or behind it
-//	flusher   the only writer of its sessions' sockets: joins what each has not seen yet
+//	hub       what each channel holds and how far each reader has come, see there
 //	session   one browser: reads frames, asks the bus, owns nothing that grows while it is slow
 //	netpoll   waits for all TCP sockets at once, on Linux; a pool of workers serves those that have something to read
 //

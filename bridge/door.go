@@ -119,7 +119,7 @@ func (b *Bridge) reading(ctx context.Context, user *admission.Account) (done fun
 	if err != nil {
 		return nil, err
 	}
-	ofHub, err := b.hub.reading(ctx)
+	ofHub, err := b.hub.Reading(ctx)
 	if err != nil {
 		ofUser()
 		return nil, err

@@ -43,7 +43,7 @@ func (b *Bridge) drain() {
 	case <-done:
 	case <-time.After(2 * netpoll.Farewell):
 		for _, s := range b.registry.all() {
-			s.outlet.fail()
+			s.outlet.Fail()
 		}
 		<-done
 	}
@@ -56,7 +56,7 @@ func (b *Bridge) close() {
 	b.closed = true
 	b.gate.Unlock()
 	for _, s := range b.registry.all() {
-		s.outlet.fail()
+		s.outlet.Fail()
 	}
 	b.sessions.Wait()
 }
@@ -65,7 +65,7 @@ func (b *Bridge) close() {
 func (b *Bridge) sayGoodbye() {
 	ctx, cancel := context.WithTimeout(context.Background(), netpoll.Farewell)
 	defer cancel()
-	if err := b.hub.leases.Return(ctx); err != nil {
+	if err := b.hub.Leases.Return(ctx); err != nil {
 		b.log.Warn("give back the lease", "error", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/bridge/wire"
 )
 
@@ -56,10 +57,10 @@ func (b *Bridge) Ready() error {
 	switch {
 	case !b.ready.Load():
 		return errors.New("not taking sessions")
-	case b.hub.degraded.Load():
+	case b.hub.Degraded.Load():
 		return errors.New(cmp.Or(b.health.reason(), "catching up"))
 	}
-	if stream := b.hub.missing(); stream != "" {
+	if stream := b.hub.Missing(); stream != "" {
 		return fmt.Errorf("the stream %s is missing", stream)
 	}
 	return b.verifier.Ready()
@@ -83,7 +84,7 @@ func (b *Bridge) degrade(of, cause string) {
 		return // it is us who leaves
 	}
 	b.health.fail(of, cause)
-	if b.hub.degraded.Swap(true) {
+	if b.hub.Degraded.Swap(true) {
 		return
 	}
 	b.log.Warn("degraded", "cause", cause)
@@ -93,25 +94,25 @@ func (b *Bridge) degrade(of, cause string) {
 // mend notes that a cause is over.
 func (b *Bridge) mend(of string) {
 	b.health.mend(of)
-	b.hub.start(b.restore)
+	b.hub.Start(b.restore)
 }
 
 // restore makes every channel whole after the last cause is over, and then says so.
 func (b *Bridge) restore(ctx context.Context) {
 	for b.health.reason() == "" {
-		err := b.hub.settle(ctx)
+		err := b.hub.Settle(ctx)
 		if err == nil || ctx.Err() != nil {
 			break
 		}
 		b.log.Warn("restore", "error", err)
-		pause(ctx, retryPause)
+		hub.Pause(ctx, hub.RetryPause)
 	}
-	if ctx.Err() == nil && b.health.reason() == "" && b.hub.degraded.Swap(false) {
+	if ctx.Err() == nil && b.health.reason() == "" && b.hub.Degraded.Swap(false) {
 		b.log.Info("restored")
-		b.hub.dirty() // whoever came meanwhile is told who is there
+		b.hub.FlushAll() // whoever came meanwhile is told who is there
 		b.announce(wire.Restored{})
 		b.confirmDevices(ctx)
-		b.hub.checkAll()
+		b.hub.CheckAll()
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/history"
 	"github.com/latido/latido/subjects/seat"
@@ -13,7 +14,7 @@ import (
 // leftovers has the entries wait for their sessions that a bridge of our name held,
 // which ended without a goodbye: our lease would keep them for ever.
 func (b *Bridge) leftovers(ctx context.Context) error {
-	nc, filter := b.hub.bus.Replay, seat.Keys+subjects.PresenceKey(b.node, ">")
+	nc, filter := b.hub.Bus.Replay, seat.Keys+subjects.PresenceKey(b.node, ">")
 	last, err := history.Last(ctx, nc, seat.Stream, filter)
 	if err != nil {
 		return fmt.Errorf("leftovers: %w", err)
@@ -21,17 +22,17 @@ func (b *Bridge) leftovers(ctx context.Context) error {
 	_, err = history.Read(ctx, nc, seat.Stream, filter, 0, last, func(p history.Page) error {
 		for _, fact := range p.Facts {
 			key := strings.TrimPrefix(fact.Subject, seat.Keys)
-			seen, _, ok := see(key, fact.Sequence, fact.Header, fact.Data, 0)
-			if !ok || seen.entry.Left || seen.entry.Waits() {
+			seen, _, ok := hub.ReadEntry(key, fact.Sequence, fact.Header, fact.Data, 0)
+			if !ok || seen.Entry.Left || seen.Entry.Waits() {
 				continue
 			}
-			member := seen.entry.Value
+			member := seen.Entry.Value
 			member.Grace = seat.GraceOf(b.limits.Grace)
-			value, err := member.encode()
+			value, err := member.Encode()
 			if err != nil {
 				return err
 			}
-			b.release(left{key, seen.entry.Generation, value, fact.Sequence}, false)
+			b.release(left{key, seen.Entry.Generation, value, fact.Sequence}, false)
 		}
 		return nil
 	})

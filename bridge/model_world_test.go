@@ -238,6 +238,6 @@ func (m *model) whole() {
 		m.mend()
 	}
 	wait(m.t, "the bridge to be whole", func() bool {
-		return m.bridge.hub.bus.Live.IsConnected() && m.bridge.hub.bus.Replay.IsConnected() && !m.bridge.hub.degraded.Load()
+		return m.bridge.hub.Bus.Live.IsConnected() && m.bridge.hub.Bus.Replay.IsConnected() && !m.bridge.hub.Degraded.Load()
 	})
 }

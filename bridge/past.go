@@ -7,6 +7,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
@@ -73,12 +74,12 @@ func (b *Bridge) getEvents(c *fiber.Ctx) error {
 		return err
 	}
 	defer done()
-	past, err := b.hub.past(ctx, pastQuestion{channel: name, stream: kind.Stream, member: member, limit: limit}, since)
+	past, err := b.hub.Past(ctx, hub.PastQuestion{Channel: name, Stream: kind.Stream, Member: member, Limit: limit}, since)
 	if err != nil {
 		return err
 	}
-	page := historyPage{Position: past.position, Gap: (*eventRange)(past.missing), Events: []storedEvent{}, More: past.more}
-	for _, notice := range past.notices {
+	page := historyPage{Position: past.Position, Gap: (*eventRange)(past.Missing), Events: []storedEvent{}, More: past.More}
+	for _, notice := range past.Notices {
 		switch told := notice.(type) {
 		case wire.Event:
 			page.Events = append(page.Events, storedEvent{told.Event, told.Sequence, told.From, told.Key, told.At, told.Encoding, told.Data})

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects/seat"
 	"github.com/latido/latido/subjects/topology/bustest"
@@ -128,7 +129,7 @@ func TestASessionGoesOnElsewhere(t *testing.T) {
 	if code := first.closed(); code != int(schemas.Replaced) {
 		t.Errorf("the older connection was closed with %d", code)
 	}
-	for _, late := range []record{{Node: "one"}, {Node: "one", Grace: seat.GraceOf(time.Hour)}} {
+	for _, late := range []hub.Record{{Node: "one"}, {Node: "one", Grace: seat.GraceOf(time.Hour)}} {
 		value, err := dead.value(late)
 		if err != nil {
 			t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
@@ -41,7 +42,7 @@ func (s *session) publish(r wire.Publish) {
 		})
 		return
 	}
-	following := s.outlet.follows(r.Channel) != nil
+	following := s.outlet.Follows(r.Channel) != nil
 	by := sender{s.who(), s.ref}
 	s.bridge.broadcast(by, following, name, kind, r, func(sequence uint64, err error) {
 		if err != nil {
@@ -76,13 +77,13 @@ func (b *Bridge) broadcast(by sender, following bool, name subjects.Channel, kin
 		r.Key = rand.Text()
 	}
 	told := wire.Event{Channel: r.Channel, Event: r.Event, From: by.User, Key: r.Key, Data: r.Data}
-	if err := tellable(told, b.limits.Frame); err != nil {
+	if err := hub.CheckTellable(told, b.limits.Frame); err != nil {
 		done(0, err)
 		return
 	}
 	if !stored {
 		msg := eventMessage(name.Live(), by, name, r)
-		if err := b.hub.bus.Publish.PublishMsg(msg); err != nil {
+		if err := b.hub.Bus.Publish.PublishMsg(msg); err != nil {
 			done(0, schemas.Refuse(schemas.Unavailable, "the bus is away"))
 			return
 		}
@@ -93,8 +94,8 @@ func (b *Bridge) broadcast(by sender, following bool, name subjects.Channel, kin
 	b.asker.ask(msg, func(reply *nats.Msg, err error) {
 		switch {
 		case errors.Is(err, errUnanswered):
-			b.hub.start(func(ctx context.Context) {
-				if history.Mute(ctx, b.hub.bus.Publish, kind.Stream) {
+			b.hub.Start(func(ctx context.Context) {
+				if history.Mute(ctx, b.hub.Bus.Publish, kind.Stream) {
 					err = errFull
 				}
 				done(0, err)
@@ -146,8 +147,8 @@ func (b *Bridge) stored(kind subjects.Kind, msg, reply *nats.Msg, done func(uint
 	case !ack.Duplicate:
 		done(sequence, nil)
 	default:
-		b.hub.start(func(ctx context.Context) {
-			first, found, err := history.Message(ctx, b.hub.bus.Publish, kind.Stream, sequence)
+		b.hub.Start(func(ctx context.Context) {
+			first, found, err := history.Message(ctx, b.hub.Bus.Publish, kind.Stream, sequence)
 			switch {
 			case err != nil:
 				done(0, err)

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/seat"
 	"github.com/latido/latido/subjects/topology"
@@ -186,12 +187,12 @@ func TestStoredEventsOfABackend(t *testing.T) {
 // What a member says about itself comes from the bus as well.
 func TestRecordsAreReadable(t *testing.T) {
 	t.Parallel()
-	entry := func(value string) seat.Entry[record] {
-		seen, _, ok := see("b1.app.x.ana.r1", 1, nil, []byte(value), 0)
+	entry := func(value string) seat.Entry[hub.Record] {
+		seen, _, ok := hub.ReadEntry("b1.app.x.ana.r1", 1, nil, []byte(value), 0)
 		if !ok {
 			t.Errorf("%q: not an entry", value)
 		}
-		return seen.entry
+		return seen.Entry
 	}
 	if e := entry("{\"user\":\"ana\",\n\"meta\":{ \"seat\": 12345678901234567890\n}}"); e.Left || string(e.Value.Meta) != `{"seat":12345678901234567890}` {
 		t.Errorf("with line breaks: %+v", e)

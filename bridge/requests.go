@@ -5,9 +5,8 @@ import (
 	"crypto/rand"
 	"time"
 
-	"github.com/latido/latido/bridge/netpoll"
-
 	"github.com/latido/latido/bridge/admission"
+	"github.com/latido/latido/bridge/netpoll"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 )
@@ -88,7 +87,7 @@ func (s *session) hello(r wire.Hello) {
 		secret = rand.Text()
 	}
 	s.user, s.ref = id.User, reference(id.User, secret)
-	s.generation = uint64(max(s.bridge.hub.leases.Now().UnixMilli(), 0))
+	s.generation = uint64(max(s.bridge.hub.Leases.Now().UnixMilli(), 0))
 	replaced, err := s.bridge.registry.add(s)
 	if err != nil {
 		s.end(schemas.RefusalOf(err))
@@ -100,14 +99,14 @@ func (s *session) hello(r wire.Hello) {
 	s.mu.Lock()
 	s.identity, s.welcomed = id, true
 	s.mu.Unlock()
-	s.outlet.bound(ownBytes)
+	s.outlet.Bound(ownBytes)
 	limits := s.bridge.limits
 	s.reader.Limit = limits.Frame
 	s.tell(wire.Welcome{
 		Session: secret, Ref: s.ref, User: id.User, Name: id.Name, Role: id.Role, Node: s.bridge.node,
 		Ping: limits.Ping, Limits: wire.Limits{Frame: limits.Frame, Channels: limits.Channels, Publishes: limits.Publishes},
 	})
-	if s.bridge.hub.degraded.Load() {
+	if s.bridge.hub.Degraded.Load() {
 		s.tell(wire.Degraded{})
 	}
 	s.plugIn(r.Device, secret == r.Resume)
@@ -133,15 +132,15 @@ func (s *session) renew(r wire.Token) {
 	s.identity = id
 	s.mu.Unlock()
 	s.tell(wire.OK{Ref: r.Ref})
-	for _, c := range s.outlet.following() {
-		s.bridge.hub.doubt(c.of().name, s)
+	for _, c := range s.outlet.Following() {
+		s.bridge.hub.Doubt(c.Channel().Name, s)
 	}
 }
 
 // admit passes a request by the doorman, who refuses it when too much is asked
 // for. What has no answer counts as strain.
 func (s *session) admit(request wire.Request, bytes int) bool {
-	ref, cost := admission.Price(request, bytes, s.outlet.count())
+	ref, cost := admission.Price(request, bytes, s.outlet.Count())
 	if cost == (admission.Cost{}) {
 		return !s.strained()
 	}
@@ -172,7 +171,7 @@ func (s *session) work(ref, channel string, job func(context.Context) error) {
 		return
 	}
 	defer s.mu.Unlock()
-	if s.outlet.isOver() {
+	if s.outlet.Over() {
 		return
 	}
 	if s.open == nil {
@@ -195,7 +194,7 @@ func (s *session) work(ref, channel string, job func(context.Context) error) {
 	})
 	if !busy {
 		s.working.Add(1)
-		s.bridge.hub.start(func(ctx context.Context) {
+		s.bridge.hub.Start(func(ctx context.Context) {
 			defer s.working.Done()
 			s.runLane(ctx, channel)
 		})

@@ -11,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
 
 	"github.com/latido/latido/bridge/admission"
+	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects/identity"
@@ -33,7 +34,7 @@ func (b *Bridge) routes() *fiber.App {
 	if b.config.Dev {
 		app.Use([]string{"/ws", "/api", "/dev"}, thisMachine)
 	}
-	app.Get("/ws", b.upgrade(nativeDialect, nativeDeflated))
+	app.Get("/ws", b.upgrade(hub.Native, hub.NativeDeflated))
 	app.Get("/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
 	app.Get("/readyz", b.readiness)
 	app.Use("/api", b.crossOrigin) // a page must be able to read that it is refused
@@ -144,18 +145,18 @@ func (b *Bridge) getPresence(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	defer b.hub.release(ch)
+	defer b.hub.Release(ch)
 	if count := c.Query("count"); count != "" && count != "true" && count != "false" {
 		return schemas.Refuse(schemas.InvalidData, "count: true or false")
 	}
 	if c.QueryBool("count") {
-		return c.JSON(fiber.Map{"count": ch.count()})
+		return c.JSON(fiber.Map{"count": ch.Count()})
 	}
 	limit, err := limitOf(c, membersDefault)
 	if err != nil {
 		return err
 	}
-	members := ch.members()
+	members := ch.Members()
 	page := members
 	if after := c.Query("after"); after != "" {
 		page = page[slices.IndexFunc(page, func(m wire.Member) bool { return m.Ref == after })+1:]

@@ -14,7 +14,7 @@ var errClosed = errors.New("closed by the peer")
 
 // park returns whether the session may be left to the poller.
 func (s *session) park() bool {
-	if s.outlet.isEnding() {
+	if s.outlet.Ending() {
 		s.socket.Stay() // what ends is waited for here
 		return false
 	}
@@ -60,7 +60,7 @@ func (s *session) feed(data []byte) error {
 func (s *session) awaitRoom() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.open) >= requestsAtOnce && !s.outlet.isOver() {
+	for len(s.open) >= requestsAtOnce && !s.outlet.Over() {
 		s.spare.Wait()
 	}
 }
@@ -69,8 +69,8 @@ func (s *session) awaitRoom() {
 // closes, or the time for it is over: the flusher, who writes that frame, sets it.
 func (s *session) awaitGoodbye() {
 	s.socket.Stay()
-	if s.outlet.isStalled() { // what the peer does not take is not waited for
-		s.socket.ExpectEnd(s.outlet.isHurrying())
+	if s.outlet.Stalled() { // what the peer does not take is not waited for
+		s.socket.ExpectEnd(s.outlet.Hurrying())
 	}
 	discard := func([]byte) error { return nil }
 	for s.socket.Read(discard) == nil {
@@ -89,10 +89,10 @@ func (s *session) violate(violation *websocket.ProtocolError) {
 func (s *session) handle(opcode websocket.Opcode, payload []byte) error {
 	switch opcode {
 	case websocket.Text:
-		if s.outlet.isEnding() {
+		if s.outlet.Ending() {
 			return nil // it was told so
 		}
-		request, err := s.outlet.decode(payload)
+		request, err := s.outlet.Decode(payload)
 		if err != nil {
 			s.malformed(err)
 			return nil
@@ -119,13 +119,13 @@ func (s *session) handle(opcode websocket.Opcode, payload []byte) error {
 // close() does in a browser, will not come back. Any other code, as 1001 of a page
 // that is left or loaded again, keeps its place for the grace.
 func (s *session) part(payload []byte) error {
-	s.outlet.hurry()
+	s.outlet.Hurry()
 	code, err := websocket.ParseClose(payload)
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
-	if !s.outlet.isEnding() { // it may be an answer to our own
+	if !s.outlet.Ending() { // it may be an answer to our own
 		s.goodbye = code == websocket.CloseNormal || code == websocket.CloseNoStatus
 	}
 	s.mu.Unlock()
@@ -133,7 +133,7 @@ func (s *session) part(payload []byte) error {
 		code = websocket.CloseNormal
 	}
 	if !s.finish(code, "") {
-		s.outlet.flush() // our own goodbye was answered, and is not waited for any more
+		s.outlet.Flush() // our own goodbye was answered, and is not waited for any more
 	}
 	return errClosed
 }

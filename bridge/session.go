@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/latido/latido/bridge/admission"
+	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/bridge/netpoll"
 	"github.com/latido/latido/bridge/websocket"
 	"github.com/latido/latido/bridge/wire"
@@ -36,7 +37,7 @@ const (
 type session struct {
 	bridge *Bridge
 	socket netpoll.Socket
-	outlet outlet
+	outlet hub.Outlet
 	reader websocket.Reader
 
 	opened time.Duration // when the connection came, by uptime, as are the others
@@ -75,23 +76,23 @@ type session struct {
 	goodbye  bool                // the peer said that it will not come back
 }
 
-func newSession(b *Bridge, conn arrival, d dialect, v *admission.Visit) *session {
+func newSession(b *Bridge, conn arrival, d hub.Dialect, v *admission.Visit) *session {
 	created := &session{bridge: b, opened: conn.opened, visit: v}
 	created.payer = admission.Payer{Session: &created.account, Address: v.Address()}
 	created.socket.Open(conn.Conn, conn.early, b.poller, b.workers, created)
-	created.outlet.open(b.hub, created, &created.socket, d, helloBytes)
-	created.reader = websocket.Reader{Limit: min(b.limits.Frame, helloBytes), Compress: d.deflates()}
+	created.outlet.Open(b.hub, created, &created.socket, d, helloBytes)
+	created.reader = websocket.Reader{Limit: min(b.limits.Frame, helloBytes), Compress: d.Deflates()}
 	created.spare.L = &created.mu
 	created.heard.Store(int64(netpoll.Uptime()))
 	return created
 }
 
 // tell queues a notice.
-func (s *session) tell(notice wire.Notice) { s.send(s.outlet.encode(notice)) }
+func (s *session) tell(notice wire.Notice) { s.send(s.outlet.Encode(notice)) }
 
 // send queues a frame of the session's own. Who does not read them ends.
 func (s *session) send(frame []byte) {
-	if !s.outlet.send(frame) {
+	if !s.outlet.Send(frame) {
 		s.end(schemas.Refuse(schemas.Slow, "answers are not read"))
 	}
 }
@@ -118,7 +119,7 @@ func errorNotice(ref string, refusal schemas.Refusal) wire.Error {
 
 // end closes the session with a refusal: it is told, and is the close code.
 func (s *session) end(refusal schemas.Refusal) {
-	if s.finish(int(refusal.Code), refusal.Code.Reason(), s.outlet.encode(errorNotice("", refusal))) {
+	if s.finish(int(refusal.Code), refusal.Code.Reason(), s.outlet.Encode(errorNotice("", refusal))) {
 		s.bridge.metrics.refuse(refusal.Code)
 	}
 }
@@ -126,7 +127,7 @@ func (s *session) end(refusal schemas.Refusal) {
 // finish closes the session with a code, once some frames were told, unless it
 // is closing already.
 func (s *session) finish(code int, reason string, before ...[]byte) bool {
-	if !s.outlet.finish(append(before, websocket.AppendClose(nil, code, reason))...) {
+	if !s.outlet.Finish(append(before, websocket.AppendClose(nil, code, reason))...) {
 		return false
 	}
 	s.mu.Lock()
@@ -148,7 +149,7 @@ func (s *session) supersede() {
 
 // withdraw undoes what the session was to others. It may be called again.
 func (s *session) withdraw() {
-	cursors, first := s.outlet.close()
+	cursors, first := s.outlet.Close()
 	if !first {
 		return
 	}

@@ -258,7 +258,7 @@ func TestMembershipRevokedUnheard(t *testing.T) {
 		_, err := members.Get(t.Context(), name.Member("eva"))
 		return errors.Is(err, jetstream.ErrKeyNotFound)
 	})
-	b.hub.doubtMembers() // as if cut for long
+	b.hub.DoubtMembers() // as if cut for long
 	cable.set(false)
 	gone.expect("unsubscribed")
 	stays.nothing("unsubscribed")

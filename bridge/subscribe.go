@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/latido/latido/bridge/admission"
+	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
@@ -25,58 +26,58 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, a
 	if err := s.room(r.Channel); err != nil {
 		return err
 	}
-	heard := s.bridge.hub.memberChanges()
+	heard := s.bridge.hub.MemberChanges()
 	member, err := s.bridge.mayRead(ctx, s.who(), name, kind)
 	if err != nil {
 		return err
 	}
-	ch, err := s.bridge.hub.acquire(ctx, name)
+	ch, err := s.bridge.hub.Acquire(ctx, name)
 	if err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
-	c := newCursor(&s.outlet, ch, member, r.Presence)
-	c.watching = watching
+	c := hub.NewCursor(&s.outlet, ch, member, r.Presence)
+	c.Watching = watching
 	ok, err := s.place(ctx, c, r)
 	if err == nil && r.Presence {
-		err = ch.muster(ctx)
+		err = ch.LoadPresence(ctx)
 	}
 	if err != nil {
-		s.bridge.hub.release(ch)
+		s.bridge.hub.Release(ch)
 		return err
 	}
-	replaced, kept := s.outlet.place(c, s.bridge.limits.Channels)
+	replaced, kept := s.outlet.Place(c, s.bridge.limits.Channels)
 	if !kept { // it has ended meanwhile, or others were placed
-		s.bridge.hub.release(ch)
+		s.bridge.hub.Release(ch)
 		if s.hasEnded() {
 			return nil
 		}
 		return s.tooManyChannels()
 	}
 	if replaced != nil {
-		ok = c.takeOver(replaced, ok, r.Anew)
+		ok = c.TakeOver(replaced, ok, r.Anew)
 		s.letGo(replaced)
 	}
 	s.bridge.metrics.subscriptions.Inc()
 	accepted(ok)
-	ch.attach(c)
-	if kind.Read.ByMembership() && s.bridge.hub.memberChanges() != heard { // of somebody who was let in a moment ago
-		s.bridge.hub.doubt(name, s)
+	ch.Attach(c)
+	if kind.Read.ByMembership() && s.bridge.hub.MemberChanges() != heard { // of somebody who was let in a moment ago
+		s.bridge.hub.Doubt(name, s)
 	}
 	return nil
 }
 
 // place places a cursor, as one of few reads of history that its user has at once.
-func (s *session) place(ctx context.Context, c *cursor, r wire.Subscribe) (wire.OK, error) {
-	if !c.of().durable() || r.Since == nil && r.Count == 0 && r.Age == 0 {
-		return c.place(ctx, r)
+func (s *session) place(ctx context.Context, c *hub.Cursor, r wire.Subscribe) (wire.OK, error) {
+	if !c.Channel().Durable() || r.Since == nil && r.Count == 0 && r.Age == 0 {
+		return c.Place(ctx, r)
 	}
 	done, err := admission.Read(ctx, s.payer.User)
 	if err != nil {
 		return wire.OK{}, err
 	}
 	defer done()
-	ok, err := c.place(ctx, r)
-	if c.isBehind() {
+	ok, err := c.Place(ctx, r)
+	if c.Behind() {
 		s.bridge.door.Charge(&s.payer, admission.StreamPage)
 	}
 	return ok, err
@@ -84,7 +85,7 @@ func (s *session) place(ctx context.Context, c *cursor, r wire.Subscribe) (wire.
 
 // room refuses one subscription too many.
 func (s *session) room(channel string) error {
-	if s.outlet.follows(channel) == nil && s.outlet.count() >= s.bridge.limits.Channels {
+	if s.outlet.Follows(channel) == nil && s.outlet.Count() >= s.bridge.limits.Channels {
 		return s.tooManyChannels()
 	}
 	return nil
@@ -117,7 +118,7 @@ func (s *session) unsubscribe(ctx context.Context, r wire.Unsubscribe) error {
 
 // drop detaches the session's cursor from a channel.
 func (s *session) drop(channel string) bool {
-	dropped := s.outlet.drop(func(followed string, _ *cursor) bool { return followed == channel })
+	dropped := s.outlet.Drop(func(followed string, _ *hub.Cursor) bool { return followed == channel })
 	for _, c := range dropped {
 		s.letGo(c)
 	}
@@ -125,9 +126,9 @@ func (s *session) drop(channel string) bool {
 }
 
 // letGo lets go of a cursor that is the session's no more.
-func (s *session) letGo(c *cursor) {
-	c.of().detach(c)
-	s.bridge.hub.release(c.of())
+func (s *session) letGo(c *hub.Cursor) {
+	c.Channel().Detach(c)
+	s.bridge.hub.Release(c.Channel())
 	s.bridge.metrics.subscriptions.Dec()
 }
 
@@ -137,17 +138,17 @@ func (s *session) User() string { return s.user }
 // Recheck ends a subscription that its user has no more right to. An error is
 // ours, and says nothing about the right.
 func (s *session) Recheck(ctx context.Context, name subjects.Channel) error {
-	c := s.outlet.follows(name.String())
+	c := s.outlet.Follows(name.String())
 	s.mu.Lock()
 	_, present := s.tracks[name.String()]
 	s.mu.Unlock()
 	if c == nil && !present {
 		return nil
 	}
-	kind, _ := s.bridge.hub.kind(name)
+	kind, _ := s.bridge.hub.Kind(name)
 	member, err := s.bridge.mayRead(ctx, s.who(), name, kind)
 	if err == nil && c != nil {
-		c.admit(member)
+		c.Admit(member)
 	}
 	if err == nil || schemas.RefusalOf(err).Code != schemas.Forbidden {
 		return err

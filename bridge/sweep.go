@@ -3,6 +3,7 @@ package bridge
 import (
 	"time"
 
+	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/bridge/netpoll"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
@@ -21,7 +22,7 @@ type sweeper struct {
 // process that did not run, and no session is blamed for that.
 func (w *sweeper) sweep() {
 	now := netpoll.Uptime()
-	absent := max(now-w.last-2*tick, 0)
+	absent := max(now-w.last-2*hub.Tick, 0)
 	if w.last == 0 {
 		absent = 0
 	}
@@ -35,7 +36,7 @@ func (w *sweeper) sweep() {
 
 // sweep looks after the session's deadlines.
 func (s *session) sweep(now, absent time.Duration, today time.Time) {
-	stalled, ending := s.outlet.isStalled(), s.outlet.isEnding()
+	stalled, ending := s.outlet.Stalled(), s.outlet.Ending()
 	s.mu.Lock()
 	welcomed, expires, full := s.welcomed, s.identity.Expires, len(s.open) >= requestsAtOnce
 	s.mu.Unlock()
@@ -43,7 +44,7 @@ func (s *session) sweep(now, absent time.Duration, today time.Time) {
 	limits := s.bridge.limits
 	switch {
 	case !welcomed && now-s.opened > limits.Handshake+netpoll.Farewell:
-		s.outlet.fail() // it does not take the goodbye either
+		s.outlet.Fail() // it does not take the goodbye either
 	case stalled:
 		s.sweepStalled(now)
 	case ending:
@@ -55,8 +56,8 @@ func (s *session) sweep(now, absent time.Duration, today time.Time) {
 	}
 	if welcomed && !ending {
 		s.care(now, signs{
-			heard: time.Duration(s.heard.Load()), told: s.outlet.lastTold(), ponged: time.Duration(s.ponged.Load()),
-			sent: s.outlet.load(), deaf: stalled || full,
+			heard: time.Duration(s.heard.Load()), told: s.outlet.LastTold(), ponged: time.Duration(s.ponged.Load()),
+			sent: s.outlet.Load(), deaf: stalled || full,
 		})
 	}
 }
@@ -66,10 +67,10 @@ func (s *session) sweep(now, absent time.Duration, today time.Time) {
 func (s *session) sweepStalled(now time.Duration) {
 	if acked := s.socket.Line().Acked; acked != s.acked {
 		s.acked = acked
-		s.outlet.progressed(now)
+		s.outlet.Progressed(now)
 	}
-	if now-s.outlet.lastProgress() > stallTimeout {
-		s.outlet.fail()
+	if now-s.outlet.LastProgress() > stallTimeout {
+		s.outlet.Fail()
 	}
 }
 
@@ -93,6 +94,6 @@ func (s *session) care(now time.Duration, seen signs) {
 // its goodbye.
 func (s *session) silent(now time.Duration) {
 	waited := now - s.pulse.asked
-	s.outlet.hurry()
+	s.outlet.Hurry()
 	s.end(schemas.Refuse(schemas.Silent, "a ping was not answered for %s", waited.Round(time.Second)))
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
@@ -31,10 +32,10 @@ const refreshPresence = topology.PresenceAge / 3
 type track struct {
 	name       subjects.Channel
 	seat       string
-	key        string    // of the seat, below this node
-	generation uint64    // of the session
-	channel    *channel  // its roster says when the entry is lost
-	let        sync.Once // of the channel
+	key        string       // of the seat, below this node
+	generation uint64       // of the session
+	channel    *hub.Channel // its roster says when the entry is lost
+	let        sync.Once    // of the channel
 
 	restoring atomic.Bool // one at a time
 
@@ -46,7 +47,7 @@ type track struct {
 
 // release lets go of the channel, once: a session may end while a request of its
 // own works on the entry, and then both undo it.
-func (t *track) release(h *hub) { t.let.Do(func() { h.release(t.channel) }) }
+func (t *track) release(h *hub.Hub) { t.let.Do(func() { h.Release(t.channel) }) }
 
 // track makes the session present on a channel, or changes what it says there.
 func (s *session) track(ctx context.Context, r wire.Track) error {
@@ -133,12 +134,12 @@ func (s *session) entry(ctx context.Context, name subjects.Channel) (*track, err
 	if full {
 		return nil, schemas.Refuse(schemas.TooManyChannels, "at most %d channels per session", s.bridge.limits.Channels)
 	}
-	ch, err := s.bridge.hub.acquire(ctx, name)
+	ch, err := s.bridge.hub.Acquire(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	if err := ch.muster(ctx); err != nil {
-		s.bridge.hub.release(ch)
+	if err := ch.LoadPresence(ctx); err != nil {
+		s.bridge.hub.Release(ch)
 		return nil, err
 	}
 	t = &track{
@@ -146,7 +147,7 @@ func (s *session) entry(ctx context.Context, name subjects.Channel) (*track, err
 		member: wire.Member{User: s.user, Ref: s.ref, Since: now()},
 	}
 	t.key = subjects.PresenceKey(s.bridge.node, t.seat)
-	before, here := ch.sitting(t.seat)
+	before, here := ch.Sitting(t.seat)
 	if here {
 		t.member.Since = before.Value.Since
 		t.generation = before.Following(s.generation)
@@ -154,7 +155,7 @@ func (s *session) entry(ctx context.Context, name subjects.Channel) (*track, err
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		s.bridge.hub.release(ch)
+		s.bridge.hub.Release(ch)
 		return nil, errClosed
 	}
 	if s.tracks == nil {
@@ -197,7 +198,7 @@ func (s *session) vanish(ctx context.Context, channel string) error {
 
 // appear writes an entry to the bucket.
 func (b *Bridge) appear(ctx context.Context, t *track) error {
-	value, err := t.value(record{Node: b.node})
+	value, err := t.value(hub.Record{Node: b.node})
 	if err != nil {
 		return err
 	}
@@ -224,11 +225,11 @@ func (b *Bridge) store(ctx context.Context, msg *nats.Msg) (revision uint64, err
 }
 
 // value is what the entry says of the session's member.
-func (t *track) value(r record) ([]byte, error) {
+func (t *track) value(r hub.Record) ([]byte, error) {
 	t.mu.Lock()
 	r.Member = t.member
 	t.mu.Unlock()
-	return r.encode()
+	return r.Encode()
 }
 
 // depart is what becomes of an entry when its session's connection is gone: it is
@@ -243,7 +244,7 @@ func (b *Bridge) depart(t *track, clean bool) {
 	if revision == 0 {
 		return // never written
 	}
-	value, err := t.value(record{Node: b.node, Grace: seat.GraceOf(b.limits.Grace)})
+	value, err := t.value(hub.Record{Node: b.node, Grace: seat.GraceOf(b.limits.Grace)})
 	if err != nil {
 		b.log.Error("grace", "key", t.key, "error", err)
 		return
@@ -275,8 +276,8 @@ func (b *Bridge) release(l left, clean bool) {
 			return
 		}
 		b.log.Warn("grace", "key", l.key, "error", err)
-		b.hub.start(func(ctx context.Context) {
-			if pause(ctx, releasePause) {
+		b.hub.Start(func(ctx context.Context) {
+			if hub.Pause(ctx, releasePause) {
 				b.release(l, clean)
 			}
 		})
@@ -290,8 +291,8 @@ const releasePause = 2 * time.Second
 // presenceChanged keeps the entries of this node's sessions true: one that was
 // removed although its session is there is written again, and outlives that. A
 // session that goes on at another node has ended here.
-func (b *Bridge) presenceChanged(name subjects.Channel, seen sighting) (outlived bool) {
-	_, _, ref, err := subjects.ParseSeat(seen.seat)
+func (b *Bridge) presenceChanged(name subjects.Channel, seen hub.Sighting) (outlived bool) {
+	_, _, ref, err := subjects.ParseSeat(seen.Seat)
 	if err != nil {
 		return false
 	}
@@ -302,19 +303,19 @@ func (b *Bridge) presenceChanged(name subjects.Channel, seen sighting) (outlived
 	s.mu.Lock()
 	t := s.tracks[name.String()]
 	s.mu.Unlock()
-	if t == nil || t.seat != seen.seat {
+	if t == nil || t.seat != seen.Seat {
 		return false
 	}
-	if seen.entry.Node != b.node {
-		if seen.entry.Holds() && seen.entry.Outranks(t.generation, t.lastWritten()) {
+	if seen.Entry.Node != b.node {
+		if seen.Entry.Holds() && seen.Entry.Outranks(t.generation, t.lastWritten()) {
 			s.supersede()
 		}
 		return false
 	}
-	if seen.entry.Sequence <= t.lastWritten() || !seen.entry.Left {
+	if seen.Entry.Sequence <= t.lastWritten() || !seen.Entry.Left {
 		return false
 	}
-	b.hub.start(func(ctx context.Context) { b.restoreEntry(ctx, s, t) })
+	b.hub.Start(func(ctx context.Context) { b.restoreEntry(ctx, s, t) })
 	return true
 }
 
@@ -337,9 +338,9 @@ func (b *Bridge) restoreEntry(ctx context.Context, s *session, t *track) {
 			return
 		}
 		b.log.Warn("restore presence", "key", t.key, "error", err)
-		pause(ctx, retryPause)
+		hub.Pause(ctx, hub.RetryPause)
 	}
-	if err := t.channel.reload(ctx); err != nil && ctx.Err() == nil {
+	if err := t.channel.Reload(ctx); err != nil && ctx.Err() == nil {
 		b.log.Warn("restore presence", "key", t.key, "error", err)
 	}
 }

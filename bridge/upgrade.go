@@ -10,6 +10,7 @@ import (
 	fiberws "github.com/gofiber/contrib/websocket"
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/bridge/native"
 	"github.com/latido/latido/bridge/netpoll"
 	"github.com/latido/latido/bridge/websocket"
@@ -20,8 +21,8 @@ import (
 // the handler returns at once, and what Fiber and the handshake had allocated is
 // free again while the session lives. This is the only file that knows
 // contrib/websocket, which answers what checkHandshake has let pass.
-func (b *Bridge) upgrade(plain, deflated dialect) fiber.Handler {
-	handshake := func(d dialect) fiber.Handler {
+func (b *Bridge) upgrade(plain, deflated hub.Dialect) fiber.Handler {
+	handshake := func(d hub.Dialect) fiber.Handler {
 		return fiberws.New(func(c *fiberws.Conn) {
 			client, _ := c.Locals(localClient).(netip.Addr)
 			b.accept(unwrap(c.NetConn()), d, client)
@@ -112,7 +113,7 @@ func unwrap(conn net.Conn) arrival {
 // accept begins a session on a connection. While the node drains it is still
 // accepted: a close with a code brings a client back sooner than a refused
 // connect; so is one of too many that nobody knows yet.
-func (b *Bridge) accept(conn arrival, d dialect, client netip.Addr) {
+func (b *Bridge) accept(conn arrival, d hub.Dialect, client netip.Addr) {
 	b.gate.RLock()
 	defer b.gate.RUnlock()
 	if b.closed {

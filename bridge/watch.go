@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
@@ -62,12 +63,12 @@ func (s *session) watch(ctx context.Context, r wire.Watch) error {
 // watchOnly ends the watching of all channels but some, and lists those of them
 // that are not followed yet.
 func (s *session) watchOnly(wanted map[string]struct{}) (missing []string) {
-	dropped := s.outlet.drop(func(channel string, c *cursor) bool {
+	dropped := s.outlet.Drop(func(channel string, c *hub.Cursor) bool {
 		_, stays := wanted[channel]
-		return c.watching && !stays
+		return c.Watching && !stays
 	})
 	for channel := range wanted {
-		if s.outlet.follows(channel) == nil {
+		if s.outlet.Follows(channel) == nil {
 			missing = append(missing, channel)
 		}
 	}
@@ -83,8 +84,8 @@ func (s *session) count(ctx context.Context, r wire.Count) error {
 	if err != nil {
 		return err
 	}
-	defer s.bridge.hub.release(ch)
-	data, err := json.Marshal(map[string]int{"count": ch.count()})
+	defer s.bridge.hub.Release(ch)
+	data, err := json.Marshal(map[string]int{"count": ch.Count()})
 	if err != nil {
 		return err
 	}
@@ -93,7 +94,7 @@ func (s *session) count(ctx context.Context, r wire.Count) error {
 }
 
 // roll returns a channel that knows who is on it, to be released.
-func (b *Bridge) roll(ctx context.Context, id identity.Identity, channel string) (*channel, error) {
+func (b *Bridge) roll(ctx context.Context, id identity.Identity, channel string) (*hub.Channel, error) {
 	name, kind, err := b.resolve(channel)
 	if err != nil {
 		return nil, err
@@ -101,12 +102,12 @@ func (b *Bridge) roll(ctx context.Context, id identity.Identity, channel string)
 	if _, err := b.mayRead(ctx, id, name, kind); err != nil {
 		return nil, err
 	}
-	ch, err := b.hub.acquire(ctx, name)
+	ch, err := b.hub.Acquire(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	if err := ch.muster(ctx); err != nil {
-		b.hub.release(ch)
+	if err := ch.LoadPresence(ctx); err != nil {
+		b.hub.Release(ch)
 		return nil, err
 	}
 	return ch, nil

@@ -50,6 +50,10 @@ var rules = []rule{
 	{"services", []string{"services/internal", "schemas", "subjects", "github.com/nats-io/nats.go", "golang.org/x"}, "services talk over the bus, never by import"},
 	{"bridge/wire", nil, "the meaning of a request is nobody's dialect"},
 	{"bridge/admission", []string{"bridge/wire", "schemas"}, "the doorman knows no socket"},
+	{"bridge/hub", []string{
+		"bridge/netpoll", "bridge/wire", "bridge/native", "bridge/websocket", "schemas", "subjects",
+		"github.com/nats-io/nats.go", "github.com/prometheus", "golang.org/x/sync",
+	}, "what a channel holds knows nothing of sessions and HTTP"},
 	{"bridge/netpoll", []string{"golang.org/x/sys/unix"}, "sockets know nothing of what is read from them"},
 	{"bridge/websocket", []string{"github.com/klauspost/compress/flate"}, "frames know nothing of what they carry"},
 	{"bridge/native", append(dialect, "github.com/tidwall/gjson"), "a dialect translates and does no I/O"},

@@ -1,4 +1,4 @@
-package bridge
+package hub
 
 import (
 	"context"
@@ -22,13 +22,13 @@ import (
 // thousand joins into one channel are ten frames and not a thousand.
 const tellInterval = 100 * time.Millisecond
 
-// muster makes sure that the channel knows who is on it.
-func (ch *channel) muster(ctx context.Context) error {
+// LoadPresence makes sure that the channel knows who is on it.
+func (ch *Channel) LoadPresence(ctx context.Context) error {
 	ch.mu.Lock()
 	if ch.roster == nil {
-		ch.roster, ch.mustered = newRoster(ch.hub.leases.Here), make(chan struct{})
+		ch.roster, ch.mustered = newRoster(ch.hub.Leases.Here), make(chan struct{})
 		// The hub's task, not the first asker's: others may wait for it.
-		ch.hub.start(ch.callRoll)
+		ch.hub.Start(ch.callRoll)
 	}
 	mustered := ch.mustered
 	ch.mu.Unlock()
@@ -41,23 +41,23 @@ func (ch *channel) muster(ctx context.Context) error {
 }
 
 // callRoll subscribes to the changes of presence and then reads who is there.
-func (ch *channel) callRoll(ctx context.Context) {
-	err := ch.hub.subscribe(ch, subjects.FeedPresence+ch.name.Present())
+func (ch *Channel) callRoll(ctx context.Context) {
+	err := ch.hub.subscribe(ch, subjects.FeedPresence+ch.Name.Present())
 	if err == nil {
-		err = ch.reload(ctx)
+		err = ch.Reload(ctx)
 	}
 	for err != nil && ctx.Err() == nil {
-		ch.hub.log.Error("presence", "channel", ch.name.String(), "error", err)
-		pause(ctx, retryPause)
-		err = ch.reload(ctx)
+		ch.hub.log.Error("presence", "channel", ch.Name.String(), "error", err)
+		Pause(ctx, RetryPause)
+		err = ch.Reload(ctx)
 	}
 	ch.tell()
 	close(ch.mustered)
 }
 
-// reload merges a snapshot of the bucket into the roster: at first, and whenever
+// Reload merges a snapshot of the bucket into the roster: at first, and whenever
 // changes may have been missed.
-func (ch *channel) reload(ctx context.Context) error {
+func (ch *Channel) Reload(ctx context.Context) error {
 	ch.reloads.Lock()
 	defer ch.reloads.Unlock()
 	ch.mu.Lock()
@@ -68,22 +68,22 @@ func (ch *channel) reload(ctx context.Context) error {
 	ch.roster.begin()
 	ch.mu.Unlock()
 
-	nc, filter := ch.hub.bus.Replay, seat.Keys+ch.name.Present()
+	nc, filter := ch.hub.Bus.Replay, seat.Keys+ch.Name.Present()
 	last, err := history.Last(ctx, nc, seat.Stream, filter)
 	if err != nil {
-		return fmt.Errorf("snapshot of %s: %w", ch.name, err)
+		return fmt.Errorf("snapshot of %s: %w", ch.Name, err)
 	}
 	found := make(map[string]bool)
-	var snapshot []sighting
+	var snapshot []Sighting
 	_, err = history.Read(ctx, nc, seat.Stream, filter, 0, last, func(p history.Page) error {
 		for _, fact := range p.Facts {
 			key := strings.TrimPrefix(fact.Subject, seat.Keys)
-			seen, _, ok := see(key, fact.Sequence, fact.Header, fact.Data, ch.hub.leases.Since(fact.Time))
+			seen, _, ok := ReadEntry(key, fact.Sequence, fact.Header, fact.Data, ch.hub.Leases.Since(fact.Time))
 			if !ok {
 				continue
 			}
 			found[key] = true
-			if !ch.hub.onPresence(ch.name, seen) {
+			if !ch.hub.onPresence(ch.Name, seen) {
 				snapshot = append(snapshot, seen)
 			}
 		}
@@ -93,7 +93,7 @@ func (ch *channel) reload(ctx context.Context) error {
 		err = ch.seek(ctx, last, found)
 	}
 	if err != nil {
-		return fmt.Errorf("snapshot of %s: %w", ch.name, err)
+		return fmt.Errorf("snapshot of %s: %w", ch.Name, err)
 	}
 	// All at once: meanwhile changes are told as they come.
 	ch.mu.Lock()
@@ -106,10 +106,10 @@ func (ch *channel) reload(ctx context.Context) error {
 	return nil
 }
 
-// see reads an entry that was written a while ago. It is not ok when it is none, or
+// ReadEntry reads an entry that was written a while ago. It is not ok when it is none, or
 // of whom it is not to be believed: cards are the presence service's, and nothing
 // else is.
-func see(key string, sequence uint64, header nats.Header, data []byte, age time.Duration) (s sighting, on subjects.Channel, ok bool) {
+func ReadEntry(key string, sequence uint64, header nats.Header, data []byte, age time.Duration) (s Sighting, on subjects.Channel, ok bool) {
 	node, name, err := subjects.ParsePresenceKey(key)
 	if err != nil {
 		return s, on, false
@@ -124,34 +124,34 @@ func see(key string, sequence uint64, header nats.Header, data []byte, age time.
 	if err != nil {
 		value = nil // and what nobody can read says nothing
 	}
-	return sighting{name, seat.Read[record](node, sequence, header, value, age)}, on, true
+	return Sighting{name, seat.Read[Record](node, sequence, header, value, age)}, on, true
 }
 
 // seek asks the leader for each key that a snapshot lacks. One that was written
 // again while the snapshot was read is in none of its pages, and is not gone:
 // its change is on the way. Nor is one that a session here outlives.
-func (ch *channel) seek(ctx context.Context, upTo uint64, found map[string]bool) error {
+func (ch *Channel) seek(ctx context.Context, upTo uint64, found map[string]bool) error {
 	ch.mu.Lock()
 	lacking := ch.roster.lacking(upTo, found)
 	ch.mu.Unlock()
 	for _, key := range lacking {
-		newest, err := history.Last(ctx, ch.hub.bus.Replay, seat.Stream, seat.Keys+key)
+		newest, err := history.Last(ctx, ch.hub.Bus.Replay, seat.Stream, seat.Keys+key)
 		if err != nil {
 			return err
 		}
-		gone, _, ok := see(key, upTo, nil, nil, 0)
-		found[key] = newest > upTo || ok && ch.hub.onPresence(ch.name, gone)
+		gone, _, ok := ReadEntry(key, upTo, nil, nil, 0)
+		found[key] = newest > upTo || ok && ch.hub.onPresence(ch.Name, gone)
 	}
 	return nil
 }
 
 // presence takes a change of the bucket.
-func (h *hub) presence(key string, msg *nats.Msg) {
+func (h *Hub) presence(key string, msg *nats.Msg) {
 	sequence, err := strconv.ParseUint(msg.Header.Get(headerSequence), 10, 64)
 	if err != nil {
 		return
 	}
-	seen, name, ok := see(key, sequence, msg.Header, msg.Data, 0)
+	seen, name, ok := ReadEntry(key, sequence, msg.Header, msg.Data, 0)
 	if !ok {
 		return
 	}
@@ -168,8 +168,8 @@ func (h *hub) presence(key string, msg *nats.Msg) {
 	h.onPresence(name, seen)
 }
 
-// members counts those whom browsers were told of, on all channels.
-func (h *hub) members() int {
+// MemberCount counts those whom browsers were told of, on all channels.
+func (h *Hub) MemberCount() int {
 	all := 0
 	for _, ch := range h.watched() {
 		ch.mu.Lock()
@@ -182,15 +182,15 @@ func (h *hub) members() int {
 }
 
 // stir notes that a channel's roster has changed.
-func (h *hub) stir(ch *channel) {
+func (h *Hub) stir(ch *Channel) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.stirred[ch] = struct{}{}
 }
 
 // tellPresence tells browsers what changed, a few times a second.
-func (h *hub) tellPresence(ctx context.Context) {
-	every(ctx, tellInterval, func() {
+func (h *Hub) tellPresence(ctx context.Context) {
+	Every(ctx, tellInterval, func() {
 		h.expire()
 		h.mu.Lock()
 		stirred := slices.Collect(maps.Keys(h.stirred))
@@ -208,13 +208,13 @@ func (h *hub) tellPresence(ctx context.Context) {
 
 // expire has those leave who were waited for in vain. Channels on which somebody
 // is waited for are stirred by it until that is over.
-func (h *hub) expire() {
+func (h *Hub) expire() {
 	h.mu.Lock()
 	waiting := slices.Collect(maps.Keys(h.waiting))
 	h.mu.Unlock()
 	for _, ch := range waiting {
 		ch.mu.Lock()
-		expired := ch.roster.expire(h.leases.Over)
+		expired := ch.roster.expire(h.Leases.Over)
 		over := len(ch.roster.waiting) == 0
 		ch.mu.Unlock()
 		h.metrics.expiries.Add(float64(expired))
@@ -231,14 +231,14 @@ func (h *hub) expire() {
 
 // tell puts the changes of presence since the last time into the ring, and says
 // whether somebody may come back.
-func (ch *channel) tell() (waiting bool) {
+func (ch *Channel) tell() (waiting bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	if ch.roster == nil || !ch.roster.known {
 		return false
 	}
 	waiting = len(ch.roster.waiting) > 0
-	diff, news := ch.roster.settle(ch.name.String())
+	diff, news := ch.roster.settle(ch.Name.String())
 	if !news {
 		ch.dirty() // somebody may wait to be told who is here
 		return waiting
@@ -249,8 +249,8 @@ func (ch *channel) tell() (waiting bool) {
 	return waiting
 }
 
-// review looks again at who was there through a node.
-func (h *hub) review(node string) {
+// Review looks again at who was there through a node.
+func (h *Hub) Review(node string) {
 	for _, ch := range h.watched() {
 		ch.mu.Lock()
 		if ch.roster != nil {
@@ -261,23 +261,23 @@ func (h *hub) review(node string) {
 	}
 }
 
-// members lists who is on a channel, as browsers see it.
-func (ch *channel) members() []wire.Member {
+// Members lists who is on a channel, as browsers see it.
+func (ch *Channel) Members() []wire.Member {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	return ch.roster.list()
 }
 
-// count is how many are on the channel, told or not yet.
-func (ch *channel) count() int {
+// Count is how many are on the channel, told or not yet.
+func (ch *Channel) Count() int {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	return ch.roster.count()
 }
 
-// sessionsOf are the references of the sessions of a node's by which a user, or everyone,
+// SessionsOf are the references of the sessions of a node's by which a user, or everyone,
 // is on the channel.
-func (ch *channel) sessionsOf(node, user string) []string {
+func (ch *Channel) SessionsOf(node, user string) []string {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	if ch.roster == nil {
@@ -286,8 +286,8 @@ func (ch *channel) sessionsOf(node, user string) []string {
 	return ch.roster.refs(node, user)
 }
 
-// sitting is by which entry somebody sits on the channel, if anybody does.
-func (ch *channel) sitting(name string) (shown seat.Entry[record], ok bool) {
+// Sitting is by which entry somebody sits on the channel, if anybody does.
+func (ch *Channel) Sitting(name string) (shown seat.Entry[Record], ok bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	return ch.roster.seats[name].Shown(ch.roster.here)

@@ -1,4 +1,4 @@
-package bridge
+package hub
 
 import (
 	"context"
@@ -15,9 +15,9 @@ type beginning struct {
 	life   int  // of the channel when it was found
 }
 
-// place puts the cursor where the request wants to begin, and answers how much
+// Place puts the cursor where the request wants to begin, and answers how much
 // is to follow. Live events and changes of presence begin now.
-func (c *cursor) place(ctx context.Context, r wire.Subscribe) (wire.OK, error) {
+func (c *Cursor) Place(ctx context.Context, r wire.Subscribe) (wire.OK, error) {
 	ch := c.channel
 	ok := wire.OK{Ref: r.Ref}
 	start, err := c.lockAtBeginning(ctx, r)
@@ -29,7 +29,7 @@ func (c *cursor) place(ctx context.Context, r wire.Subscribe) (wire.OK, error) {
 	c.position, c.sequence, c.origin = ch.ring.head(), ch.ring.last, ch.ring.last
 	c.from, c.presenceFrom = c.position, c.position
 	c.askState()
-	if !ch.durable() {
+	if !ch.Durable() {
 		return ok, nil
 	}
 	ok.Position = new(ch.position(ch.place()))
@@ -48,7 +48,7 @@ func (c *cursor) place(ctx context.Context, r wire.Subscribe) (wire.OK, error) {
 
 // lockAtBeginning takes the channel's lock at a moment when what the request
 // wants first is at hand, in the ring or in a page.
-func (c *cursor) lockAtBeginning(ctx context.Context, r wire.Subscribe) (beginning, error) {
+func (c *Cursor) lockAtBeginning(ctx context.Context, r wire.Subscribe) (beginning, error) {
 	ch := c.channel
 	for {
 		start, err := c.beginning(ctx, r)
@@ -82,11 +82,11 @@ func (c *cursor) lockAtBeginning(ctx context.Context, r wire.Subscribe) (beginni
 	}
 }
 
-// takeOver puts the cursor where the one stands that it replaces, so that the
+// TakeOver puts the cursor where the one stands that it replaces, so that the
 // reader loses nothing and gets nothing twice: unless the request wants more than
 // that one was to give, or anew what that one gave. Who is there is told anew. It
 // returns the answer to the request as it is then.
-func (c *cursor) takeOver(old *cursor, ok wire.OK, anew bool) wire.OK {
+func (c *Cursor) TakeOver(old *Cursor, ok wire.OK, anew bool) wire.OK {
 	ch := c.channel
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
@@ -122,7 +122,7 @@ func await(ctx context.Context, done <-chan struct{}) error {
 
 // rewind sets the cursor behind the fact with a sequence and returns how many
 // facts follow it. The channel's lock is held, and what follows is at hand.
-func (c *cursor) rewind(since uint64) uint64 {
+func (c *Cursor) rewind(since uint64) uint64 {
 	ring, place := &c.channel.ring, c.channel.place()
 	c.sequence = since
 	switch {
@@ -145,17 +145,17 @@ func (c *cursor) rewind(since uint64) uint64 {
 }
 
 // beginning finds the sequence behind which the request wants to begin.
-func (c *cursor) beginning(ctx context.Context, r wire.Subscribe) (start beginning, err error) {
+func (c *Cursor) beginning(ctx context.Context, r wire.Subscribe) (start beginning, err error) {
 	ch := c.channel
-	if !ch.durable() {
+	if !ch.Durable() {
 		return start, nil
 	}
-	nc, stream, subject := ch.hub.bus.Replay, ch.kind.Stream, ch.name.Event()
+	nc, stream, subject := ch.hub.Bus.Replay, ch.kind.Stream, ch.Name.Event()
 	ch.mu.Lock()
 	start.life = ch.life
 	ch.mu.Unlock()
 	if r.Age > 0 || r.Count > 0 {
-		done, err := ch.hub.reading(ctx)
+		done, err := ch.hub.Reading(ctx)
 		if err != nil {
 			return start, err
 		}
@@ -177,19 +177,19 @@ func (c *cursor) beginning(ctx context.Context, r wire.Subscribe) (start beginni
 
 // judge says how a reader that returns to a position goes on: by what is here, if
 // that proves it, or else by the stream.
-func (ch *channel) judge(ctx context.Context, p history.Position) (history.Standing, error) {
+func (ch *Channel) judge(ctx context.Context, p history.Position) (history.Standing, error) {
 	ch.mu.Lock()
 	epoch, place, proven := ch.epoch, ch.place(), ch.proves(p)
 	ch.mu.Unlock()
 	if proven {
 		return history.Standing{After: p.Sequence, At: p.At}, nil
 	}
-	done, err := ch.hub.reading(ctx)
+	done, err := ch.hub.Reading(ctx)
 	if err != nil {
 		return history.Standing{}, err
 	}
 	defer done()
-	nc, stream, subject := ch.hub.bus.Replay, ch.kind.Stream, ch.name.Event()
+	nc, stream, subject := ch.hub.Bus.Replay, ch.kind.Stream, ch.Name.Event()
 	standing, err := history.Resume(ctx, nc, stream, subject, epoch, p)
 	if err != nil || standing.Anew || p.Sequence <= place.Sequence {
 		return standing, err
@@ -204,7 +204,7 @@ func (ch *channel) judge(ctx context.Context, p history.Position) (history.Stand
 
 // proves says whether the ring alone proves that a reader at a position has read
 // this very past, and that all that follows is here. The lock is held.
-func (ch *channel) proves(p history.Position) bool {
+func (ch *Channel) proves(p history.Position) bool {
 	place := ch.place()
 	if ch.anew != nil || p.Epoch != ch.epoch || p.Sequence == 0 || p.Sequence < ch.ring.floor || p.Sequence > place.Sequence {
 		return false

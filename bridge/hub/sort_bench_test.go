@@ -1,4 +1,4 @@
-package bridge
+package hub
 
 import (
 	"log/slog"
@@ -14,7 +14,7 @@ import (
 // BenchmarkFeed is what one stored event costs a node before anyone is written
 // to: sorted, judged for gaps, put into its channel's ring, encoded once.
 func BenchmarkFeed(b *testing.B) {
-	h := newHub(hubConfig{Kinds: subjects.Catalog, Flushers: 1, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
+	h := New(Config{Kinds: subjects.Catalog, Flushers: 1, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
 	name := subjects.Channel{Kind: "room", ID: "42"}
 	ch := h.newChannel(name)
 	ch.healing = false
@@ -29,6 +29,6 @@ func BenchmarkFeed(b *testing.B) {
 	for i := range b.N {
 		msg.Header[headerSequence] = []string{strconv.Itoa(i + 1)}
 		h.sort(msg)
-		ch.ring.entries[len(ch.ring.entries)-1].frame(nativeDialect)
+		ch.ring.entries[len(ch.ring.entries)-1].frame(Native)
 	}
 }

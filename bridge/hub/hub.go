@@ -1,4 +1,4 @@
-package bridge
+package hub
 
 import (
 	"context"
@@ -25,21 +25,21 @@ const (
 	// linger is how many ticks a channel without a session stays watched: who
 	// comes back soon finds its ring warm.
 	linger     = 10
-	tick       = time.Second
-	retryPause = 250 * time.Millisecond
+	Tick       = time.Second
+	RetryPause = 250 * time.Millisecond
 )
 
-// bus holds the connections to NATS, one for each kind of traffic, so that a
+// Bus holds the connections to NATS, one for each kind of traffic, so that a
 // large replay never delays what is live.
-type bus struct {
+type Bus struct {
 	Live    *nats.Conn // subscriptions
 	Publish *nats.Conn // requests, publishes, presence
 	Replay  *nats.Conn // history
 }
 
-// hub holds the watched channels of this node and sorts what comes from the bus.
-type hub struct {
-	bus      bus
+// Hub holds the watched channels of this node and sorts what comes from the bus.
+type Hub struct {
+	Bus      Bus
 	log      *slog.Logger
 	metrics  *hubMetrics
 	kinds    map[string]subjects.Kind
@@ -47,10 +47,10 @@ type hub struct {
 	next     atomic.Uint64 // flusher for an outlet
 	replays  chan struct{}
 	inbox    chan *nats.Msg
-	leases   *lease.Leases
+	Leases   *lease.Leases
 	checker  *checker
 	rights   *rights
-	degraded atomic.Bool
+	Degraded atomic.Bool
 	absent   atomic.Pointer[string] // a stream that should be there and is not
 
 	frameLimit int // of what browsers send
@@ -59,19 +59,19 @@ type hub struct {
 	tasks sync.WaitGroup
 
 	mu       sync.Mutex
-	channels map[string]*channel // by the tail of their subjects
-	watches  map[*channel][]*nats.Subscription
+	channels map[string]*Channel // by the tail of their subjects
+	watches  map[*Channel][]*nats.Subscription
 
-	stirred map[*channel]struct{} // whose presence has changed since it was last told
-	waiting map[*channel]struct{} // where somebody may come back
+	stirred map[*Channel]struct{} // whose presence has changed since it was last told
+	waiting map[*Channel]struct{} // where somebody may come back
 
 	onMember   func(channel subjects.Channel, user string)
-	onPresence func(channel subjects.Channel, seen sighting) (outlived bool)
+	onPresence func(channel subjects.Channel, seen Sighting) (outlived bool)
 }
 
-// hubConfig is what a hub is told.
-type hubConfig struct {
-	Bus      bus
+// Config is what a hub is told.
+type Config struct {
+	Bus      Bus
 	Kinds    map[string]subjects.Kind
 	Leases   *lease.Leases
 	Flushers int // as many as there are cores to write with
@@ -83,16 +83,17 @@ type hubConfig struct {
 	OnMember func(channel subjects.Channel, user string)
 	// OnPresence hears of a change of an entry, and says whether the entry is a
 	// session's here that outlives it: then it is written again, and nobody left.
-	OnPresence func(channel subjects.Channel, seen sighting) (outlived bool)
+	OnPresence func(channel subjects.Channel, seen Sighting) (outlived bool)
 }
 
-func newHub(c hubConfig) *hub {
-	h := &hub{
-		bus: c.Bus, log: c.Log, metrics: newHubMetrics(c.Registry), kinds: c.Kinds, leases: c.Leases, frameLimit: c.Frame,
+// New returns a hub that watches nothing yet: call Bind, and then Run.
+func New(c Config) *Hub {
+	h := &Hub{
+		Bus: c.Bus, log: c.Log, metrics: newHubMetrics(c.Registry), kinds: c.Kinds, Leases: c.Leases, frameLimit: c.Frame,
 		onMember: c.OnMember, onPresence: c.OnPresence,
 		replays: make(chan struct{}, replaysAtOnce), inbox: make(chan *nats.Msg, inboxSize),
-		channels: make(map[string]*channel), watches: make(map[*channel][]*nats.Subscription),
-		stirred: make(map[*channel]struct{}), waiting: make(map[*channel]struct{}),
+		channels: make(map[string]*Channel), watches: make(map[*Channel][]*nats.Subscription),
+		stirred: make(map[*Channel]struct{}), waiting: make(map[*Channel]struct{}),
 	}
 	for i := range c.Flushers {
 		h.flushers = append(h.flushers, newFlusher(i, h.metrics))
@@ -102,84 +103,84 @@ func newHub(c hubConfig) *hub {
 	return h
 }
 
-// bind sets what ends the hub's tasks; it comes before everything else.
-func (h *hub) bind(ctx context.Context) { h.ctx = ctx }
+// Bind sets what ends the hub's tasks; it comes before everything else.
+func (h *Hub) Bind(ctx context.Context) { h.ctx = ctx }
 
-// kind finds the kind of a channel.
-func (h *hub) kind(name subjects.Channel) (subjects.Kind, bool) {
+// Kind finds the kind of a channel.
+func (h *Hub) Kind(name subjects.Channel) (subjects.Kind, bool) {
 	kind, known := h.kinds[name.Kind]
 	return kind, known
 }
 
-// lookup is the channel of a name, if it is watched, or nil.
-func (h *hub) lookup(name subjects.Channel) *channel { return h.find(tail(name)) }
+// Lookup is the channel of a name, if it is watched, or nil.
+func (h *Hub) Lookup(name subjects.Channel) *Channel { return h.find(tail(name)) }
 
-// checkAll has all channels compared with their streams soon.
-func (h *hub) checkAll() { h.checker.everything() }
+// CheckAll has all channels compared with their streams soon.
+func (h *Hub) CheckAll() { h.checker.everything() }
 
-// settle makes every watched channel whole, and returns when it is: after what may
+// Settle makes every watched channel whole, and returns when it is: after what may
 // have cost a stream its tail, thoroughly.
-func (h *hub) settle(ctx context.Context) error { return h.checker.settle(ctx, true) }
+func (h *Hub) Settle(ctx context.Context) error { return h.checker.settle(ctx, true) }
 
-// missing is the name of a stream that should be there and is not, or "".
-func (h *hub) missing() string {
+// Missing is the name of a stream that should be there and is not, or "".
+func (h *Hub) Missing() string {
 	if stream := h.absent.Load(); stream != nil {
 		return *stream
 	}
 	return ""
 }
 
-// start runs a task of the hub's; run waits for it.
-func (h *hub) start(task func(context.Context)) {
+// Start runs a task of the hub's; run waits for it.
+func (h *Hub) Start(task func(context.Context)) {
 	h.tasks.Go(func() { task(h.ctx) })
 }
 
-// acquire returns the open channel of a name, to be given back by release.
-func (h *hub) acquire(ctx context.Context, name subjects.Channel) (*channel, error) {
+// Acquire returns the open channel of a name, to be given back by release.
+func (h *Hub) Acquire(ctx context.Context, name subjects.Channel) (*Channel, error) {
 	h.mu.Lock()
 	ch := h.channels[tail(name)]
 	if ch == nil {
 		ch = h.newChannel(name)
 		h.channels[tail(name)] = ch
-		h.start(func(ctx context.Context) { h.open(ctx, ch) })
+		h.Start(func(ctx context.Context) { h.open(ctx, ch) })
 	}
 	ch.refs++
 	h.mu.Unlock()
 	select {
 	case <-ch.opened:
 	case <-ctx.Done():
-		h.release(ch)
+		h.Release(ch)
 		return nil, context.Cause(ctx)
 	}
 	if ch.failed != nil {
-		h.release(ch)
+		h.Release(ch)
 		return nil, ch.failed
 	}
 	return ch, nil
 }
 
-func (h *hub) newChannel(name subjects.Channel) *channel {
-	ch := &channel{
-		hub: h, name: name, label: name.String(), kind: h.kinds[name.Kind], opened: make(chan struct{}),
-		cursors: make([][]*cursor, len(h.flushers)), queued: make([]bool, len(h.flushers)),
+func (h *Hub) newChannel(name subjects.Channel) *Channel {
+	ch := &Channel{
+		hub: h, Name: name, label: name.String(), kind: h.kinds[name.Kind], opened: make(chan struct{}),
+		cursors: make([][]*Cursor, len(h.flushers)), queued: make([]bool, len(h.flushers)),
 	}
-	ch.healing = ch.durable()
+	ch.healing = ch.Durable()
 	h.metrics.channels.Inc()
 	return ch
 }
 
-func (h *hub) open(ctx context.Context, ch *channel) {
+func (h *Hub) open(ctx context.Context, ch *Channel) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	defer close(ch.opened)
 	if err := ch.open(ctx); err != nil {
-		ch.failed = fmt.Errorf("open %s: %w", ch.name, err)
+		ch.failed = fmt.Errorf("open %s: %w", ch.Name, err)
 		h.mu.Lock()
 		h.forget(ch)
 		h.mu.Unlock()
 		return
 	}
-	if ch.durable() {
+	if ch.Durable() {
 		h.checker.soon(ch)
 	}
 }
@@ -188,7 +189,8 @@ func (h *hub) open(ctx context.Context, ch *channel) {
 // for 7 s.
 const openTimeout = 10 * time.Second
 
-func (h *hub) release(ch *channel) {
+// Release gives back what Acquire returned.
+func (h *Hub) Release(ch *Channel) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	ch.refs--
@@ -196,7 +198,7 @@ func (h *hub) release(ch *channel) {
 }
 
 // sweep closes the channels that nobody has used for a while.
-func (h *hub) sweep() {
+func (h *Hub) sweep() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, ch := range h.channels {
@@ -210,30 +212,30 @@ func (h *hub) sweep() {
 }
 
 // forget ends the watching of a channel. The lock is held.
-func (h *hub) forget(ch *channel) {
-	if h.channels[tail(ch.name)] != ch {
+func (h *Hub) forget(ch *Channel) {
+	if h.channels[tail(ch.Name)] != ch {
 		return
 	}
 	for _, subscription := range h.watches[ch] {
 		_ = subscription.Unsubscribe() // it fails when the connection is closed, and then it is gone
 	}
 	delete(h.watches, ch)
-	delete(h.channels, tail(ch.name))
+	delete(h.channels, tail(ch.Name))
 	h.metrics.channels.Dec()
 }
 
-// watch subscribes to what a channel's ring is made of.
-func (h *hub) watch(ch *channel) error {
-	wanted := []string{ch.name.Live()}
-	if ch.durable() {
-		wanted = append(wanted, ch.name.Feed())
+// Watch subscribes to what a channel's ring is made of.
+func (h *Hub) Watch(ch *Channel) error {
+	wanted := []string{ch.Name.Live()}
+	if ch.Durable() {
+		wanted = append(wanted, ch.Name.Feed())
 	}
 	return h.subscribe(ch, wanted...)
 }
 
-// unwatch ends the subscriptions that a channel's ring is made of, until it is
+// Unwatch ends the subscriptions that a channel's ring is made of, until it is
 // watched again.
-func (h *hub) unwatch(ch *channel) error {
+func (h *Hub) Unwatch(ch *Channel) error {
 	h.mu.Lock()
 	watches := h.watches[ch]
 	delete(h.watches, ch)
@@ -243,14 +245,14 @@ func (h *hub) unwatch(ch *channel) error {
 			return err
 		}
 	}
-	return h.bus.Live.Flush()
+	return h.Bus.Live.Flush()
 }
 
 // subscribe adds subjects to a channel's watch, and returns when the server
 // knows of them.
-func (h *hub) subscribe(ch *channel, wanted ...string) error {
+func (h *Hub) subscribe(ch *Channel, wanted ...string) error {
 	for _, subject := range wanted {
-		subscription, err := h.bus.Live.ChanSubscribe(subject, h.inbox)
+		subscription, err := h.Bus.Live.ChanSubscribe(subject, h.inbox)
 		if err != nil {
 			return err
 		}
@@ -258,14 +260,14 @@ func (h *hub) subscribe(ch *channel, wanted ...string) error {
 		h.watches[ch] = append(h.watches[ch], subscription)
 		h.mu.Unlock()
 	}
-	return h.bus.Live.FlushTimeout(openTimeout)
+	return h.Bus.Live.FlushTimeout(openTimeout)
 }
 
 // watched lists the open channels.
-func (h *hub) watched() []*channel {
+func (h *Hub) watched() []*Channel {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	all := make([]*channel, 0, len(h.channels))
+	all := make([]*Channel, 0, len(h.channels))
 	for _, ch := range h.channels {
 		if ch.isOpen() {
 			all = append(all, ch)
@@ -274,8 +276,8 @@ func (h *hub) watched() []*channel {
 	return all
 }
 
-// dirty has every channel's cursors looked at.
-func (h *hub) dirty() {
+// FlushAll has every channel's cursors looked at.
+func (h *Hub) FlushAll() {
 	for _, ch := range h.watched() {
 		ch.mu.Lock()
 		ch.dirty()
@@ -283,22 +285,22 @@ func (h *hub) dirty() {
 	}
 }
 
-func (h *hub) find(tail string) *channel {
+func (h *Hub) find(tail string) *Channel {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.channels[tail]
 }
 
-// run sorts what comes from the bus until ctx ends, then waits for all tasks.
-func (h *hub) run(ctx context.Context) {
+// Run sorts what comes from the bus until ctx ends, then waits for all tasks.
+func (h *Hub) Run(ctx context.Context) {
 	defer h.tasks.Wait()
 	for _, f := range h.flushers {
-		h.start(f.run)
+		h.Start(f.run)
 	}
-	h.start(h.checker.run)
-	h.start(h.rights.run)
-	h.start(h.tellPresence)
-	h.start(func(ctx context.Context) { every(ctx, tick, h.sweep) })
+	h.Start(h.checker.run)
+	h.Start(h.rights.run)
+	h.Start(h.tellPresence)
+	h.Start(func(ctx context.Context) { Every(ctx, Tick, h.sweep) })
 	for {
 		select {
 		case <-ctx.Done():
@@ -309,8 +311,8 @@ func (h *hub) run(ctx context.Context) {
 	}
 }
 
-// every calls f at an interval until ctx ends.
-func every(ctx context.Context, interval time.Duration, f func()) {
+// Every calls f at an interval until ctx ends.
+func Every(ctx context.Context, interval time.Duration, f func()) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
@@ -323,8 +325,8 @@ func every(ctx context.Context, interval time.Duration, f func()) {
 	}
 }
 
-// pause waits and says whether ctx still lasts.
-func pause(ctx context.Context, d time.Duration) bool {
+// Pause waits and says whether ctx still lasts.
+func Pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -1,4 +1,4 @@
-package bridge
+package hub
 
 import (
 	"encoding/json"
@@ -24,8 +24,8 @@ func TestRosterForgets(t *testing.T) {
 }
 
 // at is what a node says of a seat: "held" with a meta, "waits", or "left".
-func at(name, node string, sequence uint64, said string) sighting {
-	e := seat.Entry[record]{Node: node, Sequence: sequence, Value: record{Member: wire.Member{User: "ana", Ref: name}}}
+func at(name, node string, sequence uint64, said string) Sighting {
+	e := seat.Entry[Record]{Node: node, Sequence: sequence, Value: Record{Member: wire.Member{User: "ana", Ref: name}}}
 	switch said {
 	case "waits":
 		e.Until, e.Value.Meta = time.Unix(10, 0), json.RawMessage("1")
@@ -34,12 +34,12 @@ func at(name, node string, sequence uint64, said string) sighting {
 	default:
 		e.Value.Meta = json.RawMessage(said)
 	}
-	return sighting{name, e}
+	return Sighting{name, e}
 }
 
 func TestRoster(t *testing.T) {
 	t.Parallel()
-	apply := func(all ...sighting) func(*roster) {
+	apply := func(all ...Sighting) func(*roster) {
 		return func(r *roster) {
 			for _, s := range all {
 				r.apply(s)

@@ -1,4 +1,4 @@
-package bridge
+package hub
 
 import (
 	"context"
@@ -28,18 +28,18 @@ const (
 // with the stream's leader after a change of leader, after a reconnect, shortly
 // after a channel was opened, and now and then.
 type checker struct {
-	hub    *hub
-	opened chan *channel
+	hub    *Hub
+	opened chan *Channel
 	all    chan struct{}
 }
 
-func newChecker(h *hub) *checker {
-	return &checker{hub: h, opened: make(chan *channel, 1024), all: make(chan struct{}, 1)}
+func newChecker(h *Hub) *checker {
+	return &checker{hub: h, opened: make(chan *Channel, 1024), all: make(chan struct{}, 1)}
 }
 
 // soon has one channel checked a moment after it was opened. When too many are
 // waiting it is left to the next check of all.
-func (c *checker) soon(ch *channel) {
+func (c *checker) soon(ch *Channel) {
 	select {
 	case c.opened <- ch:
 	default:
@@ -61,7 +61,7 @@ const advisory = "$JS.EVENT.ADVISORY.STREAM."
 
 func (c *checker) run(ctx context.Context) {
 	for _, what := range []string{"LEADER_ELECTED", "CREATED", "UPDATED", "RESTORE_COMPLETE", "DELETED"} {
-		told, err := c.hub.bus.Live.Subscribe(advisory+what+".*", func(*nats.Msg) { c.everything() })
+		told, err := c.hub.Bus.Live.Subscribe(advisory+what+".*", func(*nats.Msg) { c.everything() })
 		if err != nil {
 			c.hub.log.Error("watch streams", "error", err)
 			continue
@@ -80,7 +80,7 @@ func (c *checker) run(ctx context.Context) {
 			}
 		case <-c.all:
 			c.sweep(ctx, true)
-			if pause(ctx, recheckPause) {
+			if Pause(ctx, recheckPause) {
 				c.sweep(ctx, false)
 			}
 		case <-ticker.C:
@@ -90,9 +90,9 @@ func (c *checker) run(ctx context.Context) {
 }
 
 // drain waits a moment and takes the channels that were opened meanwhile.
-func (c *checker) drain(ctx context.Context) []*channel {
-	pause(ctx, checkPause)
-	var channels []*channel
+func (c *checker) drain(ctx context.Context) []*Channel {
+	Pause(ctx, checkPause)
+	var channels []*Channel
 	for {
 		select {
 		case ch := <-c.opened:
@@ -107,7 +107,7 @@ func (c *checker) sweep(ctx context.Context, thorough bool) {
 	if err := c.settle(ctx, thorough); err != nil && ctx.Err() == nil {
 		c.hub.log.Warn("check of channels", "error", err)
 	}
-	if c.hub.absent.Load() != nil && pause(ctx, recheckPause) {
+	if c.hub.absent.Load() != nil && Pause(ctx, recheckPause) {
 		c.everything() // until somebody has made it anew
 	}
 }
@@ -125,7 +125,7 @@ func (c *checker) settle(ctx context.Context, thorough bool) error {
 	group.SetLimit(checksAtOnce)
 	for _, ch := range channels {
 		found, known := streams[ch.kind.Stream]
-		if !known || !ch.durable() {
+		if !known || !ch.Durable() {
 			continue
 		}
 		group.Go(func() error {
@@ -154,7 +154,7 @@ type seen struct {
 
 // streams looks at all streams of facts, and whether those of some channels still
 // hold what was the newest message seen of them.
-func (c *checker) streams(ctx context.Context, channels []*channel, thorough bool) (map[string]seen, error) {
+func (c *checker) streams(ctx context.Context, channels []*Channel, thorough bool) (map[string]seen, error) {
 	newest := make(map[string]history.Position)
 	for _, kind := range c.hub.kinds {
 		if kind.Durability == subjects.Durable {
@@ -162,7 +162,7 @@ func (c *checker) streams(ctx context.Context, channels []*channel, thorough boo
 		}
 	}
 	for _, ch := range channels {
-		if ch.durable() {
+		if ch.Durable() {
 			ch.mu.Lock()
 			if place := ch.place(); place.Sequence > newest[ch.kind.Stream].Sequence {
 				newest[ch.kind.Stream] = place
@@ -187,27 +187,27 @@ func (c *checker) streams(ctx context.Context, channels []*channel, thorough boo
 
 // look looks at a stream, of which a message at a place was seen.
 func (c *checker) look(ctx context.Context, stream string, place history.Position, thorough bool) (seen, error) {
-	described, err := history.Describe(ctx, c.hub.bus.Live, stream)
+	described, err := history.Describe(ctx, c.hub.Bus.Live, stream)
 	look := seen{Stream: described, doubtful: described.Last < place.Sequence}
 	if err != nil || look.doubtful || place.Sequence == 0 {
 		return look, err
 	}
-	message, there, err := history.Message(ctx, c.hub.bus.Live, stream, place.Sequence)
+	message, there, err := history.Message(ctx, c.hub.Bus.Live, stream, place.Sequence)
 	look.doubtful = thorough && !there || there && !place.At.IsZero() && !message.Time.Equal(place.At)
 	return look, err
 }
 
 // check compares channels with their streams' leaders, which were looked at
 // before, or not.
-func (c *checker) check(ctx context.Context, channels []*channel, streams map[string]seen, thorough bool) error {
+func (c *checker) check(ctx context.Context, channels []*Channel, streams map[string]seen, thorough bool) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(checksAtOnce)
 	for _, ch := range channels {
-		if ch.durable() {
+		if ch.Durable() {
 			group.Go(func() error {
-				newest, err := history.Newest(ctx, c.hub.bus.Replay, ch.kind.Stream, ch.name.Event())
+				newest, err := history.Newest(ctx, c.hub.Bus.Replay, ch.kind.Stream, ch.Name.Event())
 				if err != nil {
-					return fmt.Errorf("check %s: %w", ch.name, err)
+					return fmt.Errorf("check %s: %w", ch.Name, err)
 				}
 				if ch.compare(newest, streams[ch.kind.Stream].Stream, thorough) {
 					return ch.doubt(ctx)
@@ -215,7 +215,7 @@ func (c *checker) check(ctx context.Context, channels []*channel, streams map[st
 				return nil
 			})
 		}
-		group.Go(func() error { return ch.reload(ctx) })
+		group.Go(func() error { return ch.Reload(ctx) })
 	}
 	return group.Wait()
 }

@@ -1,4 +1,4 @@
-package bridge
+package hub
 
 import (
 	"context"
@@ -17,11 +17,11 @@ type flusher struct {
 	wake  chan struct{}
 
 	mu       sync.Mutex
-	outlets  []*outlet
-	channels []*channel
+	outlets  []*Outlet
+	channels []*Channel
 
 	// Of run only.
-	touched []*outlet
+	touched []*Outlet
 	scratch []byte
 	outputs []*output // spare ones
 	metrics *hubMetrics
@@ -32,7 +32,7 @@ func newFlusher(index int, m *hubMetrics) *flusher {
 }
 
 // outlet queues an outlet that has something to write.
-func (f *flusher) outlet(o *outlet) {
+func (f *flusher) outlet(o *Outlet) {
 	if o.queued.Swap(true) {
 		return
 	}
@@ -43,7 +43,7 @@ func (f *flusher) outlet(o *outlet) {
 }
 
 // channel queues a channel whose cursors have something before them.
-func (f *flusher) channel(ch *channel) {
+func (f *flusher) channel(ch *Channel) {
 	f.mu.Lock()
 	f.channels = append(f.channels, ch)
 	f.mu.Unlock()
@@ -58,8 +58,8 @@ func (f *flusher) signal() {
 }
 
 func (f *flusher) run(ctx context.Context) {
-	var outlets []*outlet
-	var channels []*channel
+	var outlets []*Outlet
+	var channels []*Channel
 	for {
 		select {
 		case <-ctx.Done():
@@ -81,7 +81,7 @@ func (f *flusher) run(ctx context.Context) {
 // the pass, or the scheduler'o 10 ms, at each of them.
 const writesInARow = 32
 
-func (f *flusher) pass(outlets []*outlet, channels []*channel) {
+func (f *flusher) pass(outlets []*Outlet, channels []*Channel) {
 	for _, o := range outlets {
 		o.queued.Store(false)
 		if f.touch(o) {
@@ -112,7 +112,7 @@ func (f *flusher) pass(outlets []*outlet, channels []*channel) {
 // touch says whether the outlet can take more in this pass, and takes its own
 // frames first, so that the answer to a subscribe precedes the events. Behind a
 // goodbye nothing follows.
-func (f *flusher) touch(o *outlet) bool {
+func (f *flusher) touch(o *Outlet) bool {
 	if o.stalled.Load() {
 		return false
 	}
@@ -143,7 +143,7 @@ func (f *flusher) output() *output {
 	return out
 }
 
-func (f *flusher) write(o *outlet, now int64) {
+func (f *flusher) write(o *Outlet, now int64) {
 	more := o.more || o.out.full()
 	o.more = false
 	if len(o.out.pieces) > 0 {
@@ -154,9 +154,9 @@ func (f *flusher) write(o *outlet, now int64) {
 		n, err := o.socket.TryWrite(joined)
 		switch {
 		case err != nil:
-			o.fail()
+			o.Fail()
 		case n < len(joined) && o.over && o.hurries.Load():
-			o.fail()
+			o.Fail()
 		case n < len(joined):
 			o.stall(append([]byte(nil), joined[n:]...))
 		}

@@ -1,4 +1,4 @@
-package bridge
+package hub
 
 import (
 	"context"
@@ -11,9 +11,9 @@ import (
 	"github.com/latido/latido/subjects"
 )
 
-// reader is who reads what an outlet is given, as the hub knows them. Its methods
+// Reader is who reads what an outlet is given, as the hub knows them. Its methods
 // may be called from any goroutine, without a lock held.
-type reader interface {
+type Reader interface {
 	// User is the reader's id.
 	User() string
 	// Recheck ends the reader's subscription to a channel that they have no more
@@ -22,14 +22,14 @@ type reader interface {
 	Recheck(ctx context.Context, channel subjects.Channel) error
 }
 
-// outlet is what one connection is told: frames of its own, and what lies before
+// Outlet is what one connection is told: frames of its own, and what lies before
 // its cursors. Anyone may put something in; one flusher takes it out and writes it,
 // when the socket takes it.
-type outlet struct {
-	hub     *hub
-	reader  reader
+type Outlet struct {
+	hub     *Hub
+	reader  Reader
 	socket  *netpoll.Socket
-	dialect dialect
+	dialect Dialect
 	flusher *flusher
 
 	told     atomic.Int64 // when bytes last went, by uptime
@@ -42,7 +42,7 @@ type outlet struct {
 	most    int  // bytes that may wait
 	ending  bool // a goodbye was queued: nothing follows
 	closed  bool // the connection is gone
-	cursors map[string]*cursor
+	cursors map[string]*Cursor
 
 	speaks  atomic.Bool // has frames of its own
 	queued  atomic.Bool // its flusher knows
@@ -56,23 +56,23 @@ type outlet struct {
 	parted bool    // its goodbye was written, and the peer's is waited for
 }
 
-// open gives the outlet its parts; most is how many bytes of its own may wait.
-func (o *outlet) open(h *hub, r reader, socket *netpoll.Socket, d dialect, most int) {
+// Open gives the outlet its parts; most is how many bytes of its own may wait.
+func (o *Outlet) Open(h *Hub, r Reader, socket *netpoll.Socket, d Dialect, most int) {
 	o.hub, o.reader, o.socket, o.dialect, o.most = h, r, socket, d, most
 	o.flusher = h.flushers[h.next.Add(1)%uint64(len(h.flushers))]
 	o.told.Store(int64(netpoll.Uptime()))
 }
 
-// bound changes how many bytes of its own may wait.
-func (o *outlet) bound(most int) {
+// Bound changes how many bytes of its own may wait.
+func (o *Outlet) Bound(most int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.most = most
 }
 
-// send queues a frame, and says no when more waits than may: the reader does not
+// Send queues a frame, and says no when more waits than may: the reader does not
 // read.
-func (o *outlet) send(frame []byte) bool {
+func (o *Outlet) Send(frame []byte) bool {
 	if len(frame) == 0 {
 		return true
 	}
@@ -87,16 +87,16 @@ func (o *outlet) send(frame []byte) bool {
 	o.mu.Unlock()
 	o.speaks.Store(true)
 	if !over {
-		o.flush()
+		o.Flush()
 	}
 	return !over
 }
 
-// flush has the flusher look at what is before the outlet.
-func (o *outlet) flush() { o.flusher.outlet(o) }
+// Flush has the flusher look at what is before the outlet.
+func (o *Outlet) Flush() { o.flusher.outlet(o) }
 
-// finish queues the last frames, unless others were already.
-func (o *outlet) finish(frames ...[]byte) bool {
+// Finish queues the last frames, unless others were already.
+func (o *Outlet) Finish(frames ...[]byte) bool {
 	o.mu.Lock()
 	if o.ending || o.closed {
 		o.mu.Unlock()
@@ -106,14 +106,14 @@ func (o *outlet) finish(frames ...[]byte) bool {
 	o.own = append(o.own, frames...)
 	o.mu.Unlock()
 	o.speaks.Store(true)
-	o.flush()
+	o.Flush()
 	o.socket.Wake()
 	return true
 }
 
-// close takes nothing more, and returns the cursors, which are the caller's to let
+// Close takes nothing more, and returns the cursors, which are the caller's to let
 // go of. It says no when it was closed before.
-func (o *outlet) close() (cursors map[string]*cursor, first bool) {
+func (o *Outlet) Close() (cursors map[string]*Cursor, first bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
@@ -124,84 +124,85 @@ func (o *outlet) close() (cursors map[string]*cursor, first bool) {
 	return cursors, true
 }
 
-// fail ends a connection whose socket cannot be written.
-func (o *outlet) fail() {
+// Fail ends a connection whose socket cannot be written.
+func (o *Outlet) Fail() {
 	o.socket.Close()
 	o.socket.Wake() // to clean up
 }
 
-// isEnding says whether a goodbye was queued.
-func (o *outlet) isEnding() bool {
+// Ending says whether a goodbye was queued.
+func (o *Outlet) Ending() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.ending
 }
 
-// isOver says that nothing more will be told.
-func (o *outlet) isOver() bool {
+// Over says that nothing more will be told.
+func (o *Outlet) Over() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.ending || o.closed
 }
 
-// isStalled says whether the rest of a write waits for the socket.
-func (o *outlet) isStalled() bool { return o.stalled.Load() }
+// Stalled says whether the rest of a write waits for the socket.
+func (o *Outlet) Stalled() bool { return o.stalled.Load() }
 
-// hurry has the connection end as soon as its goodbye is written.
-func (o *outlet) hurry() { o.hurries.Store(true) }
+// Hurry has the connection end as soon as its goodbye is written.
+func (o *Outlet) Hurry() { o.hurries.Store(true) }
 
-// isHurrying says whether it does.
-func (o *outlet) isHurrying() bool { return o.hurries.Load() }
+// Hurrying says whether it does.
+func (o *Outlet) Hurrying() bool { return o.hurries.Load() }
 
-// lastTold is when bytes last went, by uptime.
-func (o *outlet) lastTold() time.Duration { return time.Duration(o.told.Load()) }
+// LastTold is when bytes last went, by uptime.
+func (o *Outlet) LastTold() time.Duration { return time.Duration(o.told.Load()) }
 
-// progressed notes that a stalled socket has taken something, and lastProgress is
-// when that was, by uptime.
-func (o *outlet) progressed(now time.Duration) { o.progress.Store(int64(now)) }
-func (o *outlet) lastProgress() time.Duration  { return time.Duration(o.progress.Load()) }
+// Progressed notes that a stalled socket has taken something.
+func (o *Outlet) Progressed(now time.Duration) { o.progress.Store(int64(now)) }
 
-// encode is a notice as the outlet's reader takes it.
-func (o *outlet) encode(notice wire.Notice) []byte { return o.dialect.encode(notice) }
+// LastProgress is when a stalled socket last took something, by uptime.
+func (o *Outlet) LastProgress() time.Duration { return time.Duration(o.progress.Load()) }
 
-// decode reads a frame of the outlet's reader.
-func (o *outlet) decode(frame []byte) (wire.Request, error) { return dialects[o.dialect].Decode(frame) }
+// Encode is a notice as the outlet's reader takes it.
+func (o *Outlet) Encode(notice wire.Notice) []byte { return o.dialect.encode(notice) }
 
-// load is how many bytes were written or wait to be.
-func (o *outlet) load() int64 {
+// Decode reads a frame of the outlet's reader.
+func (o *Outlet) Decode(frame []byte) (wire.Request, error) { return dialects[o.dialect].Decode(frame) }
+
+// Load is how many bytes were written or wait to be.
+func (o *Outlet) Load() int64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.sent.Load() + int64(o.ownSize)
 }
 
-// follows is the outlet's cursor on a channel, or nil.
-func (o *outlet) follows(channel string) *cursor {
+// Follows is the outlet's cursor on a channel, or nil.
+func (o *Outlet) Follows(channel string) *Cursor {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.cursors[channel]
 }
 
-// count is how many channels the outlet follows.
-func (o *outlet) count() int {
+// Count is how many channels the outlet follows.
+func (o *Outlet) Count() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return len(o.cursors)
 }
 
-// following lists the outlet's cursors.
-func (o *outlet) following() []*cursor {
+// Following lists the outlet's cursors.
+func (o *Outlet) Following() []*Cursor {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	cursors := make([]*cursor, 0, len(o.cursors))
+	cursors := make([]*Cursor, 0, len(o.cursors))
 	for _, c := range o.cursors {
 		cursors = append(cursors, c)
 	}
 	return cursors
 }
 
-// place keeps a cursor, which replaces one on the same channel, if there are no more
+// Place keeps a cursor, which replaces one on the same channel, if there are no more
 // than most. ok is false when there are, or the outlet is closed.
-func (o *outlet) place(c *cursor, most int) (replaced *cursor, ok bool) {
+func (o *Outlet) Place(c *Cursor, most int) (replaced *Cursor, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	replaced = o.cursors[c.channel.label]
@@ -209,14 +210,14 @@ func (o *outlet) place(c *cursor, most int) (replaced *cursor, ok bool) {
 		return nil, false
 	}
 	if o.cursors == nil {
-		o.cursors = make(map[string]*cursor)
+		o.cursors = make(map[string]*Cursor)
 	}
 	o.cursors[c.channel.label] = c // not the request's own string, which keeps its whole frame alive
 	return replaced, true
 }
 
-// drop takes out the cursors of which out says so.
-func (o *outlet) drop(out func(channel string, c *cursor) bool) (dropped []*cursor) {
+// Drop takes out the cursors of which out says so.
+func (o *Outlet) Drop(out func(channel string, c *Cursor) bool) (dropped []*Cursor) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for channel, c := range o.cursors {
@@ -229,7 +230,7 @@ func (o *outlet) drop(out func(channel string, c *cursor) bool) (dropped []*curs
 }
 
 // takeOwn moves the outlet's own frames to its output. Of the flusher.
-func (o *outlet) takeOwn() {
+func (o *Outlet) takeOwn() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, frame := range o.own {
@@ -240,8 +241,8 @@ func (o *outlet) takeOwn() {
 }
 
 // gather moves every cursor forward. Of the flusher.
-func (o *outlet) gather() {
-	for _, c := range o.following() {
+func (o *Outlet) gather() {
+	for _, c := range o.Following() {
 		c.channel.mu.Lock()
 		c.gather(o.out)
 		c.channel.mu.Unlock()
@@ -250,18 +251,18 @@ func (o *outlet) gather() {
 
 // stall leaves the rest of a write to a goroutine that waits for the socket.
 // Meanwhile nothing is gathered: the cursors stay where they are. Of the flusher.
-func (o *outlet) stall(rest []byte) {
+func (o *Outlet) stall(rest []byte) {
 	o.stalled.Store(true)
 	o.progress.Store(int64(netpoll.Uptime()))
 	o.hub.metrics.stalls.Inc()
-	o.hub.start(func(context.Context) {
+	o.hub.Start(func(context.Context) {
 		err := o.socket.WriteAll(rest, func() { o.progress.Store(int64(netpoll.Uptime())) })
 		if err != nil {
-			o.fail()
+			o.Fail()
 			return
 		}
 		o.told.Store(int64(netpoll.Uptime()))
 		o.stalled.Store(false)
-		o.flush()
+		o.Flush()
 	})
 }

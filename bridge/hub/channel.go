@@ -1,4 +1,4 @@
-package bridge
+package hub
 
 import (
 	"cmp"
@@ -15,11 +15,11 @@ import (
 // Beyond it they are dropped: the healing reads them from the stream.
 const heldEvents = 4096
 
-// channel is one watched channel on this node: a contiguous tail of its facts,
+// Channel is one watched channel on this node: a contiguous tail of its facts,
 // fed by one core subscription, and the cursors of who watches it.
-type channel struct {
-	hub   *hub
-	name  subjects.Channel
+type Channel struct {
+	hub   *Hub
+	Name  subjects.Channel
 	label string // its name, once for all events
 	kind  subjects.Kind
 
@@ -42,7 +42,7 @@ type channel struct {
 	suspect bool       // a fact came that may be of another past
 	held    []heldFact // facts that wait for the healing to reach them
 	target  uint64     // newest fact known to exist
-	cursors [][]*cursor
+	cursors [][]*Cursor
 	queued  []bool // per flusher: it knows that there is something new
 	roster  *roster
 
@@ -55,23 +55,24 @@ type heldFact struct {
 	previous uint64
 }
 
-func (ch *channel) durable() bool { return ch.kind.Durability == subjects.Durable }
+// Durable says whether the channel's events are stored.
+func (ch *Channel) Durable() bool { return ch.kind.Durability == subjects.Durable }
 
 // open makes the channel's tail begin at the leader's watermark. The feed is
 // subscribed first, so nothing falls between the watermark and what follows.
-func (ch *channel) open(ctx context.Context) error {
-	if err := ch.hub.watch(ch); err != nil {
-		return fmt.Errorf("watch %s: %w", ch.name, err)
+func (ch *Channel) open(ctx context.Context) error {
+	if err := ch.hub.Watch(ch); err != nil {
+		return fmt.Errorf("watch %s: %w", ch.Name, err)
 	}
-	if !ch.durable() {
+	if !ch.Durable() {
 		return nil
 	}
 	// On the connection of the subscription, so that the server has seen it first.
-	described, err := history.Describe(ctx, ch.hub.bus.Live, ch.kind.Stream)
+	described, err := history.Describe(ctx, ch.hub.Bus.Live, ch.kind.Stream)
 	if err != nil {
 		return err
 	}
-	watermark, fact, err := history.Watermark(ctx, ch.hub.bus.Live, ch.kind.Stream, ch.name.Event())
+	watermark, fact, err := history.Watermark(ctx, ch.hub.Bus.Live, ch.kind.Stream, ch.Name.Event())
 	if err != nil {
 		return err
 	}
@@ -90,7 +91,7 @@ func (ch *channel) open(ctx context.Context) error {
 }
 
 // isOpen says whether the channel has been opened, with success or not.
-func (ch *channel) isOpen() bool {
+func (ch *Channel) isOpen() bool {
 	select {
 	case <-ch.opened:
 		return true
@@ -100,7 +101,7 @@ func (ch *channel) isOpen() bool {
 }
 
 // settle makes the tail begin at a watermark. The lock is held.
-func (ch *channel) settle(watermark history.Position, fact bool) {
+func (ch *Channel) settle(watermark history.Position, fact bool) {
 	ch.ring.reset(watermark, fact)
 	if !ch.release() {
 		ch.heal()
@@ -108,25 +109,25 @@ func (ch *channel) settle(watermark history.Position, fact bool) {
 }
 
 // place is where a reader that has everything stands. The lock is held.
-func (ch *channel) place() history.Position {
+func (ch *Channel) place() history.Position {
 	return history.Position{Epoch: ch.epoch, Sequence: ch.ring.last, At: ch.ring.lastAt}
 }
 
-// newest is the number up to which every fact is known here.
-func (ch *channel) newest() uint64 {
+// Newest is the number up to which every fact is known here.
+func (ch *Channel) Newest() uint64 {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	return ch.ring.last
 }
 
 // position is a place in the channel as it is told. The lock is held.
-func (ch *channel) position(place history.Position) wire.Position {
+func (ch *Channel) position(place history.Position) wire.Position {
 	place.Epoch = ch.epoch
 	return wire.Position(place)
 }
 
 // gap tells of facts that are gone; the reader goes on behind after.
-func (ch *channel) gap(missing history.Range, after history.Position) wire.Gap {
+func (ch *Channel) gap(missing history.Range, after history.Position) wire.Gap {
 	ch.hub.metrics.gaps.Inc()
 	return wire.Gap{Channel: ch.label, From: missing.From, To: missing.To, Position: ch.position(after)}
 }
@@ -136,7 +137,7 @@ func (ch *channel) gap(missing history.Range, after history.Position) wire.Gap {
 // are missing, and are read before this fact is let through; or the stream has
 // another past than the one seen here, which the reading finds out. So it does
 // when a fact comes later than one with a higher number.
-func (ch *channel) ingest(e *entry, previous uint64) {
+func (ch *Channel) ingest(e *entry, previous uint64) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	switch {
@@ -156,13 +157,13 @@ func (ch *channel) ingest(e *entry, previous uint64) {
 }
 
 // broadcast takes a live event or a change of presence.
-func (ch *channel) broadcast(e *entry) {
+func (ch *Channel) broadcast(e *entry) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.append(e)
 }
 
-func (ch *channel) append(e *entry) {
+func (ch *Channel) append(e *entry) {
 	ch.date(e)
 	ch.ring.append(e)
 	ch.chunks = ch.chunks[:0]
@@ -173,14 +174,14 @@ func (ch *channel) append(e *entry) {
 }
 
 // date sets the epoch of a gap that stands in a fact's place. The lock is held.
-func (ch *channel) date(e *entry) {
+func (ch *Channel) date(e *entry) {
 	if gap, ok := e.notice.(wire.Gap); ok {
 		gap.Position.Epoch = ch.epoch
 		e.notice = gap
 	}
 }
 
-func (ch *channel) hold(fact heldFact) {
+func (ch *Channel) hold(fact heldFact) {
 	ch.target = max(ch.target, fact.entry.sequence)
 	if len(ch.held) >= heldEvents {
 		clear(ch.held)
@@ -193,7 +194,7 @@ func (ch *channel) hold(fact heldFact) {
 // was when it was looked at before, if it was. A fact that did not come is read. It
 // says whether the channel may have seen a past that is gone; or, when it is asked
 // thoroughly, missed facts that are: its own newest one is not there any more.
-func (ch *channel) compare(newest history.Position, stream history.Stream, thorough bool) (doubtful bool) {
+func (ch *Channel) compare(newest history.Position, stream history.Stream, thorough bool) (doubtful bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ring := &ch.ring
@@ -218,16 +219,16 @@ func (ch *channel) compare(newest history.Position, stream history.Stream, thoro
 }
 
 // heal reads what is missing up to target, in the background. The lock is held.
-func (ch *channel) heal() {
+func (ch *Channel) heal() {
 	ch.healing = true
 	ch.hub.metrics.heals.Inc()
 	life := ch.life
-	ch.hub.start(func(ctx context.Context) { ch.readMissing(ctx, life) })
+	ch.hub.Start(func(ctx context.Context) { ch.readMissing(ctx, life) })
 }
 
 // release lets the held facts through and says whether the channel is whole.
 // The lock is held.
-func (ch *channel) release() bool {
+func (ch *Channel) release() bool {
 	held := ch.held
 	ch.held = nil
 	for i, fact := range held {
@@ -245,8 +246,8 @@ func (ch *channel) release() bool {
 	return !ch.healing
 }
 
-// attach lets a cursor take part. It must not be touched by its reader again.
-func (ch *channel) attach(c *cursor) {
+// Attach lets a cursor take part. It must not be touched by its reader again.
+func (ch *Channel) Attach(c *Cursor) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	if c.stage != placed {
@@ -260,17 +261,18 @@ func (ch *channel) attach(c *cursor) {
 	list := &ch.cursors[c.outlet.flusher.index]
 	c.slot = len(*list)
 	*list = append(*list, c)
-	c.outlet.flush() // whose cursors alone have something before them
+	c.outlet.Flush() // whose cursors alone have something before them
 }
 
-func (ch *channel) detach(c *cursor) {
+// Detach ends a cursor's part. It may be called again.
+func (ch *Channel) Detach(c *Cursor) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.drop(c)
 }
 
 // drop is detach for who holds the lock.
-func (ch *channel) drop(c *cursor) {
+func (ch *Channel) drop(c *Cursor) {
 	was := c.stage
 	c.stage = dropped
 	if was != attached {
@@ -285,24 +287,24 @@ func (ch *channel) drop(c *cursor) {
 }
 
 // dirty tells the flushers that have cursors here. The lock is held.
-func (ch *channel) dirty() {
+func (ch *Channel) dirty() {
 	for i := range ch.cursors {
 		ch.dirtyFor(i)
 	}
 }
 
-func (ch *channel) dirtyFor(i int) {
+func (ch *Channel) dirtyFor(i int) {
 	if !ch.queued[i] && len(ch.cursors[i]) > 0 {
 		ch.queued[i] = true
 		ch.hub.flushers[i].channel(ch)
 	}
 }
 
-// followers lists the readers of a user, or of everyone, that follow the channel.
-func (ch *channel) followers(user string) []reader {
+// Followers lists the readers of a user, or of everyone, that follow the channel.
+func (ch *Channel) Followers(user string) []Reader {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	var readers []reader
+	var readers []Reader
 	for _, cursors := range ch.cursors {
 		for _, c := range cursors {
 			if r := c.outlet.reader; user == everyone || r.User() == user {

@@ -1,4 +1,4 @@
-package bridge
+package hub
 
 // chunkBytes is where a chunk, and what one write takes, ends.
 const chunkBytes = 64 << 10
@@ -6,7 +6,7 @@ const chunkBytes = 64 << 10
 // chunk is a run of a ring's entries as one piece of bytes, joined once for all
 // cursors that stand at the same position.
 type chunk struct {
-	dialect  dialect
+	dialect  Dialect
 	presence bool
 	from, to uint64 // positions
 	last     uint64 // newest fact within, or 0
@@ -14,7 +14,7 @@ type chunk struct {
 }
 
 // chunk returns the joined frames from a position on. The channel's lock is held.
-func (ch *channel) chunk(d dialect, from uint64, presence bool) chunk {
+func (ch *Channel) chunk(d Dialect, from uint64, presence bool) chunk {
 	for _, known := range ch.chunks {
 		if known.dialect == d && known.from == from && known.presence == presence {
 			return known
@@ -32,7 +32,7 @@ func (ch *channel) chunk(d dialect, from uint64, presence bool) chunk {
 // cursors stand at few different positions.
 const chunksKept = 8
 
-func (ch *channel) join(d dialect, from uint64, presence bool) chunk {
+func (ch *Channel) join(d Dialect, from uint64, presence bool) chunk {
 	joined := chunk{dialect: d, presence: presence, from: from, to: from}
 	var frames [][]byte
 	size := 0

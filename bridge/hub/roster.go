@@ -1,4 +1,4 @@
-package bridge
+package hub
 
 import (
 	"bytes"
@@ -13,17 +13,17 @@ import (
 	"github.com/latido/latido/subjects/seat"
 )
 
-// record is the value of a key in the bucket "presence": the member, the node that
+// Record is the value of a key in the bucket "presence": the member, the node that
 // says it, and for how long the member is waited for, if its connection is gone.
-type record struct {
+type Record struct {
 	wire.Member
 	Node string `json:"node"`
 	seat.Grace
 }
 
-// encode returns the value as its readers take it, see [see], and refuses one that
+// Encode returns the value as its readers take it, see [see], and refuses one that
 // they do not: whoever is told that they are shown is.
-func (r record) encode() ([]byte, error) {
+func (r Record) Encode() ([]byte, error) {
 	value, err := json.Marshal(r)
 	if err != nil {
 		return nil, err
@@ -31,10 +31,10 @@ func (r record) encode() ([]byte, error) {
 	return schemas.CanonicalBody(value)
 }
 
-// sighting is what one node says of a seat.
-type sighting struct {
-	seat  string
-	entry seat.Entry[record]
+// Sighting is what one node says of a seat.
+type Sighting struct {
+	Seat  string
+	Entry seat.Entry[Record]
 }
 
 // roster is who is on one channel. It is a snapshot of the bucket merged by
@@ -42,7 +42,7 @@ type sighting struct {
 // so that a leave and a return between two tellings are no news.
 type roster struct {
 	here     func(node string) bool
-	seats    map[string]seat.Seat[record]
+	seats    map[string]seat.Seat[Record]
 	told     map[string]wire.Member  // by seat
 	changed  map[string]struct{}     // seats to compare with told
 	waiting  map[string]time.Time    // seats of which somebody may come back, until when
@@ -56,31 +56,31 @@ type roster struct {
 func newRoster(here func(node string) bool) *roster {
 	return &roster{
 		here: here, loading: true,
-		seats: make(map[string]seat.Seat[record]), told: make(map[string]wire.Member),
+		seats: make(map[string]seat.Seat[Record]), told: make(map[string]wire.Member),
 		changed: make(map[string]struct{}), waiting: make(map[string]time.Time),
 	}
 }
 
 // change merges a change from the feed. The feed may lag behind the snapshot,
 // which has forgotten who left: what it held already would revive them.
-func (r *roster) change(s sighting) {
-	if s.entry.Sequence > r.whole {
+func (r *roster) change(s Sighting) {
+	if s.Entry.Sequence > r.whole {
 		r.apply(s)
 	}
 }
 
 // apply merges what a node says of a seat.
-func (r *roster) apply(s sighting) {
-	if taken, news := r.seats[s.seat].Take(s.entry); news {
-		r.put(s.seat, taken)
+func (r *roster) apply(s Sighting) {
+	if taken, news := r.seats[s.Seat].Take(s.Entry); news {
+		r.put(s.Seat, taken)
 	}
 }
 
 // put keeps a seat that has changed, or forgets it when nobody is there. Who was
 // waited for in vain is kept until a snapshot lacks them: by a clock that is late a
 // snapshot may find that a moment of their grace is left.
-func (r *roster) put(name string, s seat.Seat[record]) {
-	expired := slices.ContainsFunc(s, func(e seat.Entry[record]) bool { return e.Left && !e.Until.IsZero() })
+func (r *roster) put(name string, s seat.Seat[Record]) {
+	expired := slices.ContainsFunc(s, func(e seat.Entry[Record]) bool { return e.Left && !e.Until.IsZero() })
 	if s.Vacant() && !expired && !r.loading {
 		delete(r.seats, name)
 	} else {
@@ -118,7 +118,7 @@ func (r *roster) finish(upTo uint64, found map[string]bool) {
 	r.loading, r.known, r.whole = false, true, max(r.whole, upTo)
 	for name, s := range r.seats {
 		before := len(s)
-		s = s.Without(func(e seat.Entry[record]) bool {
+		s = s.Without(func(e seat.Entry[Record]) bool {
 			return e.Sequence <= upTo && !found[subjects.PresenceKey(e.Node, name)]
 		})
 		if len(s) < before || s.Vacant() {
@@ -143,7 +143,7 @@ func (r *roster) lacking(upTo uint64, found map[string]bool) []string {
 // review has the seats of a node compared again, after it died or came back.
 func (r *roster) review(node string) {
 	for name, s := range r.seats {
-		if slices.ContainsFunc(s, func(e seat.Entry[record]) bool { return e.Node == node }) {
+		if slices.ContainsFunc(s, func(e seat.Entry[Record]) bool { return e.Node == node }) {
 			r.changed[name] = struct{}{}
 		}
 	}
@@ -207,7 +207,7 @@ const (
 )
 
 // state is who was told to be here, as frames of a dialect.
-func (r *roster) state(channel string, d dialect) [][]byte {
+func (r *roster) state(channel string, d Dialect) [][]byte {
 	if kept := r.stated[d]; kept != nil {
 		return kept
 	}

@@ -1,4 +1,4 @@
-package bridge
+package hub
 
 import (
 	"context"
@@ -24,7 +24,7 @@ const (
 
 // right is one reader's to follow a channel.
 type right struct {
-	reader  reader
+	reader  Reader
 	channel subjects.Channel
 }
 
@@ -33,7 +33,7 @@ type right struct {
 // that a change which did not come is found when the stream is looked at. A check
 // that fails is repeated until it has an answer.
 type rights struct {
-	hub  *hub
+	hub  *Hub
 	wake chan struct{}
 
 	mu      sync.Mutex
@@ -44,12 +44,12 @@ type rights struct {
 	sound   time.Time          // when there was no later one
 }
 
-func newRights(h *hub) *rights {
+func newRights(h *Hub) *rights {
 	return &rights{hub: h, wake: make(chan struct{}, 1), doubted: make(map[right]struct{})}
 }
 
 // doubt has some readers' right to a channel checked.
-func (r *rights) doubt(channel subjects.Channel, readers ...reader) {
+func (r *rights) doubt(channel subjects.Channel, readers ...Reader) {
 	if len(readers) == 0 {
 		return
 	}
@@ -112,7 +112,7 @@ func (r *rights) run(ctx context.Context) {
 				return err
 			})
 		}
-		if checks.Wait() != nil && !pause(ctx, retryPause) {
+		if checks.Wait() != nil && !Pause(ctx, RetryPause) {
 			return
 		}
 	}
@@ -121,7 +121,7 @@ func (r *rights) run(ctx context.Context) {
 // settle finds the changes that did not come.
 func (r *rights) settle(ctx context.Context) error {
 	asked := time.Now()
-	stream, err := history.Describe(ctx, r.hub.bus.Live, membersStream)
+	stream, err := history.Describe(ctx, r.hub.Bus.Live, membersStream)
 	if err != nil {
 		return fmt.Errorf("memberships: %w", err)
 	}
@@ -133,7 +133,7 @@ func (r *rights) settle(ctx context.Context) error {
 	case lost && !began:
 		for _, ch := range r.hub.watched() {
 			if ch.kind.Read.ByMembership() {
-				r.hub.onMember(ch.name, everyone)
+				r.hub.onMember(ch.Name, everyone)
 			}
 		}
 	case stream.Last > after && !began:
@@ -152,7 +152,7 @@ func (r *rights) settle(ctx context.Context) error {
 
 // read takes the changes of a range of sequences in.
 func (r *rights) read(ctx context.Context, after, upTo uint64) error {
-	_, err := history.Read(ctx, r.hub.bus.Replay, membersStream, membersKeys+">", after, upTo, func(p history.Page) error {
+	_, err := history.Read(ctx, r.hub.Bus.Replay, membersStream, membersKeys+">", after, upTo, func(p history.Page) error {
 		for _, change := range p.Facts {
 			if name, user, err := subjects.ParseMember(strings.TrimPrefix(change.Subject, membersKeys)); err == nil {
 				r.hub.onMember(name, user)
@@ -166,33 +166,33 @@ func (r *rights) read(ctx context.Context, after, upTo uint64) error {
 	return nil
 }
 
-// watchMembers hears of memberships from now on, and learns what they are now.
-func (h *hub) watchMembers() error {
-	if _, err := h.bus.Live.ChanSubscribe(subjects.FeedMembers+">", h.inbox); err != nil {
+// WatchMembers hears of memberships from now on, and learns what they are now.
+func (h *Hub) WatchMembers() error {
+	if _, err := h.Bus.Live.ChanSubscribe(subjects.FeedMembers+">", h.inbox); err != nil {
 		return fmt.Errorf("watch members: %w", err)
 	}
 	return nil
 }
 
-// settleMembers finds the changes of memberships that did not come.
-func (h *hub) settleMembers(ctx context.Context) error {
-	if err := h.bus.Live.FlushTimeout(openTimeout); err != nil {
+// SettleMembers finds the changes of memberships that did not come.
+func (h *Hub) SettleMembers(ctx context.Context) error {
+	if err := h.Bus.Live.FlushTimeout(openTimeout); err != nil {
 		return fmt.Errorf("watch members: %w", err)
 	}
 	return h.rights.settle(ctx)
 }
 
-// doubt has some readers' right to a channel checked.
-func (h *hub) doubt(channel subjects.Channel, readers ...reader) { h.rights.doubt(channel, readers...) }
+// Doubt has some readers' right to a channel checked.
+func (h *Hub) Doubt(channel subjects.Channel, readers ...Reader) { h.rights.doubt(channel, readers...) }
 
-// doubtMembers has all memberships looked at the next time, as after a long time
+// DoubtMembers has all memberships looked at the next time, as after a long time
 // without news of them.
-func (h *hub) doubtMembers() {
+func (h *Hub) DoubtMembers() {
 	h.rights.mu.Lock()
 	defer h.rights.mu.Unlock()
 	h.rights.sound = time.Time{}
 }
 
-// memberChanges counts the changes of memberships so far: whoever was let in while it
+// MemberChanges counts the changes of memberships so far: whoever was let in while it
 // grew is checked once more.
-func (h *hub) memberChanges() uint64 { return h.rights.heard() }
+func (h *Hub) MemberChanges() uint64 { return h.rights.heard() }

@@ -1,4 +1,4 @@
-package bridge
+package hub
 
 import (
 	"encoding/base64"
@@ -20,7 +20,7 @@ import (
 // eventOf is what a message from the bus tells a browser: of its headers only
 // those that are for browsers. A backend may write anything there, so the event is
 // held to what a browser's own would be: it is made canonical, or refused.
-func (h *hub) eventOf(name subjects.Channel, label string, header nats.Header, data []byte) (wire.Event, error) {
+func (h *Hub) eventOf(name subjects.Channel, label string, header nats.Header, data []byte) (wire.Event, error) {
 	event := wire.Event{
 		Channel: label, Event: subjects.Text(header, subjects.HeaderEvent), From: subjects.Text(header, subjects.HeaderFrom),
 	}
@@ -41,7 +41,7 @@ func (h *hub) eventOf(name subjects.Channel, label string, header nats.Header, d
 		event.Data, err = schemas.Canonical("data", data, 0)
 	}
 	if err == nil {
-		err = tellable(event, max(h.frameLimit, schemas.MaxFrame))
+		err = CheckTellable(event, max(h.frameLimit, schemas.MaxFrame))
 	}
 	return event, err
 }
@@ -52,10 +52,10 @@ func inBase64(data []byte) json.RawMessage {
 	return append(base64.StdEncoding.AppendEncode(append(quoted, '"'), data), '"')
 }
 
-// tellable refuses an event that its readers may not be told, however it came
+// CheckTellable refuses an event that its readers may not be told, however it came
 // here: with texts that the schema of the notice does not allow, or in a frame of
 // more than most bytes.
-func tellable(event wire.Event, most int) error {
+func CheckTellable(event wire.Event, most int) error {
 	switch {
 	case schemas.CheckEvent(event.Event) != nil:
 		return schemas.Refuse(schemas.InvalidFrame, "%v", schemas.CheckEvent(event.Event))
@@ -78,9 +78,9 @@ func isSender(user string) bool {
 }
 
 // live takes a live event. One that nobody could read is dropped and counted.
-func (h *hub) live(ch *channel, msg *nats.Msg) {
+func (h *Hub) live(ch *Channel, msg *nats.Msg) {
 	h.metrics.live.Inc()
-	event, err := h.eventOf(ch.name, ch.label, msg.Header, msg.Data)
+	event, err := h.eventOf(ch.Name, ch.label, msg.Header, msg.Data)
 	if err != nil {
 		h.metrics.unreadable.Inc()
 		return
@@ -90,7 +90,7 @@ func (h *hub) live(ch *channel, msg *nats.Msg) {
 
 // factEntry is what a stored fact tells: the event, or where nobody could read it
 // a gap in its place, which is counted. Its epoch is still to be set.
-func (h *hub) factEntry(name subjects.Channel, label string, fact history.Fact) *entry {
+func (h *Hub) factEntry(name subjects.Channel, label string, fact history.Fact) *entry {
 	event, err := h.eventOf(name, label, fact.Header, fact.Data)
 	if err != nil {
 		h.metrics.unreadable.Inc()

@@ -1,4 +1,4 @@
-package bridge
+package hub
 
 import (
 	"cmp"
@@ -21,12 +21,12 @@ const endedKept = 64
 
 // endedLately reads which facts of a channel, behind one and up to the newest, have
 // lately ended memberships: the bucket may not say so yet.
-func (h *hub) endedLately(ctx context.Context, name subjects.Channel, after uint64, newest history.Position) (ended []*entry, err error) {
+func (h *Hub) endedLately(ctx context.Context, name subjects.Channel, after uint64, newest history.Position) (ended []*entry, err error) {
 	kind := h.kinds[name.Kind]
 	if len(kind.Ends) == 0 || newest.Sequence <= after || time.Since(newest.At) > lately {
 		return nil, nil
 	}
-	nc, subject := h.bus.Replay, name.Event()
+	nc, subject := h.Bus.Replay, name.Event()
 	before, err := history.Before(ctx, nc, kind.Stream, subject, newest.At.Add(-lately))
 	if err != nil {
 		return nil, err
@@ -43,16 +43,16 @@ func (h *hub) endedLately(ctx context.Context, name subjects.Channel, after uint
 }
 
 // endedLately is that of the hub, as one of few reads of history at once.
-func (ch *channel) endedLately(ctx context.Context, watermark history.Position) ([]*entry, error) {
+func (ch *Channel) endedLately(ctx context.Context, watermark history.Position) ([]*entry, error) {
 	if len(ch.kind.Ends) == 0 {
 		return nil, nil
 	}
-	done, err := ch.hub.reading(ctx)
+	done, err := ch.hub.Reading(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	return ch.hub.endedLately(ctx, ch.name, 0, watermark)
+	return ch.hub.endedLately(ctx, ch.Name, 0, watermark)
 }
 
 // remember keeps a fact that leaves the ring, if it ended memberships.
@@ -67,7 +67,7 @@ func (r *ring) remember(e *entry) {
 }
 
 // end is the sequence of the first fact known here that ended a membership, or 0.
-func (r *ring) end(m membership) uint64 {
+func (r *ring) end(m Membership) uint64 {
 	if m.since >= r.last {
 		return 0
 	}
@@ -75,7 +75,7 @@ func (r *ring) end(m membership) uint64 {
 }
 
 // end is the sequence of the first of some entries that ended the membership, or 0.
-func (m membership) end(entries []*entry) uint64 {
+func (m Membership) end(entries []*entry) uint64 {
 	if i := slices.IndexFunc(entries, m.endedBy); i >= 0 {
 		return entries[i].sequence
 	}
@@ -84,7 +84,7 @@ func (m membership) end(entries []*entry) uint64 {
 
 // endOf is the sequence up to which a member may be told of a channel, whose newest
 // fact is known.
-func (h *hub) endOf(ctx context.Context, name subjects.Channel, m membership, newest history.Position) (uint64, error) {
+func (h *Hub) endOf(ctx context.Context, name subjects.Channel, m Membership, newest history.Position) (uint64, error) {
 	if ch := h.find(tail(name)); ch != nil && ch.isOpen() {
 		ch.mu.Lock()
 		defer ch.mu.Unlock()

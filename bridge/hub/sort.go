@@ -1,4 +1,4 @@
-package bridge
+package hub
 
 import (
 	"strconv"
@@ -22,7 +22,7 @@ const (
 func tail(name subjects.Channel) string { return strings.TrimPrefix(name.Event(), "evt.") }
 
 // sort gives a message from the bus to the channel it is of.
-func (h *hub) sort(msg *nats.Msg) {
+func (h *Hub) sort(msg *nats.Msg) {
 	role, rest, _ := strings.Cut(msg.Subject, ".")
 	switch role {
 	case "feed":
@@ -41,7 +41,7 @@ func (h *hub) sort(msg *nats.Msg) {
 	}
 }
 
-func (h *hub) feed(ch *channel, msg *nats.Msg) {
+func (h *Hub) feed(ch *Channel, msg *nats.Msg) {
 	sequence, err := strconv.ParseUint(msg.Header.Get(headerSequence), 10, 64)
 	if err != nil {
 		return // not republished by JetStream: nobody else may write here
@@ -50,5 +50,5 @@ func (h *hub) feed(ch *channel, msg *nats.Msg) {
 	previous, _ := strconv.ParseUint(msg.Header.Get(headerPrevious), 10, 64)
 	h.metrics.facts.Inc()
 	fact := history.Fact{Sequence: sequence, Time: at, Header: msg.Header, Data: msg.Data}
-	ch.ingest(h.factEntry(ch.name, ch.label, fact), previous)
+	ch.ingest(h.factEntry(ch.Name, ch.label, fact), previous)
 }

@@ -1,4 +1,4 @@
-package bridge
+package hub
 
 import (
 	"context"
@@ -30,7 +30,7 @@ func (p *page) oldest() uint64 {
 
 // placeOf is the newest place at or before a sequence which is known: between the
 // two there is no fact of the channel. The lock is held.
-func (ch *channel) placeOf(sequence uint64) history.Position {
+func (ch *Channel) placeOf(sequence uint64) history.Position {
 	if sequence >= ch.ring.floor {
 		return ch.ring.placeOf(sequence)
 	}
@@ -81,7 +81,7 @@ func (p *pages) add(fresh *page) {
 
 // load starts to read the page after a sequence, unless somebody does already,
 // and returns what is closed when it is there. The channel's lock is held.
-func (ch *channel) load(after uint64) <-chan struct{} {
+func (ch *Channel) load(after uint64) <-chan struct{} {
 	if done, ok := ch.pages.loading[after]; ok {
 		return done
 	}
@@ -91,18 +91,18 @@ func (ch *channel) load(after uint64) <-chan struct{} {
 	done := make(chan struct{})
 	ch.pages.loading[after] = done
 	upTo, life := ch.ring.floor, ch.life
-	ch.hub.start(func(ctx context.Context) { ch.fetch(ctx, life, after, upTo, done) })
+	ch.hub.Start(func(ctx context.Context) { ch.fetch(ctx, life, after, upTo, done) })
 	return done
 }
 
-func (ch *channel) fetch(ctx context.Context, life int, after, upTo uint64, done chan struct{}) {
+func (ch *Channel) fetch(ctx context.Context, life int, after, upTo uint64, done chan struct{}) {
 	fresh, err := ch.hub.readPage(ctx, ch, life, after, upTo)
 	if errors.Is(err, errAnew) {
 		err = nil
 	}
 	if err != nil && ctx.Err() == nil {
-		ch.hub.log.Error("replay", "channel", ch.name.String(), "after", after, "error", err)
-		pause(ctx, time.Second) // before whoever still waits asks again
+		ch.hub.log.Error("replay", "channel", ch.Name.String(), "after", after, "error", err)
+		Pause(ctx, time.Second) // before whoever still waits asks again
 	}
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
@@ -124,8 +124,8 @@ func (ch *channel) fetch(ctx context.Context, life int, after, upTo uint64, done
 // errEnough ends a read after its first page.
 var errEnough = errors.New("one page is enough")
 
-// reading waits until one more read of history may begin, and returns what ends it.
-func (h *hub) reading(ctx context.Context) (done func(), err error) {
+// Reading waits until one more read of history may begin, and returns what ends it.
+func (h *Hub) Reading(ctx context.Context) (done func(), err error) {
 	select {
 	case h.replays <- struct{}{}:
 		return func() { <-h.replays }, nil
@@ -137,8 +137,8 @@ func (h *hub) reading(ctx context.Context) (done func(), err error) {
 // readPage reads the facts after a sequence, at most one page of them and none
 // above upTo. A few reads are admitted at a time. Whether something is lost is
 // judged when they have been read: retention does not wait.
-func (h *hub) readPage(ctx context.Context, ch *channel, life int, after, upTo uint64) (*page, error) {
-	done, err := h.reading(ctx)
+func (h *Hub) readPage(ctx context.Context, ch *Channel, life int, after, upTo uint64) (*page, error) {
+	done, err := h.Reading(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -146,10 +146,10 @@ func (h *hub) readPage(ctx context.Context, ch *channel, life int, after, upTo u
 	began := time.Now()
 	defer func() { h.metrics.replay.Observe(time.Since(began).Seconds()) }()
 	fresh := &page{after: after, upTo: upTo}
-	reached, err := history.Read(ctx, h.bus.Replay, ch.kind.Stream, ch.name.Event(), after, upTo, func(p history.Page) error {
+	reached, err := history.Read(ctx, h.Bus.Replay, ch.kind.Stream, ch.Name.Event(), after, upTo, func(p history.Page) error {
 		for _, fact := range p.Facts {
 			if fact.Sequence <= upTo {
-				fresh.entries = append(fresh.entries, h.factEntry(ch.name, ch.label, fact))
+				fresh.entries = append(fresh.entries, h.factEntry(ch.Name, ch.label, fact))
 				fresh.upTo = fact.Sequence
 			}
 		}
@@ -162,7 +162,7 @@ func (h *hub) readPage(ctx context.Context, ch *channel, life int, after, upTo u
 	if len(fresh.entries) == 0 {
 		fresh.upTo = max(reached, upTo)
 	}
-	standing, err := history.Judge(ctx, h.bus.Replay, ch.kind.Stream, ch.name.Event(), history.Position{Sequence: after})
+	standing, err := history.Judge(ctx, h.Bus.Replay, ch.kind.Stream, ch.Name.Event(), history.Position{Sequence: after})
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +174,7 @@ func (h *hub) readPage(ctx context.Context, ch *channel, life int, after, upTo u
 		if len(fresh.entries) > 0 {
 			next = fresh.entries[0].stored
 		}
-		before, err := history.Preceding(ctx, h.bus.Replay, ch.kind.Stream, fresh.oldest(), next)
+		before, err := history.Preceding(ctx, h.Bus.Replay, ch.kind.Stream, fresh.oldest(), next)
 		if err != nil {
 			return nil, err
 		}

@@ -1,15 +1,15 @@
-package bridge
+package hub
 
 import (
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/subjects/history"
 )
 
-// cursor is one reader's subscription: where they stand in one channel. After it
+// Cursor is one reader's subscription: where they stand in one channel. After it
 // was attached it belongs to the outlet's flusher, under the channel's lock.
-type cursor struct {
-	outlet  *outlet
-	channel *channel
+type Cursor struct {
+	outlet  *Outlet
+	channel *Channel
 	slot    int // index in the channel's list of the flusher
 	stage   stage
 
@@ -23,9 +23,9 @@ type cursor struct {
 	ahead    bool   // sequence may be above what the ring holds
 	from     uint64 // live entries before this position are not for it
 
-	member membership // by which its reader may read
+	member Membership // by which its reader may read
 
-	watching     bool // placed by a request to watch users, and ended by the next: the session's
+	Watching     bool // placed by a request to watch users, and ended by the next: the session's
 	presence     bool
 	presenceFrom uint64 // changes of presence before this position are not for it
 	restate      bool   // the whole state must be told before the next change
@@ -33,16 +33,16 @@ type cursor struct {
 	gap          *wire.Gap
 }
 
-// newCursor returns a cursor that is to be placed: with who is there, or without.
-func newCursor(o *outlet, ch *channel, m membership, presence bool) *cursor {
-	return &cursor{outlet: o, channel: ch, member: m, presence: presence}
+// NewCursor returns a cursor that is to be placed: with who is there, or without.
+func NewCursor(o *Outlet, ch *Channel, m Membership, presence bool) *Cursor {
+	return &Cursor{outlet: o, channel: ch, member: m, presence: presence}
 }
 
-// isBehind says whether what comes next has to be read from the stream first.
-func (c *cursor) isBehind() bool { return c.behind }
+// Behind says whether what comes next has to be read from the stream first.
+func (c *Cursor) Behind() bool { return c.behind }
 
-// of is the channel that the cursor is on.
-func (c *cursor) of() *channel { return c.channel }
+// Channel is the channel that the cursor is on.
+func (c *Cursor) Channel() *Channel { return c.channel }
 
 // stage is how far a cursor has come; it only goes forward.
 type stage uint8
@@ -54,14 +54,14 @@ const (
 )
 
 // done says that there is nothing before the cursor. The channel's lock is held.
-func (c *cursor) done() bool {
+func (c *Cursor) done() bool {
 	return c.position == c.channel.ring.head() && !c.behind && !c.restate && c.gap == nil
 }
 
 // gather moves the cursor forward and puts what lies between into out, until
 // out is full, or nothing is left, or a page has to be loaded first. The
 // channel's lock is held.
-func (c *cursor) gather(out *output) {
+func (c *Cursor) gather(out *output) {
 	if c.stage != attached || c.channel.anew != nil || c.stopped() {
 		return
 	}
@@ -101,7 +101,7 @@ func (c *cursor) gather(out *output) {
 
 // catchUp gives a cursor that was late the whole ring at once, less what newer
 // events have made moot.
-func (c *cursor) catchUp(out *output) {
+func (c *Cursor) catchUp(out *output) {
 	ring := &c.channel.ring
 	c.late = false
 	if len(c.channel.kind.Conflate) == 0 || c.stop > 0 {
@@ -116,11 +116,11 @@ func (c *cursor) catchUp(out *output) {
 }
 
 // fallBehind is what becomes of a cursor whose next entry left the ring.
-func (c *cursor) fallBehind() {
+func (c *Cursor) fallBehind() {
 	ring := &c.channel.ring
 	c.late = true
 	c.askState()
-	if c.channel.durable() {
+	if c.channel.Durable() {
 		c.behind = true
 		return
 	}
@@ -129,7 +129,7 @@ func (c *cursor) fallBehind() {
 }
 
 // rejoin continues a cursor that was behind in the ring.
-func (c *cursor) rejoin() {
+func (c *Cursor) rejoin() {
 	ring := &c.channel.ring
 	c.behind = false
 	c.position = ring.after(c.sequence)
@@ -140,7 +140,7 @@ func (c *cursor) rejoin() {
 
 // takePage gives out what the page holds above the cursor, and says whether it
 // came to the page's end. It stops behind a fact that ended the reader's membership.
-func (c *cursor) takePage(page *page, out *output) bool {
+func (c *Cursor) takePage(page *page, out *output) bool {
 	if page.lost && page.after >= c.sequence {
 		if to := page.oldest(); to > c.sequence+1 {
 			missing := history.Range{From: c.sequence + 1, To: to - 1}
@@ -174,7 +174,7 @@ func (c *cursor) takePage(page *page, out *output) bool {
 
 // step gives out the entries from the cursor on. While every one of them is for
 // every subscriber they come as one chunk that is joined once and shared.
-func (c *cursor) step(out *output) {
+func (c *Cursor) step(out *output) {
 	ring := &c.channel.ring
 	if c.ahead || c.restate || c.stop > 0 || c.position < c.from || c.presence && c.position < c.presenceFrom {
 		e := ring.get(c.position)
@@ -193,7 +193,7 @@ func (c *cursor) step(out *output) {
 	c.sequence = max(c.sequence, chunk.last)
 }
 
-func (c *cursor) wants(e *entry) bool {
+func (c *Cursor) wants(e *entry) bool {
 	switch {
 	case e.sequence > 0:
 		return e.sequence > c.sequence
@@ -204,7 +204,7 @@ func (c *cursor) wants(e *entry) bool {
 }
 
 // askState has the whole state told, if it is told at all.
-func (c *cursor) askState() {
+func (c *Cursor) askState() {
 	if !c.presence || c.restate {
 		return
 	}
@@ -217,12 +217,12 @@ func (c *cursor) askState() {
 // settled tells that the state holds all that had changed when it was asked for:
 // who comes from another node may have been told there already. What has changed is
 // told within tellInterval; while the bus is away nobody knows.
-func (c *cursor) settled() bool {
+func (c *Cursor) settled() bool {
 	roster := c.channel.roster
-	return roster == nil || !c.channel.hub.degraded.Load() && roster.settledSince(c.asked)
+	return roster == nil || !c.channel.hub.Degraded.Load() && roster.settledSince(c.asked)
 }
 
-func (c *cursor) tellState(out *output) {
+func (c *Cursor) tellState(out *output) {
 	if c.channel.roster == nil {
 		return
 	}

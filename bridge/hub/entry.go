@@ -1,4 +1,4 @@
-package bridge
+package hub
 
 import (
 	"sync/atomic"
@@ -9,14 +9,14 @@ import (
 	"github.com/latido/latido/bridge/wire"
 )
 
-// dialect is an index into dialects.
-type dialect uint8
+// Dialect is an index into dialects.
+type Dialect uint8
 
 // The dialects; each compressed form is one of its own, so that a message is
 // compressed once for all who take it so.
 const (
-	nativeDialect dialect = iota
-	nativeDeflated
+	Native Dialect = iota
+	NativeDeflated
 )
 
 // dialects are the protocols browsers may speak.
@@ -24,15 +24,15 @@ var dialects = [...]struct {
 	wire.Dialect
 	deflate bool
 }{
-	nativeDialect:  {native.Dialect{}, false},
-	nativeDeflated: {native.Dialect{}, true},
+	Native:         {native.Dialect{}, false},
+	NativeDeflated: {native.Dialect{}, true},
 }
 
-// deflates says whether its frames may be compressed, in both directions.
-func (d dialect) deflates() bool { return dialects[d].deflate }
+// Deflates says whether its frames may be compressed, in both directions.
+func (d Dialect) Deflates() bool { return dialects[d].deflate }
 
 // encode is the complete WebSocket frame of a notice in a dialect.
-func (d dialect) encode(notice wire.Notice) []byte {
+func (d Dialect) encode(notice wire.Notice) []byte {
 	// The payload is written behind room for the longest header, which is then
 	// laid right before it.
 	const room = 10
@@ -77,7 +77,7 @@ func gapEntry(gap wire.Gap) *entry {
 
 // frame is the entry's frame in a dialect, encoded by the first who needs it and
 // shared by all.
-func (e *entry) frame(d dialect) []byte {
+func (e *entry) frame(d Dialect) []byte {
 	if frame := e.frames[d].Load(); frame != nil {
 		return *frame
 	}

@@ -1,4 +1,4 @@
-package bridge
+package hub
 
 import (
 	"context"
@@ -12,14 +12,14 @@ var errAnew = errors.New("the channel begins anew")
 
 // readMissing reads what is missing until the channel is whole, begins anew, or
 // ctx ends.
-func (ch *channel) readMissing(ctx context.Context, life int) {
+func (ch *Channel) readMissing(ctx context.Context, life int) {
 	for {
 		switch whole, err := ch.readUp(ctx, life); {
 		case ctx.Err() != nil || whole || errors.Is(err, errAnew):
 			return
 		case err != nil:
 			ch.hub.log.Error("heal", "channel", ch.label, "error", err)
-			if !pause(ctx, retryPause) {
+			if !Pause(ctx, RetryPause) {
 				return
 			}
 		}
@@ -28,7 +28,7 @@ func (ch *channel) readMissing(ctx context.Context, life int) {
 
 // readUp reads from the newest fact here up to the newest one known to exist.
 // Each page is told once it is known that nothing before it is gone, or a gap.
-func (ch *channel) readUp(ctx context.Context, life int) (whole bool, err error) {
+func (ch *Channel) readUp(ctx context.Context, life int) (whole bool, err error) {
 	ch.mu.Lock()
 	from, target, suspect := ch.place(), ch.target, ch.suspect
 	ch.suspect = false
@@ -38,10 +38,10 @@ func (ch *channel) readUp(ctx context.Context, life int) (whole bool, err error)
 			return false, err
 		}
 	}
-	reached, err := history.Read(ctx, ch.hub.bus.Replay, ch.kind.Stream, ch.name.Event(), from.Sequence, target, func(p history.Page) error {
+	reached, err := history.Read(ctx, ch.hub.Bus.Replay, ch.kind.Stream, ch.Name.Event(), from.Sequence, target, func(p history.Page) error {
 		entries := make([]*entry, len(p.Facts))
 		for i, fact := range p.Facts {
-			entries[i] = ch.hub.factEntry(ch.name, ch.label, fact)
+			entries[i] = ch.hub.factEntry(ch.Name, ch.label, fact)
 		}
 		if err := ch.extend(ctx, life, from, entries); err != nil {
 			return err
@@ -67,8 +67,8 @@ func (ch *channel) readUp(ctx context.Context, life int) (whole bool, err error)
 
 // extend appends facts that were read after a place to the tail, behind a gap
 // when some before them are gone.
-func (ch *channel) extend(ctx context.Context, life int, from history.Position, entries []*entry) error {
-	standing, err := history.Judge(ctx, ch.hub.bus.Replay, ch.kind.Stream, ch.name.Event(), from)
+func (ch *Channel) extend(ctx context.Context, life int, from history.Position, entries []*entry) error {
+	standing, err := history.Judge(ctx, ch.hub.Bus.Replay, ch.kind.Stream, ch.Name.Event(), from)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (ch *channel) extend(ctx context.Context, life int, from history.Position, 
 	}
 	missing, after := standing.Missing, standing.Place("")
 	if missing != nil && len(entries) > 0 && entries[0].sequence <= missing.To { // removed since it was read
-		after, err = history.Preceding(ctx, ch.hub.bus.Replay, ch.kind.Stream, entries[0].sequence, entries[0].stored)
+		after, err = history.Preceding(ctx, ch.hub.Bus.Replay, ch.kind.Stream, entries[0].sequence, entries[0].stored)
 		if err != nil {
 			return err
 		}
@@ -102,14 +102,14 @@ func (ch *channel) extend(ctx context.Context, life int, from history.Position, 
 // adopt takes a new epoch of the channel's stream. When the stream is the same
 // and the newest message known is still there, readers miss at most what nobody
 // can give them; otherwise they begin anew.
-func (ch *channel) adopt(ctx context.Context, epoch string) error {
+func (ch *Channel) adopt(ctx context.Context, epoch string) error {
 	ch.mu.Lock()
 	old, place, life := ch.epoch, ch.place(), ch.life
 	ch.mu.Unlock()
 	if old == epoch {
 		return nil
 	}
-	standing, err := history.Resume(ctx, ch.hub.bus.Replay, ch.kind.Stream, ch.name.Event(), epoch, place)
+	standing, err := history.Resume(ctx, ch.hub.Bus.Replay, ch.kind.Stream, ch.Name.Event(), epoch, place)
 	if err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func (ch *channel) adopt(ctx context.Context, epoch string) error {
 
 // doubt tells a gap if facts may be missing behind the newest one here, and has the
 // channel begin anew if the stream's past is not the one seen here.
-func (ch *channel) doubt(ctx context.Context) error {
+func (ch *Channel) doubt(ctx context.Context) error {
 	ch.mu.Lock()
 	place, life := ch.place(), ch.life
 	ch.mu.Unlock()
@@ -146,8 +146,8 @@ func (ch *channel) doubt(ctx context.Context) error {
 }
 
 // beginElsewhere begins anew, under the epoch that the stream has now.
-func (ch *channel) beginElsewhere(ctx context.Context, life int) error {
-	described, err := history.Describe(ctx, ch.hub.bus.Replay, ch.kind.Stream)
+func (ch *Channel) beginElsewhere(ctx context.Context, life int) error {
+	described, err := history.Describe(ctx, ch.hub.Bus.Replay, ch.kind.Stream)
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func (ch *channel) beginElsewhere(ctx context.Context, life int) error {
 // begin starts the channel over on a stream whose past is another, whether its
 // epoch says so or not: every cursor is told, and goes on with the oldest fact kept.
 // Until the new watermark is known nothing is told and nobody is placed.
-func (ch *channel) begin(epoch string, life int) {
+func (ch *Channel) begin(epoch string, life int) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	if ch.life != life {
@@ -179,11 +179,11 @@ func (ch *channel) begin(epoch string, life int) {
 		}
 	}
 	next := ch.life
-	ch.hub.start(func(ctx context.Context) { ch.beginAgain(ctx, next) })
+	ch.hub.Start(func(ctx context.Context) { ch.beginAgain(ctx, next) })
 }
 
 // startOver has a cursor begin anew with its channel, whose lock is held.
-func (c *cursor) startOver() {
+func (c *Cursor) startOver() {
 	ch := c.channel
 	if c.gap == nil { // or else one is to be told already, and of the same
 		gap := ch.gap(history.Range{From: c.sequence + 1, To: c.sequence + 1}, history.Position{})
@@ -195,7 +195,7 @@ func (c *cursor) startOver() {
 }
 
 // restart puts a cursor that begins anew behind the oldest fact that is kept.
-func (c *cursor) restart() {
+func (c *Cursor) restart() {
 	oldest := c.channel.oldest
 	c.sequence, c.origin = oldest.Sequence, oldest.Sequence
 	if c.gap != nil {
@@ -204,13 +204,13 @@ func (c *cursor) restart() {
 }
 
 // beginAgain finds where the channel begins now, and its new watermark.
-func (ch *channel) beginAgain(ctx context.Context, life int) {
+func (ch *Channel) beginAgain(ctx context.Context, life int) {
 	for {
-		oldest, err := history.Oldest(ctx, ch.hub.bus.Live, ch.kind.Stream, ch.name.Event())
+		oldest, err := history.Oldest(ctx, ch.hub.Bus.Live, ch.kind.Stream, ch.Name.Event())
 		var watermark history.Position
 		var fact bool
 		if err == nil {
-			watermark, fact, err = history.Watermark(ctx, ch.hub.bus.Live, ch.kind.Stream, ch.name.Event())
+			watermark, fact, err = history.Watermark(ctx, ch.hub.Bus.Live, ch.kind.Stream, ch.Name.Event())
 		}
 		if err == nil {
 			ch.mu.Lock()
@@ -235,7 +235,7 @@ func (ch *channel) beginAgain(ctx context.Context, life int) {
 			return
 		}
 		ch.hub.log.Warn("begin anew", "channel", ch.label, "error", err)
-		if !pause(ctx, retryPause) {
+		if !Pause(ctx, RetryPause) {
 			return
 		}
 	}

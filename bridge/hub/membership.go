@@ -1,4 +1,4 @@
-package bridge
+package hub
 
 import (
 	"context"
@@ -18,28 +18,28 @@ const (
 	everyone = ""
 )
 
-// membership is why somebody may read a channel: of whom the bucket said so, the
+// Membership is why somebody may read a channel: of whom the bucket said so, the
 // reader or [everyone], and the channel's fact that it said so after. A fact with a
 // higher number may have ended it before the bucket says so.
-type membership struct {
+type Membership struct {
 	user  string
 	since uint64
 }
 
-// lasting is what no fact ends: the right to a channel by other rules, or by a value
+// Lasting is what no fact ends: the right to a channel by other rules, or by a value
 // of the bucket that names no fact.
-var lasting = membership{since: math.MaxUint64}
+var Lasting = Membership{since: math.MaxUint64}
 
 // endedBy says whether an entry is a fact that ended the membership.
-func (m membership) endedBy(e *entry) bool {
+func (m Membership) endedBy(e *entry) bool {
 	return e.ends != nil && e.sequence > m.since && slices.Contains(e.ends, m.user)
 }
 
-// member asks the leader, which alone knows of a membership that was given a
+// Membership asks the leader, which alone knows of a membership that was given a
 // moment ago, whether a user belongs to a channel, or everyone does.
-func (h *hub) member(ctx context.Context, name subjects.Channel, user string) (m membership, found bool, err error) {
+func (h *Hub) Membership(ctx context.Context, name subjects.Channel, user string) (m Membership, found bool, err error) {
 	for _, who := range []string{user, everyone} {
-		stored, found, err := history.LastMessage(ctx, h.bus.Publish, membersStream, membersKeys+name.Member(who))
+		stored, found, err := history.LastMessage(ctx, h.Bus.Publish, membersStream, membersKeys+name.Member(who))
 		if err != nil {
 			return m, false, fmt.Errorf("membership: %w", err)
 		}
@@ -47,9 +47,9 @@ func (h *hub) member(ctx context.Context, name subjects.Channel, user string) (m
 		switch {
 		case !found || stored.Header.Get("KV-Operation") != "" || value.Role == "":
 		case value.Seq == 0:
-			return lasting, true, nil
+			return Lasting, true, nil
 		default:
-			return membership{user: who, since: value.Seq}, true, nil
+			return Membership{user: who, since: value.Seq}, true, nil
 		}
 	}
 	return m, false, nil
@@ -65,7 +65,7 @@ func ends(kind subjects.Kind, event wire.Event) []string {
 }
 
 // end stops the readers whose membership a fact has ended. The lock is held.
-func (ch *channel) end(e *entry) {
+func (ch *Channel) end(e *entry) {
 	for _, cursors := range ch.cursors {
 		for _, c := range cursors {
 			if c.stop == 0 && c.member.endedBy(e) {
@@ -78,19 +78,19 @@ func (ch *channel) end(e *entry) {
 // stopAt has nothing told behind the fact with a sequence, 0 for none, which ended the
 // reader's membership, until it is known what the bucket says of it since. The
 // channel's lock is held.
-func (c *cursor) stopAt(sequence uint64) {
+func (c *Cursor) stopAt(sequence uint64) {
 	c.stop = sequence
 	if sequence > 0 {
-		c.channel.hub.doubt(c.channel.name, c.outlet.reader)
+		c.channel.hub.Doubt(c.channel.Name, c.outlet.reader)
 	}
 }
 
 // stopped says that the cursor has told all that its reader may be told.
-func (c *cursor) stopped() bool { return c.stop > 0 && c.sequence >= c.stop }
+func (c *Cursor) stopped() bool { return c.stop > 0 && c.sequence >= c.stop }
 
-// admit takes what the bucket says of the reader now. If that is from before the fact
+// Admit takes what the bucket says of the reader now. If that is from before the fact
 // that stopped the cursor the bucket is late, and what it says next is heard of.
-func (c *cursor) admit(m membership) {
+func (c *Cursor) Admit(m Membership) {
 	ch := c.channel
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
@@ -99,5 +99,5 @@ func (c *cursor) admit(m membership) {
 	}
 	c.member = m
 	c.stopAt(ch.ring.end(m))
-	c.outlet.flush()
+	c.outlet.Flush()
 }

@@ -1,4 +1,4 @@
-package bridge
+package hub
 
 // output is what a flusher is about to write to one session: pieces that are
 // shared with other sessions.
