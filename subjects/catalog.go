@@ -3,6 +3,7 @@ package subjects
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -120,6 +121,18 @@ var Catalog = map[string]Kind{
 	// Who is there, and who types: of a group, of a user, of any topic.
 	"presence": {Name: "presence", Durability: Live, Read: Topic, Write: Members, Live: []string{"typing"}, Conflate: []string{"typing"}},
 	"app":      {Name: "app", Durability: Live, Read: Granted, Write: Granted, Live: []string{"*"}},
+}
+
+// KindsOf lists the kinds of channels that a service owns, sorted.
+func KindsOf(service string) []string {
+	var kinds []string
+	for name, kind := range Catalog {
+		if kind.Owner == service {
+			kinds = append(kinds, name)
+		}
+	}
+	slices.Sort(kinds)
+	return kinds
 }
 
 // GroupPresence is the channel on which a group's members see which of them are

@@ -63,6 +63,7 @@ var rules = []rule{
 		"bridge", "schemas", "subjects", "github.com/nats-io/nats.go", "github.com/gofiber", "github.com/valyala/fasthttp",
 		"github.com/golang-jwt", "github.com/MicahParks", "github.com/prometheus", "github.com/tidwall/gjson", "golang.org/x",
 	}, "the bridge asks services over the bus, never by import"},
+	{"deploy/internal", []string{"*"}, "generators run at build time only"},
 	{"deploy/stack", []string{"*"}, "it puts everything together"},
 	{"deploy/latido", []string{"deploy/stack", "bridge", "github.com/alecthomas/kong", "github.com/goccy/go-yaml"}, "the program turns words into a stack.Config"},
 	{"tests/load", []string{"tests/load", "github.com/alecthomas/kong", "github.com/golang-jwt", "golang.org/x"}, "it measures programs from outside, as anyone could"},

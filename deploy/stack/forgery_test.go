@@ -26,7 +26,9 @@ type attacker struct {
 
 const lastFact = `{"last_by_subj":%q}`
 
-var attackers = []attacker{
+var attackers = slices.Concat(known, others())
+
+var known = []attacker{
 	{"bridge-1", []string{"evt.app.", "$KV.presence.bridge-1.", "$KV.nodes.bridge-1"}, map[string]string{
 		"$JS.API.DIRECT.GET.APP": fmt.Sprintf(lastFact, "evt.app.own"), "$JS.API.STREAM.MSG.GET.APP": fmt.Sprintf(lastFact, "evt.app.own"),
 		"$JS.API.STREAM.INFO.ROOM": "", "evt.app.own": forgedConfig, "$KV.presence.bridge-1.own": "{}", "cmd.room.own.open": "{}",
@@ -48,16 +50,42 @@ var attackers = []attacker{
 	{"operator", nil, map[string]string{"$JS.API.DIRECT.GET.ROOM": fmt.Sprintf(lastFact, "evt.room.kept"), "$SRV.PING": ""}},
 }
 
+// others are the services that are not known above: each may write the facts and the
+// members of its kinds.
+func others() (all []attacker) {
+	for _, name := range services() {
+		if slices.ContainsFunc(known, func(a attacker) bool { return a.user == name }) {
+			continue
+		}
+		a := attacker{user: name, asks: make(map[string]string)}
+		for _, kind := range subjects.KindsOf(name) {
+			a.may = append(a.may, "evt."+kind+".", "$KV.members."+kind+".")
+			a.asks["evt."+kind+".own"] = forgedConfig
+			a.asks["$JS.API.DIRECT.GET."+subjects.Catalog[kind].Stream] = fmt.Sprintf(lastFact, "evt."+kind+".own")
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
 // forgedConfig is a fact that reads as a stream's configuration, too.
 const forgedConfig = `{"name":"FORGED","subjects":["forged.>"],"storage":"file","republish":{"src":"forged.>","dest":"evt.forged"},"seq":1000}`
 
 // targets are subjects that each belong to somebody.
-var targets = []string{
-	"evt.room.forged", "evt.tracking.forged", "evt.ops.forged", "evt.global.forged", "evt.user.forged", "evt.group.forged", "evt.app.forged",
+var targets = append(owned(), "evt.app.forged",
 	"due.ops.forged.deadline", "due.user.forged.deadline", "fired.user.forged.deadline",
-	"$KV.members.room.forged.eve", "$KV.members.tracking.forged.eve", "$KV.members.ops.forged.eve", "$KV.members.group.forged.eve",
 	"$KV.quiet.forged", "$KV.presence.bridge-1.room.forged.eve.s", "$KV.presence.bridge-2.room.forged.eve.s", "$KV.presence.service=3Apresence.forged",
 	"$KV.nodes.forged", "$KV.nodes.bridge-2",
+)
+
+// owned are facts and members of every kind that a service owns.
+func owned() (all []string) {
+	for _, name := range services() {
+		for _, kind := range subjects.KindsOf(name) {
+			all = append(all, "evt."+kind+".forged", "$KV.members."+kind+".forged.eve")
+		}
+	}
+	return all
 }
 
 // told are subjects on which bridges hear what happened.
@@ -198,9 +226,15 @@ type witness struct {
 	told chan *nats.Msg // to a bridge
 }
 
-// kept are entries that must outlive every attack.
-var kept = map[string]string{
-	"chat": "evt.room.kept", "tracking": "evt.tracking.kept", "ops": "evt.ops.kept", "presence": "evt.user.kept", "bridge-2": "evt.app.kept",
+// kept are entries that must outlive every attack, one of each user.
+var kept = keptBy()
+
+func keptBy() map[string]string {
+	all := map[string]string{"bridge-2": "evt.app.kept"}
+	for _, name := range services() {
+		all[name] = "evt." + subjects.KindsOf(name)[0] + ".kept"
+	}
+	return all
 }
 
 func newWitness(t *testing.T, url string) witness {

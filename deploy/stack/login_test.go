@@ -149,7 +149,7 @@ func TestDevModeSharesASecretByTheFolder(t *testing.T) {
 	for i := range stacks {
 		parts := []string{"bridge"}
 		if i == 0 {
-			parts = append(parts, "chat", "ops", "presence", "tracking")
+			parts = append(parts, services()...)
 		}
 		starting.Go(func() {
 			var err error

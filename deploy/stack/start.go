@@ -75,7 +75,7 @@ func (s *Stack) late(began time.Time) bool {
 }
 
 func (s *Stack) startService(ctx context.Context, name string) error {
-	run, ok := services[name]
+	found, ok := service(name)
 	if !ok {
 		return nil
 	}
@@ -83,7 +83,7 @@ func (s *Stack) startService(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	s.back.start(name, func(ctx context.Context) error { return run(ctx, connection, s.verifier, s.cfg.Log) })
+	s.back.start(name, func(ctx context.Context) error { return found.run(ctx, connection, s.verifier, s.cfg.Log) })
 	return nil
 }
 
@@ -96,7 +96,7 @@ func (s *Stack) awaitServices(ctx context.Context) error {
 	}
 	defer connection.Close()
 	for _, name := range s.cfg.Parts {
-		if services[name] == nil {
+		if !isService(name) {
 			continue
 		}
 		if err := s.awaitService(ctx, connection, name); err != nil {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/latido/latido/deploy/stack"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/history"
 	"github.com/latido/latido/subjects/seat"
@@ -25,7 +27,14 @@ import (
 
 // users of the containers, in an order in which they might start: what one needs may
 // come after it.
-var users = []string{"bridge-1", "chat", "tracking", "ops", "presence", "bridge-2", "topology"}
+var users = slices.Concat([]string{"bridge-1"}, services(), []string{"bridge-2", "topology"})
+
+func services() (names []string) {
+	for _, s := range stack.Services() {
+		names = append(names, s.Name)
+	}
+	return names
+}
 
 func password(user string) string { return user + "-secret" }
 
@@ -246,7 +255,7 @@ func TestUsersOfTheContainers(t *testing.T) {
 			t.Fatal(err)
 		}
 		seen := make(map[string]bool)
-		for len(seen) < 4 {
+		for len(seen) < len(services()) {
 			answer, err := inbox.NextMsg(5 * time.Second)
 			if err != nil {
 				t.Fatalf("saw %v: %v", seen, err)

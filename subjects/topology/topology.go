@@ -149,9 +149,9 @@ func Names(cfg Config) []string {
 // StreamsOf lists the streams of the kinds that a service owns.
 func StreamsOf(service string) []string {
 	var names []string
-	for _, kind := range subjects.Catalog {
-		if kind.Owner == service && kind.Stream != "" {
-			names = append(names, kind.Stream)
+	for _, kind := range subjects.KindsOf(service) {
+		if stream := subjects.Catalog[kind].Stream; stream != "" {
+			names = append(names, stream)
 		}
 	}
 	slices.Sort(names)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/subjects"
 )
 
 // TestCommandsAreAsTheirSchemasSay sends the boundary values of every command's
@@ -17,8 +18,7 @@ import (
 func TestCommandsAreAsTheirSchemasSay(t *testing.T) {
 	t.Parallel()
 	s := run(t, generous)
-	folders := map[string]string{"room": "chat", "tracking": "tracking", "ops": "ops", "global": "ops", "user": "presence", "group": "presence"}
-	for kind, folder := range folders {
+	for kind, of := range subjects.Catalog {
 		for _, name := range schemas.Commands(kind) {
 			t.Run(kind+" "+name, func(t *testing.T) {
 				t.Parallel()
@@ -28,7 +28,7 @@ func TestCommandsAreAsTheirSchemasSay(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				written, example := schemaOf(t, folder+"/commands", name)
+				written, example := schemaOf(t, of.Owner+"/commands", name)
 				l := &line{t: t, s: s}
 				l.hello(ctx)
 				variants := mutants(written, example)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latido/latido/deploy/stack"
 	"github.com/latido/latido/subjects/topology/bustest"
 	"github.com/latido/latido/tests/e2e"
 )
@@ -30,8 +31,12 @@ func TestColdStart(t *testing.T) {
 func coldStart(t *testing.T, round int) time.Duration {
 	t.Helper()
 	bus, program, secret := bustest.Cold(t), build(t), string(bytes.Repeat([]byte("faults "), 8))
+	whole, err := stack.Config{}.Effective()
+	if err != nil {
+		t.Fatal(err)
+	}
 	parts := make(map[string]*process)
-	for _, part := range []string{"bridge", "chat", "ops", "presence", "tracking"} {
+	for _, part := range whole.Parts {
 		parts[part] = launch(t, program, fmt.Sprint(part, round), nil, part, "--nats-url", bus.URL(), "--jwt-secret", secret, "--replicas", "3")
 	}
 	bus.Begin(t)
