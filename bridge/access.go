@@ -15,7 +15,7 @@ import (
 var errForbidden = schemas.Refuse(schemas.Forbidden, "the channel does not exist or is not yours")
 
 // resolve reads a channel's name and finds its kind.
-func (b *Bridge) resolve(name string) (subjects.Channel, subjects.Kind, error) {
+func (n *node) resolve(name string) (subjects.Channel, subjects.Kind, error) {
 	channel, err := subjects.ParseChannel(name)
 	if err != nil || !utf8.ValidString(name) || strings.ContainsRune(name, 0) {
 		return channel, subjects.Kind{}, schemas.Refuse(schemas.UnknownKind, "a channel is named kind:id, in at most %d bytes of UTF-8 without U+0000", subjects.MaxChannel)
@@ -25,7 +25,7 @@ func (b *Bridge) resolve(name string) (subjects.Channel, subjects.Kind, error) {
 			return channel, subjects.Kind{}, schemas.Refuse(schemas.InvalidFrame, "%s", err)
 		}
 	}
-	kind, ok := b.hub.Kind(channel)
+	kind, ok := n.hub.Kind(channel)
 	if !ok {
 		return channel, kind, schemas.Refuse(schemas.UnknownKind, "there are no channels of this kind")
 	}
@@ -42,7 +42,7 @@ func userOf(channel subjects.Channel) (user string, named bool) {
 
 // mayRead refuses whoever may not follow a channel, and says until which fact of the
 // channel the others may.
-func (b *Bridge) mayRead(ctx context.Context, id identity.Identity, name subjects.Channel, kind subjects.Kind) (hub.Membership, error) {
+func (n *node) mayRead(ctx context.Context, id identity.Identity, name subjects.Channel, kind subjects.Kind) (hub.Membership, error) {
 	if id.Role == subjects.RoleService {
 		return hub.Lasting, nil
 	}
@@ -60,13 +60,13 @@ func (b *Bridge) mayRead(ctx context.Context, id identity.Identity, name subject
 	case subjects.Granted:
 		allowed = id.Granted(name.String(), func(g identity.Grant) bool { return g.Read })
 	case subjects.Members:
-		member, found, err := b.hub.Membership(ctx, name, id.User)
+		member, found, err := n.hub.Membership(ctx, name, id.User)
 		if err == nil && !found {
 			err = errForbidden
 		}
 		return member, err
 	case subjects.Topic:
-		return hub.Lasting, b.mayReadTopic(ctx, id, name)
+		return hub.Lasting, n.mayReadTopic(ctx, id, name)
 	case subjects.Nobody, subjects.Service:
 	}
 	if !allowed {
@@ -77,11 +77,11 @@ func (b *Bridge) mayRead(ctx context.Context, id identity.Identity, name subject
 
 // mayReadTopic refuses whoever may not see who is there: of a group its members
 // alone do, of a user anyone, since who does not want that is invisible.
-func (b *Bridge) mayReadTopic(ctx context.Context, id identity.Identity, name subjects.Channel) error {
+func (n *node) mayReadTopic(ctx context.Context, id identity.Identity, name subjects.Channel) error {
 	of, reserved := subjects.ReservedTopic(name)
 	allowed := reserved || id.Granted(name.String(), func(g identity.Grant) bool { return g.Read })
 	if of.Kind == kindGroup {
-		_, member, err := b.hub.Membership(ctx, of, id.User)
+		_, member, err := n.hub.Membership(ctx, of, id.User)
 		if err != nil {
 			return err
 		}
@@ -100,7 +100,7 @@ const (
 
 // mayBroadcast refuses whoever may not send live events to a channel. Who
 // follows a channel of members has been let in already.
-func (b *Bridge) mayBroadcast(id identity.Identity, name subjects.Channel, kind subjects.Kind, following bool) error {
+func (n *node) mayBroadcast(id identity.Identity, name subjects.Channel, kind subjects.Kind, following bool) error {
 	switch kind.Write {
 	case subjects.SignedIn:
 		return nil
@@ -135,26 +135,26 @@ func mayAppear(id identity.Identity, name subjects.Channel, kind subjects.Kind) 
 }
 
 // memberChanged looks again at who follows a channel after a membership changed.
-func (b *Bridge) memberChanged(name subjects.Channel, user string) {
+func (n *node) memberChanged(name subjects.Channel, user string) {
 	if name.Kind == kindGroup {
-		b.memberChanged(subjects.GroupPresence(name.ID), user)
+		n.memberChanged(subjects.GroupPresence(name.ID), user)
 	}
-	ch := b.hub.Lookup(name)
+	ch := n.hub.Lookup(name)
 	if ch == nil {
 		return
 	}
-	b.hub.Doubt(name, ch.Followers(user)...)
-	for _, s := range b.attending(ch, user) {
-		b.hub.Doubt(name, s)
+	n.hub.Doubt(name, ch.Followers(user)...)
+	for _, s := range n.attending(ch, user) {
+		n.hub.Doubt(name, s)
 	}
 }
 
 // attending lists the sessions here of a user, or of everyone, that are present on
 // a channel, whether they follow it or not.
-func (b *Bridge) attending(ch *hub.Channel, user string) []*session {
+func (n *node) attending(ch *hub.Channel, user string) []*session {
 	var sessions []*session
-	for _, ref := range ch.SessionsOf(b.node, user) {
-		if s := b.registry.find(ref); s != nil {
+	for _, ref := range ch.SessionsOf(n.name, user) {
+		if s := n.registry.find(ref); s != nil {
 			sessions = append(sessions, s)
 		}
 	}

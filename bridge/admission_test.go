@@ -69,7 +69,7 @@ func (c *client) hello(b *Bridge, user string) {
 // exhaust has accounts owe so much that they are refused for as long as a test lasts.
 func exhaust(t *testing.T, b *Bridge, payer admission.Payer) {
 	t.Helper()
-	if err := b.door.Take(&payer, admission.Cost{Publishes: 1 << 20, Work: 1 << 20}); err != nil {
+	if err := b.node.door.Take(&payer, admission.Cost{Publishes: 1 << 20, Work: 1 << 20}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -81,7 +81,7 @@ func TestEveryRequestOfASocketIsLimited(t *testing.T) {
 	bus := bustest.Start(t)
 	b, _ := runBridge(t, bus, Config{Limits: Limits{Work: 1}})
 	loud, quiet := dial(t, b, "ana"), dial(t, b, "ana")
-	exhaust(t, b, admission.Payer{Session: &b.registry.find(loud.ref()).account})
+	exhaust(t, b, admission.Payer{Session: &b.node.registry.find(loud.ref()).account})
 	for _, request := range []string{
 		`"op":"publish","channel":"app:1","event":"x","data":{}`,
 		`"op":"publish","channel":"nokind:1","event":"x","data":{}`,
@@ -111,8 +111,8 @@ func TestEveryRequestOverHTTPIsLimited(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
 	b, _ := runBridge(t, bus, Config{Limits: Limits{UserWork: 1}})
-	exhaust(t, b, admission.Payer{User: b.door.User("ana")})
-	exhaust(t, b, admission.Payer{Address: b.door.Address(netip.MustParseAddr("192.0.2.1"))})
+	exhaust(t, b, admission.Payer{User: b.node.door.User("ana")})
+	exhaust(t, b, admission.Payer{Address: b.node.door.Address(netip.MustParseAddr("192.0.2.1"))})
 	ana, eva := token(t, b, "ana", ""), token(t, b, "eva", "")
 	const channel = "/api/channels/app%3A1"
 	for _, request := range []struct {
@@ -160,7 +160,7 @@ func TestEveryRequestOverHTTPIsLimited(t *testing.T) {
 		if status, _ := from(t, b, "192.0.2.9", "nonsense", http.MethodGet, channel+"/presence", ""); status == http.StatusTooManyRequests {
 			return
 		}
-		b.door.Charge(&admission.Payer{Address: b.door.Address(netip.MustParseAddr("192.0.2.9"))}, 1000)
+		b.node.door.Charge(&admission.Payer{Address: b.node.door.Address(netip.MustParseAddr("192.0.2.9"))}, 1000)
 	}
 	t.Error("whoever guesses tokens is never refused")
 }
@@ -233,7 +233,7 @@ func TestStrangersAreBounded(t *testing.T) {
 	for i := range 4 {
 		dialFrom(t, b, fmt.Sprintf("198.51.100.%d", i))
 	}
-	wait(t, "those who were told to have gone", func() bool { return len(b.registry.all()) == 10 })
+	wait(t, "those who were told to have gone", func() bool { return len(b.node.registry.all()) == 10 })
 	if code := dialFrom(t, b, "203.0.113.1").closed(); code != 4511 {
 		t.Errorf("one too many in all: %d", code)
 	}
@@ -291,10 +291,10 @@ func (p *peer) Close() error         { p.closed = true; return nil }
 // Nobody keeps others out by connections that say nothing.
 func TestConnectionsOfAPeerAreBounded(t *testing.T) {
 	t.Parallel()
-	b := &Bridge{door: admission.New(Limits{}.withDefaults().admission()), config: Config{TrustedProxies: admission.Loopback}}
+	s := &server{node: &node{door: admission.New(Limits{}.withDefaults().admission())}, config: serverConfig{TrustedProxies: admission.Loopback}}
 	open := func(address string) *peer {
 		p := &peer{address: net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(address), 4711))}
-		b.count(p, fasthttp.StateNew)
+		s.count(p, fasthttp.StateNew)
 		return p
 	}
 	var all []*peer
@@ -305,8 +305,8 @@ func TestConnectionsOfAPeerAreBounded(t *testing.T) {
 	if all[999].closed || !one.closed || open("192.0.2.2").closed || open("127.0.0.1").closed {
 		t.Error("the bound of a peer does not hold, or holds for others")
 	}
-	b.count(one, fasthttp.StateClosed)
-	b.count(all[0], fasthttp.StateHijacked)
+	s.count(one, fasthttp.StateClosed)
+	s.count(all[0], fasthttp.StateHijacked)
 	if open("192.0.2.1").closed {
 		t.Error("there is no room after one has become a socket")
 	}

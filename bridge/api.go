@@ -7,13 +7,10 @@ import (
 
 	"github.com/latido/latido/bridge/native"
 	"github.com/latido/latido/bridge/wire"
-	"github.com/latido/latido/schemas"
 )
 
-var errDraining = schemas.Refuse(schemas.Draining, "this node stops: connect again")
-
 // postEvent publishes an event.
-func (b *Bridge) postEvent(c *fiber.Ctx) error {
+func (s *server) postEvent(c *fiber.Ctx) error {
 	by, channel, err := caller(c)
 	if err != nil {
 		return err
@@ -25,21 +22,21 @@ func (b *Bridge) postEvent(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	name, kind, err := b.resolve(channel)
+	name, kind, err := s.node.resolve(channel)
 	if err != nil {
 		return err
 	}
 	if command, owned := kind.Publish[r.Event]; owned {
-		return b.answerCommand(c, by, wire.Call{Channel: channel, Command: command, Key: r.Key, Data: r.Data})
+		return s.answerCommand(c, by, wire.Call{Channel: channel, Command: command, Key: r.Key, Data: r.Data})
 	}
-	_, err = b.mayRead(c.UserContext(), by.Identity, name, kind)
+	_, err = s.node.mayRead(c.UserContext(), by.Identity, name, kind)
 	following := err == nil
 	type outcome struct {
 		Sequence uint64 `json:"seq,omitempty"`
 		err      error
 	}
 	outcomes := make(chan outcome, 1)
-	b.broadcast(by, following, name, kind, r, func(sequence uint64, err error) { outcomes <- outcome{sequence, err} })
+	s.node.broadcast(by, following, name, kind, r, func(sequence uint64, err error) { outcomes <- outcome{sequence, err} })
 	o := <-outcomes
 	if o.err != nil {
 		return o.err
@@ -48,7 +45,7 @@ func (b *Bridge) postEvent(c *fiber.Ctx) error {
 }
 
 // postCommand commands the owner of a channel.
-func (b *Bridge) postCommand(c *fiber.Ctx) error {
+func (s *server) postCommand(c *fiber.Ctx) error {
 	by, channel, err := caller(c)
 	if err != nil {
 		return err
@@ -60,15 +57,15 @@ func (b *Bridge) postCommand(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return b.answerCommand(c, by, r)
+	return s.answerCommand(c, by, r)
 }
 
-func (b *Bridge) answerCommand(c *fiber.Ctx, by sender, call wire.Call) error {
-	result, err := b.command(c.UserContext(), by, call)
+func (s *server) answerCommand(c *fiber.Ctx, by sender, call wire.Call) error {
+	result, err := s.node.command(c.UserContext(), by, call)
 	if err != nil {
 		return err
 	}
-	return b.answer(c, struct {
+	return s.answer(c, struct {
 		Sequence uint64          `json:"seq,omitempty"`
 		Data     json.RawMessage `json:"data,omitempty"`
 	}{result.Sequence, result.Data})

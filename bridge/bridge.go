@@ -9,89 +9,83 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/http"
 	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/latido/latido/bridge/admission"
 	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/bridge/netpoll"
 	"github.com/latido/latido/subjects"
-	"github.com/latido/latido/subjects/identity"
 	"github.com/latido/latido/subjects/lease"
 )
 
 // Bridge is one node that browsers connect to.
 type Bridge struct {
-	node     string
 	config   Config
-	limits   Limits
 	log      *slog.Logger
-	metrics  *metrics
+	metrics  *prometheus.Registry
 	listener net.Listener
-	app      *fiber.App
-	hub      *hub.Hub
-	asker    *asker
-	registry *registry
-	workers  *netpoll.Pool
-	poller   *netpoll.Poller
-	verifier *identity.Verifier
-	door     *admission.Door
+	bus      hub.Bus
+	leases   *lease.Leases
+	node     *node
+	http     *server
 	health   health
 
-	ready    atomic.Bool // takes sessions
-	draining atomic.Bool // takes no more
-	sessions sync.WaitGroup
-
-	gate   sync.RWMutex
-	closed bool // no connection is taken; guarded by gate
+	ready atomic.Bool // takes sessions
 }
 
 // New binds the listener and connects to the bus. It fails with the reason when
 // the address is taken or the bus cannot be reached.
 func New(config Config) (*Bridge, error) {
-	b := &Bridge{
-		config: config, verifier: config.Verifier, limits: config.Limits.withDefaults(), metrics: newMetrics(),
-		node: cmp.Or(config.Node, strings.ToLower(rand.Text()[:8])), log: cmp.Or(config.Log, slog.Default()),
-	}
-	b.door = admission.New(b.limits.admission())
-	if b.config.TrustedProxies == nil {
-		b.config.TrustedProxies = admission.Loopback
-	}
-	b.config.Drain = cmp.Or(config.Drain, 5*time.Second)
+	config.Node = cmp.Or(config.Node, strings.ToLower(rand.Text()[:8]))
+	config.Drain = cmp.Or(config.Drain, 5*time.Second)
+	b := &Bridge{config: config, log: cmp.Or(config.Log, slog.Default()), metrics: prometheus.NewRegistry()}
+	b.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	listener, err := net.Listen("tcp", cmp.Or(config.Listen, "127.0.0.1:8080"))
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	b.listener = listener
-	if b.poller, err = netpoll.NewPoller(); err != nil {
+	if err := b.assemble(); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	connections, err := b.connect()
-	if err != nil {
-		return nil, errors.Join(err, listener.Close())
+	return b, nil
+}
+
+// assemble connects to the bus and puts together what runs on it.
+func (b *Bridge) assemble() (err error) {
+	if b.bus, err = b.connect(); err != nil {
+		return err
 	}
 	kinds := maps.Clone(subjects.Catalog)
-	for _, kind := range config.Kinds {
+	for _, kind := range b.config.Kinds {
 		kinds[kind.Name] = kind
 	}
-	leases := lease.New(lease.Config{
-		Node: b.node, Feed: connections.Live, Ask: connections.Publish, Changed: b.nodeChanged, Stored: b.leaseStored,
+	b.leases = lease.New(lease.Config{
+		Node: b.config.Node, Feed: b.bus.Live, Ask: b.bus.Publish, Changed: b.nodeChanged, Stored: b.leaseStored,
 	})
-	b.hub = hub.New(hub.Config{
-		Bus: connections, Kinds: kinds, Leases: leases, Flushers: runtime.GOMAXPROCS(0), Frame: b.limits.Frame,
-		Log: b.log, Registry: b.metrics.registry, OnMember: b.memberChanged, OnPresence: b.presenceChanged,
+	b.node, err = newNode(nodeConfig{
+		Name: b.config.Node, Bus: b.bus, Kinds: kinds, Leases: b.leases, Limits: b.config.Limits, Log: b.log,
+		Metrics: b.metrics, Verifier: b.config.Verifier, Meta: b.config.Meta, Flushers: runtime.GOMAXPROCS(0),
 	})
-	b.metrics.count("presence_members", "Members of all channels watched here.", b.hub.MemberCount)
-	b.asker = newAsker(connections.Publish)
-	b.registry, b.workers = newRegistry(b.limits, b.metrics), netpoll.NewPool(b.hub.Start)
-	b.app = b.routes()
-	return b, nil
+	if err != nil {
+		b.closeBus()
+		return err
+	}
+	b.http = newServer(serverConfig{
+		Node: b.node, Log: b.log, Metrics: b.metrics, Ready: b.Ready, Dev: b.config.Dev, Origins: b.config.Origins,
+		TrustedProxies: b.config.TrustedProxies, MetricsToken: b.config.MetricsToken,
+		MetricsElsewhere: b.config.MetricsElsewhere, Compress: b.config.Compress,
+	})
+	return nil
 }
 
 func (b *Bridge) connect() (hub.Bus, error) {
@@ -132,44 +126,32 @@ func (b *Bridge) Run(ctx context.Context) error {
 			}
 		})
 	}
-	b.hub.Bind(inner)
-	part(func() error { b.hub.Run(inner); return nil })
-	part(func() error { return b.asker.run(inner) })
-	part(func() error { return b.poller.Run(inner) })
+	b.node.hub.Bind(inner)
+	for _, run := range b.node.parts(inner) {
+		part(run)
+	}
 	if err := b.begin(ctx); err != nil {
 		stop(err)
 		parts.Wait()
 		return errors.Join(err, b.listener.Close())
 	}
-	part(func() error { return b.app.Listener(punctual{b.listener, b.limits.Handshake}) })
-	part(func() error {
-		hub.Every(inner, hub.Tick, (&sweeper{registry: b.registry}).sweep)
-		return nil
-	})
+	part(func() error { return b.http.serve(b.listener) })
+	part(func() error { b.node.care(inner); return nil })
+	part(func() error { b.node.refresh(inner); return nil })
 	if b.config.Storage != nil {
 		part(func() error { hub.Every(inner, hub.Tick, b.watchStorage); return nil })
 	}
-	part(func() error {
-		hub.Every(inner, refreshPresence/8, func() {
-			for _, s := range b.registry.all() {
-				s.refreshTracks(inner, time.Now())
-			}
-		})
-		return nil
-	})
 	b.ready.Store(true)
-	b.log.Info("bridge is ready", "node", b.node, "address", b.Addr())
+	b.log.Info("bridge is ready", "node", b.config.Node, "address", b.Addr())
 	var err error
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
 	}
-	b.drain()
-	// HTTP connections that idle, or are half through a handshake, are not waited for.
-	if shutdown := b.app.ShutdownWithTimeout(time.Second); !errors.Is(shutdown, context.DeadlineExceeded) {
-		err = errors.Join(err, shutdown)
-	}
-	b.close()
+	b.ready.Store(false)
+	b.node.drain(b.config.Drain)
+	err = errors.Join(err, b.http.shutdown())
+	b.node.close()
 	b.sayGoodbye()
 	stop(errors.New("the bridge has stopped"))
 	parts.Wait()
@@ -180,11 +162,11 @@ func (b *Bridge) Run(ctx context.Context) error {
 // session, and the leases of others before the first look at who is there. It waits
 // for the bus as long as ctx lasts.
 func (b *Bridge) begin(ctx context.Context) error {
-	live := b.hub.Bus.Live
-	if err := b.hub.WatchMembers(); err != nil {
+	live := b.bus.Live
+	if err := b.node.hub.WatchMembers(); err != nil {
 		return err
 	}
-	if err := b.insist(ctx, func() error { return b.hub.SettleMembers(ctx) }); err != nil {
+	if err := b.insist(ctx, func() error { return b.node.hub.SettleMembers(ctx) }); err != nil {
 		return err
 	}
 	live.SetDisconnectErrHandler(func(*nats.Conn, error) { b.degrade(causeBus, "the bus is away") })
@@ -193,17 +175,17 @@ func (b *Bridge) begin(ctx context.Context) error {
 	live.SetErrorHandler(func(nc *nats.Conn, subscription *nats.Subscription, err error) {
 		tell(nc, subscription, err)
 		if nc.IsConnected() { // or it was refused, at each attempt
-			b.hub.CheckAll()
+			b.node.hub.CheckAll()
 		}
 	})
 	began := make(chan struct{})
 	failed := make(chan error, 1)
-	b.hub.Start(func(ctx context.Context) {
-		failed <- b.hub.Leases.Run(ctx, func() { close(began) })
+	b.node.hub.Start(func(ctx context.Context) {
+		failed <- b.leases.Run(ctx, func() { close(began) })
 	})
 	select {
 	case <-began:
-		return b.insist(ctx, func() error { return b.leftovers(ctx) })
+		return b.insist(ctx, func() error { return b.node.leftovers(ctx) })
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
@@ -216,7 +198,7 @@ func (b *Bridge) begin(ctx context.Context) error {
 func (b *Bridge) insist(ctx context.Context, do func() error) error {
 	for {
 		err := do()
-		if err == nil || ctx.Err() != nil || b.hub.Bus.Live.IsClosed() {
+		if err == nil || ctx.Err() != nil || b.bus.Live.IsClosed() {
 			return err
 		}
 		b.log.Warn("begin", "error", err)
@@ -238,14 +220,25 @@ func (b *Bridge) leaseStored(err error) {
 
 // nodeChanged looks again at who was there through a node that is gone or back.
 func (b *Bridge) nodeChanged(node string, change lease.Change) {
-	if change == lease.Lost {
-		b.metrics.leasesLost.Inc()
-	}
-	b.hub.Start(func(context.Context) { b.hub.Review(node) })
+	b.node.reviewNode(node, change == lease.Lost)
 }
 
 func (b *Bridge) closeBus() {
-	for _, nc := range []*nats.Conn{b.hub.Bus.Live, b.hub.Bus.Publish, b.hub.Bus.Replay} {
+	for _, nc := range []*nats.Conn{b.bus.Live, b.bus.Publish, b.bus.Replay} {
 		nc.Close()
 	}
+}
+
+// sayGoodbye gives the lease back, so that nobody has to wait for its end.
+func (b *Bridge) sayGoodbye() {
+	ctx, cancel := context.WithTimeout(context.Background(), netpoll.Farewell)
+	defer cancel()
+	if err := b.leases.Return(ctx); err != nil {
+		b.log.Warn("give back the lease", "error", err)
+	}
+}
+
+// Metrics answers what Prometheus asks.
+func (b *Bridge) Metrics() http.Handler {
+	return promhttp.HandlerFor(b.metrics, promhttp.HandlerOpts{})
 }

@@ -61,7 +61,7 @@ func isProxys(header string) bool {
 }
 
 // devToken hands out a token to anyone, in dev mode.
-func (b *Bridge) devToken(c *fiber.Ctx) error {
+func (s *server) devToken(c *fiber.Ctx) error {
 	if err := knows(c); err != nil {
 		return err
 	}
@@ -70,11 +70,11 @@ func (b *Bridge) devToken(c *fiber.Ctx) error {
 	if err := readObject(c, &ask); err != nil {
 		return schemas.Refuse(schemas.InvalidData, `a body such as {"user":"ana"} is needed`)
 	}
-	token, err := b.verifier.Sign(ask.User, ask.Name, ask.Role, devTokenAge)
+	token, err := s.node.verifier.Sign(ask.User, ask.Name, ask.Role, devTokenAge)
 	if err != nil {
 		return err
 	}
-	if _, err := b.verifier.Verify(token); err != nil {
+	if _, err := s.node.verifier.Verify(token); err != nil {
 		return schemas.Refuse(schemas.InvalidData, "%s", schemas.RefusalOf(err).Message)
 	}
 	return c.JSON(fiber.Map{"token": token})

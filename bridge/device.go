@@ -70,7 +70,7 @@ func (s *session) plugIn(kind string, resumed bool) {
 		return
 	}
 	s.device.Store(&device{kind: kind, resumed: resumed})
-	s.bridge.hub.Start(s.showDevice)
+	s.node.hub.Start(s.showDevice)
 }
 
 // isDeviceOn says whether a channel is that on which the session stands as a device.
@@ -84,7 +84,7 @@ func (s *session) deviceSeat() string {
 	return subjects.Channel{Kind: kindUser, ID: s.user}.Seat(s.user, s.ref)
 }
 
-func (s *session) deviceKey() string { return subjects.PresenceKey(s.bridge.node, s.deviceSeat()) }
+func (s *session) deviceKey() string { return subjects.PresenceKey(s.node.name, s.deviceSeat()) }
 
 // touch says that the user did something.
 func (s *session) touch() {
@@ -94,15 +94,15 @@ func (s *session) touch() {
 	}
 	d.touched.Store(time.Now().UnixMilli())
 	if d.shown.Load() != active {
-		s.bridge.hub.Start(s.showDevice)
+		s.node.hub.Start(s.showDevice)
 	}
 }
 
 // sweepDevice has the activity written when it is not what others see.
 func (s *session) sweepDevice(now time.Time) {
 	d := s.device.Load()
-	if d != nil && d.shown.Load() != unseen && d.shown.Load() != d.activity(now, s.bridge.limits) {
-		s.bridge.hub.Start(s.showDevice)
+	if d != nil && d.shown.Load() != unseen && d.shown.Load() != d.activity(now, s.node.limits) {
+		s.node.hub.Start(s.showDevice)
 	}
 }
 
@@ -135,14 +135,14 @@ func (s *session) showDevice(ctx context.Context) {
 		return // whoever writes looks again
 	}
 	defer d.writing.Unlock()
-	for s.device.Load() == d && !s.hasEnded() && d.shown.Load() != d.activity(time.Now(), s.bridge.limits) {
+	for s.device.Load() == d && !s.hasEnded() && d.shown.Load() != d.activity(time.Now(), s.node.limits) {
 		attempt, cancel := context.WithTimeout(ctx, requestTimeout)
 		err := s.writeDevice(attempt, d)
 		cancel()
 		if err == nil || ctx.Err() != nil {
 			continue
 		}
-		s.bridge.log.Warn("show device", "user", s.user, "error", err)
+		s.node.log.Warn("show device", "user", s.user, "error", err)
 		if !hub.Pause(ctx, hub.RetryPause) {
 			return
 		}
@@ -155,15 +155,15 @@ func (s *session) writeDevice(ctx context.Context, d *device) error {
 			return err
 		}
 	}
-	activity := d.activity(time.Now(), s.bridge.limits)
-	value, err := s.deviceValue(d, activity, hub.Record{Node: s.bridge.node})
+	activity := d.activity(time.Now(), s.node.limits)
+	value, err := s.deviceValue(d, activity, hub.Record{Node: s.node.name})
 	if err != nil {
 		return err
 	}
 	msg := seat.Hold(s.deviceKey(), value)
 	seat.ExpectRevision(msg, d.revision)
 	seat.SetGeneration(msg, d.generation)
-	revision, err := s.bridge.store(ctx, msg)
+	revision, err := s.node.store(ctx, msg)
 	if refused, is := errors.AsType[*jetstream.APIError](err); is && moved(refused) {
 		return s.reconsider(ctx, d)
 	}
@@ -184,12 +184,12 @@ func (s *session) takeUp(ctx context.Context, d *device) error {
 		if err != nil {
 			return err
 		}
-		if found && before.Node != s.bridge.node {
+		if found && before.Node != s.node.name {
 			d.generation = before.Following(s.generation)
 		}
 		if found && !before.Left {
 			since = before.Value.Since
-			d.remember(before.Value.Meta, time.Now(), s.bridge.limits)
+			d.remember(before.Value.Meta, time.Now(), s.node.limits)
 		}
 		if err := s.reconsider(ctx, d); err != nil {
 			return err
@@ -221,7 +221,7 @@ func moved(err *jetstream.APIError) bool {
 
 // findDevice reads the newest entry of the keys of the session's device.
 func (s *session) findDevice(ctx context.Context, keys string) (entry seat.Entry[hub.Record], found bool, err error) {
-	fact, found, err := history.LastMessage(ctx, s.bridge.hub.Bus.Publish, seat.Stream, seat.Keys+keys)
+	fact, found, err := history.LastMessage(ctx, s.node.hub.Bus.Publish, seat.Stream, seat.Keys+keys)
 	if err != nil || !found {
 		return entry, false, err
 	}
@@ -265,18 +265,18 @@ func (s *session) unplug(clean bool) {
 	if d == nil {
 		return
 	}
-	s.bridge.hub.Start(func(context.Context) {
+	s.node.hub.Start(func(context.Context) {
 		d.writing.Lock() // whoever writes sees that the session has ended
 		defer d.writing.Unlock()
 		if d.shown.Load() == unseen || s.device.Load() != d {
 			return // never written, or elsewhere
 		}
-		value, err := s.deviceValue(d, d.shown.Load(), hub.Record{Node: s.bridge.node, Grace: seat.GraceOf(s.bridge.limits.Grace)})
+		value, err := s.deviceValue(d, d.shown.Load(), hub.Record{Node: s.node.name, Grace: seat.GraceOf(s.node.limits.Grace)})
 		if err != nil {
-			s.bridge.log.Error("grace", "user", s.user, "error", err)
+			s.node.log.Error("grace", "user", s.user, "error", err)
 			return
 		}
-		s.bridge.release(left{s.deviceKey(), d.generation, value, d.revision}, clean)
+		s.node.release(left{s.deviceKey(), d.generation, value, d.revision}, clean)
 	})
 }
 
@@ -292,14 +292,14 @@ func (s *session) refreshDevice(now time.Time) {
 	}
 	d.writing.Unlock()
 	if due {
-		s.bridge.hub.Start(s.showDevice)
+		s.node.hub.Start(s.showDevice)
 	}
 }
 
 // confirmDevices writes again the entries that are gone although their sessions
 // are there: a bus that was away may have lost its last writes.
-func (b *Bridge) confirmDevices(ctx context.Context) {
-	for _, s := range b.registry.all() {
+func (n *node) confirmDevices(ctx context.Context) {
+	for _, s := range n.registry.all() {
 		d := s.device.Load()
 		if d == nil {
 			continue
@@ -311,9 +311,9 @@ func (b *Bridge) confirmDevices(ctx context.Context) {
 		}
 		d.writing.Unlock()
 		if err != nil {
-			b.log.Warn("confirm device", "user", s.user, "error", err)
+			n.log.Warn("confirm device", "user", s.user, "error", err)
 			return // the bus is away again
 		}
-		b.hub.Start(s.showDevice)
+		n.hub.Start(s.showDevice)
 	}
 }

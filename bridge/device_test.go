@@ -135,13 +135,13 @@ func TestADeviceIsConfirmed(t *testing.T) {
 	seen := watchDevices(t, bus)
 	ana := plug(t, one, "")
 	seen.expect("active")
-	if _, err := one.store(t.Context(), seat.Leave(one.registry.find(ana.ref()).deviceKey(), time.Second)); err != nil {
+	if _, err := one.node.store(t.Context(), seat.Leave(one.node.registry.find(ana.ref()).deviceKey(), time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	seen.expect("gone")
-	one.confirmDevices(t.Context())
+	one.node.confirmDevices(t.Context())
 	seen.expect("active")
-	one.confirmDevices(t.Context()) // all is well: nothing to write
+	one.node.confirmDevices(t.Context()) // all is well: nothing to write
 	_ = ana.conn.CloseNow()
 	seen.expect("in grace, active")
 }

@@ -24,33 +24,33 @@ const (
 
 // count counts the connections of each peer until they become sockets. Who has far
 // too many is closed at once, before anything was read: they would keep others out.
-func (b *Bridge) count(conn net.Conn, state fasthttp.ConnState) {
+func (s *server) count(conn net.Conn, state fasthttp.ConnState) {
 	tcp, ok := conn.RemoteAddr().(*net.TCPAddr)
 	if !ok {
 		return
 	}
 	peer := tcp.AddrPort().Addr().Unmap()
-	if b.config.TrustedProxies.Trust(peer) {
+	if s.config.TrustedProxies.Trust(peer) {
 		return
 	}
 	switch state {
 	case fasthttp.StateNew:
-		if !b.door.Connected(peer) {
+		if !s.node.door.Connected(peer) {
 			_ = conn.Close()
 		}
 	case fasthttp.StateHijacked, fasthttp.StateClosed:
-		b.door.Disconnected(peer)
+		s.node.door.Disconnected(peer)
 	case fasthttp.StateActive, fasthttp.StateIdle:
 	}
 }
 
 // client is the address of whoever asks, behind the proxies that are trusted.
-func (b *Bridge) client(c *fiber.Ctx) netip.Addr {
+func (s *server) client(c *fiber.Ctx) netip.Addr {
 	tcp, ok := c.Context().RemoteAddr().(*net.TCPAddr)
 	if !ok {
 		return netip.Addr{}
 	}
-	return b.config.TrustedProxies.Client(tcp.AddrPort().Addr(),
+	return s.config.TrustedProxies.Client(tcp.AddrPort().Addr(),
 		headers(c, fiber.HeaderXForwardedFor), headers(c, fiber.HeaderForwarded))
 }
 
@@ -64,17 +64,17 @@ func headers(c *fiber.Ctx, name string) []string {
 
 // enter is the door of HTTP: every request of an address costs something, so many
 // are worked on at once, and none for longer than on a socket.
-func (b *Bridge) enter(c *fiber.Ctx) error {
-	client := b.client(c)
-	payer := &admission.Payer{Address: b.door.Address(client)}
+func (s *server) enter(c *fiber.Ctx) error {
+	client := s.client(c)
+	payer := &admission.Payer{Address: s.node.door.Address(client)}
 	c.Locals(localClient, client)
 	c.Locals(localPayer, payer)
-	done, err := b.door.Request(payer.Address)
+	done, err := s.node.door.Request(payer.Address)
 	if err != nil {
 		return err
 	}
 	defer done()
-	if err := b.door.Take(payer, admission.Cost{Work: admission.HTTPRequest}); err != nil {
+	if err := s.node.door.Take(payer, admission.Cost{Work: admission.HTTPRequest}); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(c.UserContext(), requestTimeout)
@@ -87,12 +87,12 @@ func (b *Bridge) enter(c *fiber.Ctx) error {
 }
 
 // costs has the rest of a route cost its caller something.
-func (b *Bridge) costs(cost admission.Cost) fiber.Handler {
+func (s *server) costs(cost admission.Cost) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		id, _ := c.Locals(localIdentity).(identity.Identity)
 		cost := cost
 		cost.Work += len(c.Request().Body()) / admission.FreeBytes
-		if err := b.pay(c, id.User, cost); err != nil {
+		if err := s.pay(c, id.User, cost); err != nil {
 			return err
 		}
 		return c.Next()
@@ -100,12 +100,12 @@ func (b *Bridge) costs(cost admission.Cost) fiber.Handler {
 }
 
 // pay charges a request to a user, "" for nobody, and to the address.
-func (b *Bridge) pay(c *fiber.Ctx, user string, cost admission.Cost) error {
+func (s *server) pay(c *fiber.Ctx, user string, cost admission.Cost) error {
 	payer := payerOf(c)
 	if user != "" {
-		payer.User = b.door.User(user)
+		payer.User = s.node.door.User(user)
 	}
-	return b.door.Take(payer, cost)
+	return s.node.door.Take(payer, cost)
 }
 
 func payerOf(c *fiber.Ctx) *admission.Payer {
@@ -114,12 +114,12 @@ func payerOf(c *fiber.Ctx) *admission.Payer {
 }
 
 // reading waits until a user may read from history, and returns what ends it.
-func (b *Bridge) reading(ctx context.Context, user *admission.Account) (done func(), err error) {
+func (s *server) reading(ctx context.Context, user *admission.Account) (done func(), err error) {
 	ofUser, err := admission.Read(ctx, user)
 	if err != nil {
 		return nil, err
 	}
-	ofHub, err := b.hub.Reading(ctx)
+	ofHub, err := s.node.hub.Reading(ctx)
 	if err != nil {
 		ofUser()
 		return nil, err
@@ -128,12 +128,12 @@ func (b *Bridge) reading(ctx context.Context, user *admission.Account) (done fun
 }
 
 // answer sends JSON that may be large: it counts as held until it was read.
-func (b *Bridge) answer(c *fiber.Ctx, value any) error {
+func (s *server) answer(c *fiber.Ctx, value any) error {
 	body, err := json.Marshal(value)
 	if err != nil {
 		return err
 	}
-	held, err := b.door.Hold(payerOf(c).User, body)
+	held, err := s.node.door.Hold(payerOf(c).User, body)
 	if err != nil {
 		return err
 	}

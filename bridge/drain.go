@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"context"
 	"math/rand/v2"
 	"time"
 
@@ -13,12 +12,11 @@ import (
 // drain takes leave of all sessions, spread over a while, so that the other
 // nodes are not stormed. Their members stay in their grace: who comes back
 // elsewhere within it was never away.
-func (b *Bridge) drain() {
-	b.ready.Store(false)
-	b.draining.Store(true)
-	sessions := b.registry.all()
+func (n *node) drain(over time.Duration) {
+	n.draining.Store(true)
+	sessions := n.registry.all()
 	if len(sessions) > 0 {
-		b.log.Info("bridge drains", "sessions", len(sessions), "over", b.config.Drain)
+		n.log.Info("bridge drains", "sessions", len(sessions), "over", over)
 	}
 	rand.Shuffle(len(sessions), func(i, j int) { sessions[i], sessions[j] = sessions[j], sessions[i] })
 	done := make(chan struct{})
@@ -30,7 +28,7 @@ func (b *Bridge) drain() {
 	}()
 	began := time.Now()
 	for i, s := range sessions {
-		due := b.config.Drain * time.Duration(i) / time.Duration(len(sessions))
+		due := over * time.Duration(i) / time.Duration(len(sessions))
 		select {
 		case <-done:
 			return // all have left by themselves
@@ -42,7 +40,7 @@ func (b *Bridge) drain() {
 	select {
 	case <-done:
 	case <-time.After(2 * netpoll.Farewell):
-		for _, s := range b.registry.all() {
+		for _, s := range n.registry.all() {
 			s.outlet.Fail()
 		}
 		<-done
@@ -51,21 +49,12 @@ func (b *Bridge) drain() {
 
 // close takes no more connections and waits for those that came while the others
 // were taken leave of.
-func (b *Bridge) close() {
-	b.gate.Lock()
-	b.closed = true
-	b.gate.Unlock()
-	for _, s := range b.registry.all() {
+func (n *node) close() {
+	n.gate.Lock()
+	n.closed = true
+	n.gate.Unlock()
+	for _, s := range n.registry.all() {
 		s.outlet.Fail()
 	}
-	b.sessions.Wait()
-}
-
-// sayGoodbye gives the lease back, so that nobody has to wait for its end.
-func (b *Bridge) sayGoodbye() {
-	ctx, cancel := context.WithTimeout(context.Background(), netpoll.Farewell)
-	defer cancel()
-	if err := b.hub.Leases.Return(ctx); err != nil {
-		b.log.Warn("give back the lease", "error", err)
-	}
+	n.sessions.Wait()
 }

@@ -9,17 +9,16 @@ import (
 
 	"github.com/latido/latido/bridge/admission"
 	"github.com/latido/latido/schemas"
-	"github.com/latido/latido/subjects/history"
 )
 
 // fault answers an error in the shape of all refusals: {code, reason, retry,
 // message}, and errors by field where one is wrong.
-func (b *Bridge) fault(c *fiber.Ctx, err error) error {
+func (s *server) fault(c *fiber.Ctx, err error) error {
 	refusal := refusalOfHTTP(err)
 	if refusal.Code == schemas.Internal {
-		b.log.Error("request", "path", c.Path(), "error", err)
+		s.node.log.Error("request", "path", c.Path(), "error", err)
 	}
-	b.metrics.refuse(refusal.Code)
+	s.node.metrics.refuse(refusal.Code)
 	if limited, ok := errors.AsType[*admission.LimitedError](err); ok {
 		retryAfter(c, limited.After)
 	}
@@ -34,7 +33,7 @@ func (b *Bridge) fault(c *fiber.Ctx, err error) error {
 
 // knownMethods refuses methods that are none of HTTP's, which Fiber would answer in
 // plain text before it asks anybody.
-func (b *Bridge) knownMethods(app *fiber.App) {
+func (s *server) knownMethods(app *fiber.App) {
 	handle := app.Server().Handler
 	app.Server().Handler = func(ctx *fasthttp.RequestCtx) {
 		if slices.Contains(fiber.DefaultMethods, string(ctx.Method())) {
@@ -43,7 +42,7 @@ func (b *Bridge) knownMethods(app *fiber.App) {
 		}
 		c := app.AcquireCtx(ctx)
 		defer app.ReleaseCtx(c)
-		_ = b.fault(c, schemas.Refuse(schemas.MethodNotAllowed, "there is no method %.20q", ctx.Method())) // it encodes
+		_ = s.fault(c, schemas.Refuse(schemas.MethodNotAllowed, "there is no method %.20q", ctx.Method())) // it encodes
 	}
 }
 
@@ -75,13 +74,4 @@ func refusalOfHTTP(err error) schemas.Refusal {
 		return schemas.Refuse(schemas.InvalidFrame, "%s", refused.Message)
 	}
 	return refusalFor(err)
-}
-
-// refusalFor is what a caller is told of an error. A stream that is missing is made
-// anew by whoever declares it.
-func refusalFor(err error) schemas.Refusal {
-	if errors.Is(err, history.ErrStream) {
-		return schemas.Refuse(schemas.Unavailable, "where this is stored is missing at the moment")
-	}
-	return schemas.RefusalOf(err)
 }

@@ -64,7 +64,7 @@ func TestPlaceIsKept(t *testing.T) {
 		r.expect("ok")
 		witness.find("the join", func(m message) bool { return len(refs(m, "joins")) == 1 })
 		part(r)
-		wait(t, "the session to leave", func() bool { return len(b.registry.all()) == 1 })
+		wait(t, "the session to leave", func() bool { return len(b.node.registry.all()) == 1 })
 	}
 	var page struct{ Count int }
 	get(t, b, "witness", "/api/channels/app%3Ax/presence", &page)
@@ -75,7 +75,7 @@ func TestPlaceIsKept(t *testing.T) {
 
 // endOther ends the only session beside the witness's as a drain does.
 func endOther(b *Bridge, r *raw) {
-	for _, s := range b.registry.all() {
+	for _, s := range b.node.registry.all() {
 		if s.user != "witness" {
 			s.end(errDraining)
 		}

@@ -57,13 +57,13 @@ func (b *Bridge) Ready() error {
 	switch {
 	case !b.ready.Load():
 		return errors.New("not taking sessions")
-	case b.hub.Degraded.Load():
+	case b.node.hub.Degraded.Load():
 		return errors.New(cmp.Or(b.health.reason(), "catching up"))
 	}
-	if stream := b.hub.Missing(); stream != "" {
+	if stream := b.node.hub.Missing(); stream != "" {
 		return fmt.Errorf("the stream %s is missing", stream)
 	}
-	return b.verifier.Ready()
+	return b.node.verifier.Ready()
 }
 
 // watchStorage asks whoever runs the bus here whether there is room to store
@@ -71,56 +71,47 @@ func (b *Bridge) Ready() error {
 func (b *Bridge) watchStorage() {
 	switch err := b.config.Storage(); {
 	case err != nil:
-		b.asker.full.Store(true)
+		b.node.setFull(true)
 		b.degrade(causeDisk, err.Error())
-	case b.asker.full.Swap(false):
+	case b.node.setFull(false):
 		b.mend(causeDisk)
 	}
 }
 
 // degrade tells the sessions that there is a cause.
 func (b *Bridge) degrade(of, cause string) {
-	if b.draining.Load() {
+	if b.node.draining.Load() {
 		return // it is us who leaves
 	}
 	b.health.fail(of, cause)
-	if b.hub.Degraded.Swap(true) {
+	if b.node.hub.Degraded.Swap(true) {
 		return
 	}
 	b.log.Warn("degraded", "cause", cause)
-	b.announce(wire.Degraded{})
+	b.node.announce(wire.Degraded{})
 }
 
 // mend notes that a cause is over.
 func (b *Bridge) mend(of string) {
 	b.health.mend(of)
-	b.hub.Start(b.restore)
+	b.node.hub.Start(b.restore)
 }
 
 // restore makes every channel whole after the last cause is over, and then says so.
 func (b *Bridge) restore(ctx context.Context) {
 	for b.health.reason() == "" {
-		err := b.hub.Settle(ctx)
+		err := b.node.hub.Settle(ctx)
 		if err == nil || ctx.Err() != nil {
 			break
 		}
 		b.log.Warn("restore", "error", err)
 		hub.Pause(ctx, hub.RetryPause)
 	}
-	if ctx.Err() == nil && b.health.reason() == "" && b.hub.Degraded.Swap(false) {
+	if ctx.Err() == nil && b.health.reason() == "" && b.node.hub.Degraded.Swap(false) {
 		b.log.Info("restored")
-		b.hub.FlushAll() // whoever came meanwhile is told who is there
-		b.announce(wire.Restored{})
-		b.confirmDevices(ctx)
-		b.hub.CheckAll()
-	}
-}
-
-// announce tells every session.
-func (b *Bridge) announce(notice wire.Notice) {
-	for _, s := range b.registry.all() {
-		if s.isWelcomed() {
-			s.tell(notice)
-		}
+		b.node.hub.FlushAll() // whoever came meanwhile is told who is there
+		b.node.announce(wire.Restored{})
+		b.node.confirmDevices(ctx)
+		b.node.hub.CheckAll()
 	}
 }

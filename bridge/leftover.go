@@ -13,8 +13,8 @@ import (
 
 // leftovers has the entries wait for their sessions that a bridge of our name held,
 // which ended without a goodbye: our lease would keep them for ever.
-func (b *Bridge) leftovers(ctx context.Context) error {
-	nc, filter := b.hub.Bus.Replay, seat.Keys+subjects.PresenceKey(b.node, ">")
+func (n *node) leftovers(ctx context.Context) error {
+	nc, filter := n.hub.Bus.Replay, seat.Keys+subjects.PresenceKey(n.name, ">")
 	last, err := history.Last(ctx, nc, seat.Stream, filter)
 	if err != nil {
 		return fmt.Errorf("leftovers: %w", err)
@@ -27,12 +27,12 @@ func (b *Bridge) leftovers(ctx context.Context) error {
 				continue
 			}
 			member := seen.Entry.Value
-			member.Grace = seat.GraceOf(b.limits.Grace)
+			member.Grace = seat.GraceOf(n.limits.Grace)
 			value, err := member.Encode()
 			if err != nil {
 				return err
 			}
-			b.release(left{key, seen.Entry.Generation, value, fact.Sequence}, false)
+			n.release(left{key, seen.Entry.Generation, value, fact.Sequence}, false)
 		}
 		return nil
 	})

@@ -41,7 +41,7 @@ type eventRange struct {
 }
 
 // getEvents reads stored events: those behind a position, or the last ones.
-func (b *Bridge) getEvents(c *fiber.Ctx) error {
+func (s *server) getEvents(c *fiber.Ctx) error {
 	by, channel, err := caller(c)
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func (b *Bridge) getEvents(c *fiber.Ctx) error {
 	if err := knows(c, "since", "epoch", "at", "limit"); err != nil {
 		return err
 	}
-	name, kind, err := b.resolve(channel)
+	name, kind, err := s.node.resolve(channel)
 	if err != nil {
 		return err
 	}
@@ -62,19 +62,19 @@ func (b *Bridge) getEvents(c *fiber.Ctx) error {
 		return err
 	}
 	ctx := c.UserContext()
-	member, err := b.mayRead(ctx, by.Identity, name, kind)
+	member, err := s.node.mayRead(ctx, by.Identity, name, kind)
 	if err != nil {
 		return err
 	}
 	if kind.Durability != subjects.Durable {
 		return schemas.Refuse(schemas.UnknownEvent, "events of this channel are not stored")
 	}
-	done, err := b.reading(ctx, payerOf(c).User)
+	done, err := s.reading(ctx, payerOf(c).User)
 	if err != nil {
 		return err
 	}
 	defer done()
-	past, err := b.hub.Past(ctx, hub.PastQuestion{Channel: name, Stream: kind.Stream, Member: member, Limit: limit}, since)
+	past, err := s.node.hub.Past(ctx, hub.PastQuestion{Channel: name, Stream: kind.Stream, Member: member, Limit: limit}, since)
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func (b *Bridge) getEvents(c *fiber.Ctx) error {
 			page.Gaps = append(page.Gaps, eventRange{told.From, told.To})
 		}
 	}
-	return b.answer(c, page)
+	return s.answer(c, page)
 }
 
 // positionOf reads the position that a question is about; nil when there is none.

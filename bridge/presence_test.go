@@ -121,7 +121,7 @@ func TestASessionGoesOnElsewhere(t *testing.T) {
 	first := dial(t, one, "ana")
 	first.must(`"op":"track","channel":%q,"meta":1`, lobby)
 	watcher.change("joins", first.ref())
-	dead := one.registry.find(first.ref()).tracks[lobby]
+	dead := one.node.registry.find(first.ref()).tracks[lobby]
 
 	second := dial(t, two, "ana", first.secret())
 	second.must(`"op":"track","channel":%q,"meta":2`, lobby)
@@ -136,7 +136,7 @@ func TestASessionGoesOnElsewhere(t *testing.T) {
 		}
 		msg := seat.Hold(dead.key, value)
 		seat.SetGeneration(msg, dead.generation)
-		if _, err := one.store(t.Context(), msg); err != nil {
+		if _, err := one.node.store(t.Context(), msg); err != nil {
 			t.Fatal(err)
 		}
 		second.must(`"op":"track","channel":%q,"meta":2`, lobby)
@@ -158,7 +158,7 @@ func TestASessionGoesOnWhateverTheClocks(t *testing.T) {
 	one, _ := runBridge(t, bus, Config{Node: "one"})
 	two, _ := runBridge(t, bus, Config{Node: "two"})
 	first := dial(t, one, "ana")
-	one.registry.find(first.ref()).generation += 1_000_000
+	one.node.registry.find(first.ref()).generation += 1_000_000
 	first.must(`"op":"track","channel":%q`, lobby)
 	second := dial(t, two, "ana", first.secret())
 	second.must(`"op":"track","channel":%q`, lobby)
@@ -219,14 +219,14 @@ func TestRemovedEntryIsRestored(t *testing.T) {
 	ana.must(`"op":"track","channel":%q`, lobby)
 	ana.must(`"op":"subscribe","channel":%q,"presence":true`, lobby)
 	ana.find("a state with ana", func(m message) bool { return m["count"] == 1.0 })
-	name, _, err := b.resolve(lobby)
+	name, _, err := b.node.resolve(lobby)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := b.registry.find(ana.ref())
+	s := b.node.registry.find(ana.ref())
 	entry := s.tracks[name.String()]
 	before := entry.revision
-	if _, err := b.store(t.Context(), seat.Leave(entry.key, time.Second)); err != nil {
+	if _, err := b.node.store(t.Context(), seat.Leave(entry.key, time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	wait(t, "the entry to be written again", func() bool {
@@ -322,10 +322,10 @@ func TestSessionsWorkUntilTheirGoodbye(t *testing.T) {
 	b, _ := runBridge(t, bustest.Start(t), Config{})
 	ana := dial(t, b, "ana")
 	ana.must(`"op":"subscribe","channel":%q`, lobby)
-	b.draining.Store(true)
+	b.node.draining.Store(true)
 	ana.must(`"op":"publish","channel":%q,"event":"still here","data":{}`, lobby)
 	ana.expect("event")
-	b.draining.Store(false)
+	b.node.draining.Store(false)
 }
 
 // Without room to store it, what must be stored is refused, and nothing else is.

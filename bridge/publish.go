@@ -31,7 +31,7 @@ type sender struct {
 // publish sends an event to a channel. On a channel with an owner it is a command
 // to it, unless the event is a live one.
 func (s *session) publish(r wire.Publish) {
-	name, kind, err := s.bridge.resolve(r.Channel)
+	name, kind, err := s.node.resolve(r.Channel)
 	if err != nil {
 		s.refuse(r.Ref, err)
 		return
@@ -44,7 +44,7 @@ func (s *session) publish(r wire.Publish) {
 	}
 	following := s.outlet.Follows(r.Channel) != nil
 	by := sender{s.who(), s.ref}
-	s.bridge.broadcast(by, following, name, kind, r, func(sequence uint64, err error) {
+	s.node.broadcast(by, following, name, kind, r, func(sequence uint64, err error) {
 		if err != nil {
 			s.refuse(r.Ref, err)
 			return
@@ -59,12 +59,12 @@ func (s *session) publish(r wire.Publish) {
 // broadcast sends what no service decides: a live event, or an event of an app
 // kind. done is called once, with the sequence if the event was stored; it must
 // not block.
-func (b *Bridge) broadcast(by sender, following bool, name subjects.Channel, kind subjects.Kind, r wire.Publish, done func(uint64, error)) {
+func (n *node) broadcast(by sender, following bool, name subjects.Channel, kind subjects.Kind, r wire.Publish, done func(uint64, error)) {
 	if !isLive(kind, r.Event) {
 		done(0, schemas.Refuse(schemas.UnknownEvent, "clients do not publish %q here", r.Event))
 		return
 	}
-	if err := b.mayBroadcast(by.Identity, name, kind, following); err != nil {
+	if err := n.mayBroadcast(by.Identity, name, kind, following); err != nil {
 		done(0, err)
 		return
 	}
@@ -77,13 +77,13 @@ func (b *Bridge) broadcast(by sender, following bool, name subjects.Channel, kin
 		r.Key = rand.Text()
 	}
 	told := wire.Event{Channel: r.Channel, Event: r.Event, From: by.User, Key: r.Key, Data: r.Data}
-	if err := hub.CheckTellable(told, b.limits.Frame); err != nil {
+	if err := hub.CheckTellable(told, n.limits.Frame); err != nil {
 		done(0, err)
 		return
 	}
 	if !stored {
 		msg := eventMessage(name.Live(), by, name, r)
-		if err := b.hub.Bus.Publish.PublishMsg(msg); err != nil {
+		if err := n.hub.Bus.Publish.PublishMsg(msg); err != nil {
 			done(0, schemas.Refuse(schemas.Unavailable, "the bus is away"))
 			return
 		}
@@ -91,11 +91,11 @@ func (b *Bridge) broadcast(by sender, following bool, name subjects.Channel, kin
 		return
 	}
 	msg := eventMessage(name.Event(), by, name, r)
-	b.asker.ask(msg, func(reply *nats.Msg, err error) {
+	n.asker.ask(msg, func(reply *nats.Msg, err error) {
 		switch {
 		case errors.Is(err, errUnanswered):
-			b.hub.Start(func(ctx context.Context) {
-				if history.Mute(ctx, b.hub.Bus.Publish, kind.Stream) {
+			n.hub.Start(func(ctx context.Context) {
+				if history.Mute(ctx, n.hub.Bus.Publish, kind.Stream) {
 					err = errFull
 				}
 				done(0, err)
@@ -105,7 +105,7 @@ func (b *Bridge) broadcast(by sender, following bool, name subjects.Channel, kin
 			done(0, err)
 			return
 		}
-		b.stored(kind, msg, reply, done)
+		n.stored(kind, msg, reply, done)
 	})
 }
 
@@ -138,7 +138,7 @@ func eventMessage(subject string, by sender, name subjects.Channel, r wire.Publi
 
 // stored reads JetStream's acknowledgement. A repeated message is answered as the
 // first time, but a key that was used for something else is refused.
-func (b *Bridge) stored(kind subjects.Kind, msg, reply *nats.Msg, done func(uint64, error)) {
+func (n *node) stored(kind subjects.Kind, msg, reply *nats.Msg, done func(uint64, error)) {
 	ack, err := acknowledged(reply)
 	sequence := ack.Sequence
 	switch {
@@ -147,8 +147,8 @@ func (b *Bridge) stored(kind subjects.Kind, msg, reply *nats.Msg, done func(uint
 	case !ack.Duplicate:
 		done(sequence, nil)
 	default:
-		b.hub.Start(func(ctx context.Context) {
-			first, found, err := history.Message(ctx, b.hub.Bus.Publish, kind.Stream, sequence)
+		n.hub.Start(func(ctx context.Context) {
+			first, found, err := history.Message(ctx, n.hub.Bus.Publish, kind.Stream, sequence)
 			switch {
 			case err != nil:
 				done(0, err)
@@ -186,7 +186,7 @@ func sameEvent(first history.Fact, msg *nats.Msg) bool {
 
 // call commands the owner of a channel.
 func (s *session) call(ctx context.Context, r wire.Call) error {
-	result, err := s.bridge.command(ctx, sender{s.who(), s.ref}, r)
+	result, err := s.node.command(ctx, sender{s.who(), s.ref}, r)
 	if err != nil {
 		return err
 	}
@@ -202,8 +202,8 @@ type result struct {
 
 // command asks the owner of a channel and waits for its answer. Who may do what
 // is the owner's to decide, and who asks it reads from the token.
-func (b *Bridge) command(ctx context.Context, by sender, r wire.Call) (result, error) {
-	name, kind, err := b.resolve(r.Channel)
+func (n *node) command(ctx context.Context, by sender, r wire.Call) (result, error) {
+	name, kind, err := n.resolve(r.Channel)
 	if err != nil {
 		return result{}, err
 	}
@@ -223,7 +223,7 @@ func (b *Bridge) command(ctx context.Context, by sender, r wire.Call) (result, e
 	if by.ref != "" {
 		subjects.SetText(msg.Header, subjects.HeaderSession, by.ref)
 	}
-	reply, err := b.asker.askAndWait(ctx, msg)
+	reply, err := n.asker.askAndWait(ctx, msg)
 	if err != nil {
 		return result{}, err
 	}

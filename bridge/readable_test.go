@@ -92,7 +92,7 @@ func told(t *testing.T, i int, got message) {
 // counted is a counter of the bridge's, by its name.
 func (b *Bridge) counted(t *testing.T, name string) int {
 	t.Helper()
-	families, err := b.metrics.registry.Gather()
+	families, err := b.metrics.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -231,7 +231,7 @@ func compressed(t *testing.T, limit int) []exchange {
 func TestRFC6455(t *testing.T) {
 	t.Parallel()
 	plain, _ := runBridge(t, bustest.Start(t), Config{Compress: true, Limits: Limits{Sessions: 1 << 20, Publishes: 1 << 20, UserPublishes: 1 << 20}})
-	limit := plain.limits.Frame
+	limit := plain.node.limits.Frame
 	all := slices.Concat(framing(), pings(), fragments(), utf8Cases(), closes(), sizes(limit))
 	for _, c := range all {
 		t.Run(c.name, func(t *testing.T) {

@@ -2,6 +2,10 @@ package bridge
 
 import (
 	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
 	"net/url"
 	"slices"
 	"strconv"
@@ -9,6 +13,8 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/latido/latido/bridge/admission"
 	"github.com/latido/latido/bridge/hub"
@@ -21,52 +27,98 @@ import (
 // have left it. One too many is answered 503.
 const connectionsAtOnce = 1 << 14
 
+// serverConfig is what the HTTP side is told.
+type serverConfig struct {
+	Node    *node
+	Log     *slog.Logger
+	Metrics *prometheus.Registry
+	Ready   func() error // says why sessions would be ill served here
+	Dev     bool
+	Origins []string // pages that may use the API and connect; empty or "*" is all
+	// TrustedProxies are believed when they say for whom they ask; nil is loopback.
+	TrustedProxies   admission.Proxies
+	MetricsToken     string
+	MetricsElsewhere bool
+	Compress         bool
+}
+
+// server speaks HTTP, and hands connections that became sockets to the node.
+type server struct {
+	config serverConfig
+	node   *node
+	app    *fiber.App
+}
+
+func newServer(c serverConfig) *server {
+	if c.TrustedProxies == nil {
+		c.TrustedProxies = admission.Loopback
+	}
+	s := &server{config: c, node: c.Node}
+	s.app = s.routes()
+	return s
+}
+
+// serve answers on a listener until shutdown.
+func (s *server) serve(listener net.Listener) error {
+	return s.app.Listener(punctual{listener, s.node.limits.Handshake})
+}
+
+// shutdown ends serve. HTTP connections that idle, or are half through a handshake,
+// are not waited for.
+func (s *server) shutdown() error {
+	err := s.app.ShutdownWithTimeout(time.Second)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	return err
+}
+
 // routes lays out everything that is spoken over HTTP.
-func (b *Bridge) routes() *fiber.App {
+func (s *server) routes() *fiber.App {
 	app := fiber.New(fiber.Config{
 		AppName: "latido", DisableStartupMessage: true, ReduceMemoryUsage: true, ReadBufferSize: 16 << 10,
-		BodyLimit: b.limits.Frame, DisablePreParseMultipartForm: true, ErrorHandler: b.fault, Concurrency: connectionsAtOnce,
+		BodyLimit: s.node.limits.Frame, DisablePreParseMultipartForm: true, ErrorHandler: s.fault, Concurrency: connectionsAtOnce,
 		ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 10 * time.Second,
 	})
 	app.Server().KeepHijackedConns = true
-	app.Server().ConnState = b.count
+	app.Server().ConnState = s.count
 	app.Use(plain)
-	if b.config.Dev {
+	if s.config.Dev {
 		app.Use([]string{"/ws", "/api", "/dev"}, thisMachine)
 	}
-	app.Get("/ws", b.upgrade(hub.Native, hub.NativeDeflated))
+	app.Get("/ws", s.upgrade(hub.Native, hub.NativeDeflated))
 	app.Get("/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
-	app.Get("/readyz", b.readiness)
-	app.Use("/api", b.crossOrigin) // a page must be able to read that it is refused
-	app.Use(b.enter)
-	app.Get("/metrics", b.guardMetrics, adaptor.HTTPHandler(b.Metrics()))
-	if b.config.Dev {
-		app.Use("/dev/token", b.crossOrigin)
-		app.Post("/dev/token", b.costs(admission.Cost{Work: admission.DevToken}), b.devToken)
+	app.Get("/readyz", s.readiness)
+	app.Use("/api", s.crossOrigin) // a page must be able to read that it is refused
+	app.Use(s.enter)
+	app.Get("/metrics", s.guardMetrics, adaptor.HTTPHandler(promhttp.HandlerFor(s.config.Metrics, promhttp.HandlerOpts{})))
+	if s.config.Dev {
+		app.Use("/dev/token", s.crossOrigin)
+		app.Post("/dev/token", s.costs(admission.Cost{Work: admission.DevToken}), s.devToken)
 	}
-	app.Post("/api/presence/status", b.verifying, b.postStatus) // with a token of its own: before the others
-	b.api(app.Group("/api", b.verifying, b.authenticate))
-	b.pages(app)
-	b.knownMethods(app)
+	app.Post("/api/presence/status", s.verifying, s.postStatus) // with a token of its own: before the others
+	s.api(app.Group("/api", s.verifying, s.authenticate))
+	s.pages(app)
+	s.knownMethods(app)
 	return app
 }
 
 // readiness is red while sessions would be ill served here.
-func (b *Bridge) readiness(c *fiber.Ctx) error {
-	if err := b.Ready(); err != nil {
+func (s *server) readiness(c *fiber.Ctx) error {
+	if err := s.config.Ready(); err != nil {
 		return c.Status(fiber.StatusServiceUnavailable).SendString(err.Error() + "\n")
 	}
 	return c.SendString("ready\n")
 }
 
 // crossOrigin lets pages of the allowed origins use the API.
-func (b *Bridge) crossOrigin(c *fiber.Ctx) error {
+func (s *server) crossOrigin(c *fiber.Ctx) error {
 	origin := c.Get(fiber.HeaderOrigin)
 	if origin == "" {
 		return c.Next()
 	}
 	c.Vary(fiber.HeaderOrigin)
-	if !b.mayUse(origin) {
+	if !s.mayUse(origin) {
 		return errOrigin
 	}
 	c.Set(fiber.HeaderAccessControlAllowOrigin, origin)
@@ -83,26 +135,26 @@ func (b *Bridge) crossOrigin(c *fiber.Ctx) error {
 var errOrigin = schemas.Refuse(schemas.OriginRefused, "pages of this origin are not allowed: see --origins")
 
 // mayUse says whether pages of an origin may use the API and connect.
-func (b *Bridge) mayUse(origin string) bool {
-	return len(b.config.Origins) == 0 || slices.Contains(b.config.Origins, "*") || slices.Contains(b.config.Origins, origin)
+func (s *server) mayUse(origin string) bool {
+	return len(s.config.Origins) == 0 || slices.Contains(s.config.Origins, "*") || slices.Contains(s.config.Origins, origin)
 }
 
 // verifying is the price of looking at a token, before it is known to be good.
-func (b *Bridge) verifying(c *fiber.Ctx) error {
-	if err := b.pay(c, "", admission.Cost{Work: admission.Verify}); err != nil {
+func (s *server) verifying(c *fiber.Ctx) error {
+	if err := s.pay(c, "", admission.Cost{Work: admission.Verify}); err != nil {
 		return err
 	}
 	return c.Next()
 }
 
 // authenticate reads the bearer's token.
-func (b *Bridge) authenticate(c *fiber.Ctx) error {
+func (s *server) authenticate(c *fiber.Ctx) error {
 	const scheme = "Bearer "
 	header := c.Get(fiber.HeaderAuthorization)
 	if len(header) <= len(scheme) || header[:len(scheme)] != scheme {
 		return schemas.Refuse(schemas.Unauthenticated, "the header Authorization: Bearer <token> is needed")
 	}
-	id, err := b.verifier.Verify(header[len(scheme):])
+	id, err := s.node.verifier.Verify(header[len(scheme):])
 	if err != nil {
 		return err
 	}
@@ -121,19 +173,19 @@ func caller(c *fiber.Ctx) (sender, string, error) {
 	return sender{Identity: id}, string([]byte(channel)), nil
 }
 
-func (b *Bridge) api(group fiber.Router) {
-	sending, query := b.costs(admission.Sending), b.costs(admission.Cost{Work: admission.Query})
-	group.Post("/channels/:channel/events", sending, b.postEvent)
-	group.Get("/channels/:channel/events", b.costs(admission.Cost{Work: admission.History}), b.getEvents)
-	group.Get("/channels/:channel/presence", b.costs(admission.Cost{Work: admission.PresenceList}), b.getPresence)
-	group.Post("/channels/:channel/commands/:command", sending, b.postCommand)
-	group.Delete("/presence/status", sending, b.deleteStatus)
-	group.Get("/users/:user/status", query, b.getStatus)
-	group.Get("/users/:user/duty", query, b.getDuty)
-	group.Get("/groups/:group/online", query, b.getOnline)
+func (s *server) api(group fiber.Router) {
+	sending, query := s.costs(admission.Sending), s.costs(admission.Cost{Work: admission.Query})
+	group.Post("/channels/:channel/events", sending, s.postEvent)
+	group.Get("/channels/:channel/events", s.costs(admission.Cost{Work: admission.History}), s.getEvents)
+	group.Get("/channels/:channel/presence", s.costs(admission.Cost{Work: admission.PresenceList}), s.getPresence)
+	group.Post("/channels/:channel/commands/:command", sending, s.postCommand)
+	group.Delete("/presence/status", sending, s.deleteStatus)
+	group.Get("/users/:user/status", query, s.getStatus)
+	group.Get("/users/:user/duty", query, s.getDuty)
+	group.Get("/groups/:group/online", query, s.getOnline)
 }
 
-func (b *Bridge) getPresence(c *fiber.Ctx) error {
+func (s *server) getPresence(c *fiber.Ctx) error {
 	by, channel, err := caller(c)
 	if err != nil {
 		return err
@@ -141,11 +193,11 @@ func (b *Bridge) getPresence(c *fiber.Ctx) error {
 	if err := knows(c, "count", "limit", "after"); err != nil {
 		return err
 	}
-	ch, err := b.roll(c.UserContext(), by.Identity, channel)
+	ch, err := s.node.roll(c.UserContext(), by.Identity, channel)
 	if err != nil {
 		return err
 	}
-	defer b.hub.Release(ch)
+	defer s.node.hub.Release(ch)
 	if count := c.Query("count"); count != "" && count != "true" && count != "false" {
 		return schemas.Refuse(schemas.InvalidData, "count: true or false")
 	}
@@ -166,7 +218,7 @@ func (b *Bridge) getPresence(c *fiber.Ctx) error {
 		page = page[:limit]
 		next = page[limit-1].Ref
 	}
-	return b.answer(c, struct {
+	return s.answer(c, struct {
 		Count   int           `json:"count"`
 		Members []wire.Member `json:"members"`
 		Next    string        `json:"next,omitempty"` // the ref to go on after

@@ -2,27 +2,20 @@ package bridge
 
 import (
 	"crypto/subtle"
-	"net/http"
 	"net/netip"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/latido/latido/schemas"
 )
 
-// Metrics answers what Prometheus asks.
-func (b *Bridge) Metrics() http.Handler {
-	return promhttp.HandlerFor(b.metrics.registry, promhttp.HandlerOpts{})
-}
-
 // guardMetrics lets read /metrics who has its token or, where none is set, who is
 // on this machine.
-func (b *Bridge) guardMetrics(c *fiber.Ctx) error {
-	token := b.config.MetricsToken
+func (s *server) guardMetrics(c *fiber.Ctx) error {
+	token := s.config.MetricsToken
 	client, _ := c.Locals(localClient).(netip.Addr)
 	switch {
-	case b.config.MetricsElsewhere:
+	case s.config.MetricsElsewhere:
 		return fiber.ErrNotFound
 	case token == "" && client.IsLoopback():
 		return c.Next()

@@ -51,7 +51,7 @@ func (s *session) Serve() {
 // feed handles what was read.
 func (s *session) feed(data []byte) error {
 	s.heard.Store(int64(netpoll.Uptime()))
-	s.bridge.metrics.bytesIn.Add(float64(len(data)))
+	s.node.metrics.bytesIn.Add(float64(len(data)))
 	return s.reader.Feed(data, s.handle)
 }
 

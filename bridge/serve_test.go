@@ -62,7 +62,7 @@ func TestAnIdleSessionHoldsNoGoroutine(t *testing.T) {
 		idle[i] = dial(t, b, fmt.Sprint("user ", i))
 		idle[i].must(`"op":"subscribe","channel":"app:x"`)
 	}
-	sessions := b.registry.all()
+	sessions := b.node.registry.all()
 	wait(t, "sessions to be parked", func() bool {
 		return !slices.ContainsFunc(sessions, func(s *session) bool { return !s.socket.Parked() })
 	})
@@ -115,7 +115,7 @@ func TestLastWords(t *testing.T) {
 		}
 		witness.find("the last word", func(m message) bool { return m["event"] == fmt.Sprint("e", i) })
 	}
-	wait(t, "sessions to leave", func() bool { return len(b.registry.all()) == 1 })
+	wait(t, "sessions to leave", func() bool { return len(b.node.registry.all()) == 1 })
 }
 
 // Whose session ended has no more say, and leaves although its channels are busy
@@ -125,7 +125,7 @@ func TestWhoWasEndedLeaves(t *testing.T) {
 	b, _ := runBridge(t, bustest.Start(t), Config{Limits: Limits{Publishes: 1 << 20, UserPublishes: 1 << 20}})
 	c, tcp := dialTCP(t, b, "ana")
 	c.must(`"op":"subscribe","channel":"app:x"`)
-	ended := b.registry.all()[0]
+	ended := b.node.registry.all()[0]
 	other := dial(t, b, "luis")
 	other.must(`"op":"subscribe","channel":"app:x"`)
 	ended.end(schemas.Refuse(schemas.TokenExpired, "the token has expired"))
@@ -137,6 +137,6 @@ func TestWhoWasEndedLeaves(t *testing.T) {
 		if m := other.expect("event"); m["event"] == "late" {
 			t.Fatalf("an ended session published: %v", m)
 		}
-		return len(b.registry.all()) == 1
+		return len(b.node.registry.all()) == 1
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/latido/latido/bridge/websocket"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/subjects/history"
 	"github.com/latido/latido/subjects/identity"
 )
 
@@ -35,7 +36,7 @@ const (
 
 // session is one browser's connection.
 type session struct {
-	bridge *Bridge
+	node   *node
 	socket netpoll.Socket
 	outlet hub.Outlet
 	reader websocket.Reader
@@ -76,12 +77,12 @@ type session struct {
 	goodbye  bool                // the peer said that it will not come back
 }
 
-func newSession(b *Bridge, conn arrival, d hub.Dialect, v *admission.Visit) *session {
-	created := &session{bridge: b, opened: conn.opened, visit: v}
+func newSession(n *node, conn arrival, d hub.Dialect, v *admission.Visit) *session {
+	created := &session{node: n, opened: conn.opened, visit: v}
 	created.payer = admission.Payer{Session: &created.account, Address: v.Address()}
-	created.socket.Open(conn.Conn, conn.early, b.poller, b.workers, created)
-	created.outlet.Open(b.hub, created, &created.socket, d, helloBytes)
-	created.reader = websocket.Reader{Limit: min(b.limits.Frame, helloBytes), Compress: d.Deflates()}
+	created.socket.Open(conn.Conn, conn.early, n.poller, n.workers, created)
+	created.outlet.Open(n.hub, created, &created.socket, d, helloBytes)
+	created.reader = websocket.Reader{Limit: min(n.limits.Frame, helloBytes), Compress: d.Deflates()}
 	created.spare.L = &created.mu
 	created.heard.Store(int64(netpoll.Uptime()))
 	return created
@@ -105,9 +106,9 @@ func (s *session) refuse(ref string, err error) {
 	}
 	refusal := refusalFor(err)
 	if refusal.Code == schemas.Internal {
-		s.bridge.log.Error("request", "user", s.user, "error", err)
+		s.node.log.Error("request", "user", s.user, "error", err)
 	}
-	s.bridge.metrics.refuse(refusal.Code)
+	s.node.metrics.refuse(refusal.Code)
 	s.tell(errorNotice(ref, refusal))
 }
 
@@ -120,7 +121,7 @@ func errorNotice(ref string, refusal schemas.Refusal) wire.Error {
 // end closes the session with a refusal: it is told, and is the close code.
 func (s *session) end(refusal schemas.Refusal) {
 	if s.finish(int(refusal.Code), refusal.Code.Reason(), s.outlet.Encode(errorNotice("", refusal))) {
-		s.bridge.metrics.refuse(refusal.Code)
+		s.node.metrics.refuse(refusal.Code)
 	}
 }
 
@@ -164,7 +165,7 @@ func (s *session) withdraw() {
 		s.letGo(c)
 	}
 	for _, t := range tracks {
-		s.bridge.depart(t, clean)
+		s.node.depart(t, clean)
 	}
 	s.unplug(clean)
 }
@@ -176,11 +177,11 @@ func (s *session) leave() {
 	s.withdraw()
 	s.socket.Forget()
 	s.socket.Close()
-	s.bridge.registry.remove(s)
+	s.node.registry.remove(s)
 	s.visit.Leave()
 	s.working.Done()
 	s.working.Wait()
-	s.bridge.sessions.Done()
+	s.node.sessions.Done()
 }
 
 // reference is the public name of a user's session with a secret: others see it,
@@ -189,4 +190,13 @@ func (s *session) leave() {
 func reference(user, secret string) string {
 	sum := sha256.Sum256([]byte("latido session " + user + "\x00" + secret))
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10]))
+}
+
+// refusalFor is what a caller is told of an error. A stream that is missing is made
+// anew by whoever declares it.
+func refusalFor(err error) schemas.Refusal {
+	if errors.Is(err, history.ErrStream) {
+		return schemas.Refuse(schemas.Unavailable, "where this is stored is missing at the moment")
+	}
+	return schemas.RefusalOf(err)
 }

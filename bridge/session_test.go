@@ -109,7 +109,7 @@ func TestClosingRefusals(t *testing.T) {
 			t.Errorf("%s: closed with %d, want %d", name, code, test.code)
 		}
 	}
-	wait(t, "all sessions to be gone", func() bool { return len(b.registry.all()) == 0 })
+	wait(t, "all sessions to be gone", func() bool { return len(b.node.registry.all()) == 0 })
 }
 
 // Nothing follows the goodbye, however busy the session's channels are.
@@ -120,7 +120,7 @@ func TestNothingFollowsTheGoodbye(t *testing.T) {
 	for range 20 {
 		c := dial(t, b, "ana")
 		c.must(`"op":"subscribe","channel":%q`, room)
-		s := b.registry.find(c.ref())
+		s := b.node.registry.find(c.ref())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
@@ -202,7 +202,7 @@ func TestResumeAtTheLimit(t *testing.T) {
 	}
 	second.must(`"op":"subscribe","channel":"app:x"`)
 	first.must(`"op":"subscribe","channel":"app:x"`)
-	wait(t, "the replaced to leave", func() bool { return len(b.registry.all()) == 2 })
+	wait(t, "the replaced to leave", func() bool { return len(b.node.registry.all()) == 2 })
 	conn, _, err := websocket.Dial(t.Context(), "ws://"+b.Addr()+"/ws", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -258,7 +258,7 @@ func TestMembershipRevokedUnheard(t *testing.T) {
 		_, err := members.Get(t.Context(), name.Member("eva"))
 		return errors.Is(err, jetstream.ErrKeyNotFound)
 	})
-	b.hub.DoubtMembers() // as if cut for long
+	b.node.hub.DoubtMembers() // as if cut for long
 	cable.set(false)
 	gone.expect("unsubscribed")
 	stays.nothing("unsubscribed")

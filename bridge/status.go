@@ -25,7 +25,7 @@ var fields = []string{"status", "custom_message", "until"}
 // postStatus sets the caller's own status. It takes what a page can send while it
 // goes away: navigator.sendBeacon knows no headers, so the token may be a field of
 // the body, which may be JSON under any content type, or a form.
-func (b *Bridge) postStatus(c *fiber.Ctx) error {
+func (s *server) postStatus(c *fiber.Ctx) error {
 	if err := knows(c); err != nil {
 		return err
 	}
@@ -33,11 +33,11 @@ func (b *Bridge) postStatus(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	by, err := b.sendingUser(c, sent)
+	by, err := s.sendingUser(c, sent)
 	if err != nil {
 		return err
 	}
-	if err := b.pay(c, by.User, admission.Sending); err != nil {
+	if err := s.pay(c, by.User, admission.Sending); err != nil {
 		return err
 	}
 	for field := range sent {
@@ -65,28 +65,28 @@ func (b *Bridge) postStatus(c *fiber.Ctx) error {
 	if err := schema.Validate(body); err != nil {
 		return err
 	}
-	if _, err := b.command(c.UserContext(), by, wire.Call{Channel: kindUser + ":" + by.User, Command: "set_status", Data: body}); err != nil {
+	if _, err := s.node.command(c.UserContext(), by, wire.Call{Channel: kindUser + ":" + by.User, Command: "set_status", Data: body}); err != nil {
 		return err
 	}
 	return c.JSON(status)
 }
 
 // deleteStatus lets the caller's devices speak again.
-func (b *Bridge) deleteStatus(c *fiber.Ctx) error {
+func (s *server) deleteStatus(c *fiber.Ctx) error {
 	if err := knows(c); err != nil {
 		return err
 	}
 	id, _ := c.Locals(localIdentity).(identity.Identity)
-	return b.answerCommand(c, sender{Identity: id}, wire.Call{Channel: kindUser + ":" + id.User, Command: "clear_status", Data: []byte("{}")})
+	return s.answerCommand(c, sender{Identity: id}, wire.Call{Channel: kindUser + ":" + id.User, Command: "clear_status", Data: []byte("{}")})
 }
 
 // sendingUser is whoever the header's token or the body's is of.
-func (b *Bridge) sendingUser(c *fiber.Ctx, sent form) (sender, error) {
+func (s *server) sendingUser(c *fiber.Ctx, sent form) (sender, error) {
 	token, found := strings.CutPrefix(c.Get(fiber.HeaderAuthorization), "Bearer ")
 	if !found && json.Unmarshal(sent["token"], &token) != nil {
 		token = ""
 	}
-	id, err := b.verifier.Verify(token)
+	id, err := s.node.verifier.Verify(token)
 	return sender{Identity: id}, err
 }
 

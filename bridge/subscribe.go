@@ -19,19 +19,19 @@ func (s *session) subscribe(ctx context.Context, r wire.Subscribe) error {
 
 // follow is subscribe; accepted is called before anything of the channel is told.
 func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, accepted func(wire.OK)) error {
-	name, kind, err := s.bridge.resolve(r.Channel)
+	name, kind, err := s.node.resolve(r.Channel)
 	if err != nil {
 		return err
 	}
 	if err := s.room(r.Channel); err != nil {
 		return err
 	}
-	heard := s.bridge.hub.MemberChanges()
-	member, err := s.bridge.mayRead(ctx, s.who(), name, kind)
+	heard := s.node.hub.MemberChanges()
+	member, err := s.node.mayRead(ctx, s.who(), name, kind)
 	if err != nil {
 		return err
 	}
-	ch, err := s.bridge.hub.Acquire(ctx, name)
+	ch, err := s.node.hub.Acquire(ctx, name)
 	if err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
@@ -42,12 +42,12 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, a
 		err = ch.LoadPresence(ctx)
 	}
 	if err != nil {
-		s.bridge.hub.Release(ch)
+		s.node.hub.Release(ch)
 		return err
 	}
-	replaced, kept := s.outlet.Place(c, s.bridge.limits.Channels)
+	replaced, kept := s.outlet.Place(c, s.node.limits.Channels)
 	if !kept { // it has ended meanwhile, or others were placed
-		s.bridge.hub.Release(ch)
+		s.node.hub.Release(ch)
 		if s.hasEnded() {
 			return nil
 		}
@@ -57,11 +57,11 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, a
 		ok = c.TakeOver(replaced, ok, r.Anew)
 		s.letGo(replaced)
 	}
-	s.bridge.metrics.subscriptions.Inc()
+	s.node.metrics.subscriptions.Inc()
 	accepted(ok)
 	ch.Attach(c)
-	if kind.Read.ByMembership() && s.bridge.hub.MemberChanges() != heard { // of somebody who was let in a moment ago
-		s.bridge.hub.Doubt(name, s)
+	if kind.Read.ByMembership() && s.node.hub.MemberChanges() != heard { // of somebody who was let in a moment ago
+		s.node.hub.Doubt(name, s)
 	}
 	return nil
 }
@@ -78,21 +78,21 @@ func (s *session) place(ctx context.Context, c *hub.Cursor, r wire.Subscribe) (w
 	defer done()
 	ok, err := c.Place(ctx, r)
 	if c.Behind() {
-		s.bridge.door.Charge(&s.payer, admission.StreamPage)
+		s.node.door.Charge(&s.payer, admission.StreamPage)
 	}
 	return ok, err
 }
 
 // room refuses one subscription too many.
 func (s *session) room(channel string) error {
-	if s.outlet.Follows(channel) == nil && s.outlet.Count() >= s.bridge.limits.Channels {
+	if s.outlet.Follows(channel) == nil && s.outlet.Count() >= s.node.limits.Channels {
 		return s.tooManyChannels()
 	}
 	return nil
 }
 
 func (s *session) tooManyChannels() error {
-	return schemas.Refuse(schemas.TooManyChannels, "at most %d channels per session", s.bridge.limits.Channels)
+	return schemas.Refuse(schemas.TooManyChannels, "at most %d channels per session", s.node.limits.Channels)
 }
 
 func (s *session) who() identity.Identity {
@@ -103,7 +103,7 @@ func (s *session) who() identity.Identity {
 
 // unsubscribe ends a subscription and the presence that goes with it.
 func (s *session) unsubscribe(ctx context.Context, r wire.Unsubscribe) error {
-	if _, _, err := s.bridge.resolve(r.Channel); err != nil {
+	if _, _, err := s.node.resolve(r.Channel); err != nil {
 		return err
 	}
 	if !s.drop(r.Channel) {
@@ -128,8 +128,8 @@ func (s *session) drop(channel string) bool {
 // letGo lets go of a cursor that is the session's no more.
 func (s *session) letGo(c *hub.Cursor) {
 	c.Channel().Detach(c)
-	s.bridge.hub.Release(c.Channel())
-	s.bridge.metrics.subscriptions.Dec()
+	s.node.hub.Release(c.Channel())
+	s.node.metrics.subscriptions.Dec()
 }
 
 // User is who the session is of.
@@ -145,8 +145,8 @@ func (s *session) Recheck(ctx context.Context, name subjects.Channel) error {
 	if c == nil && !present {
 		return nil
 	}
-	kind, _ := s.bridge.hub.Kind(name)
-	member, err := s.bridge.mayRead(ctx, s.who(), name, kind)
+	kind, _ := s.node.hub.Kind(name)
+	member, err := s.node.mayRead(ctx, s.who(), name, kind)
 	if err == nil && c != nil {
 		c.Admit(member)
 	}
@@ -155,7 +155,7 @@ func (s *session) Recheck(ctx context.Context, name subjects.Channel) error {
 	}
 	ended := s.drop(name.String())
 	if err := s.vanish(ctx, name.String()); err != nil {
-		s.bridge.log.Error("end presence", "channel", name.String(), "error", err)
+		s.node.log.Error("end presence", "channel", name.String(), "error", err)
 	}
 	if ended {
 		s.tell(wire.Unsubscribed{Channel: name.String(), Code: int(schemas.Revoked), Reason: schemas.Revoked.Reason()})

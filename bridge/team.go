@@ -15,17 +15,17 @@ import (
 // there.
 
 // getOnline lists who of a group is there, or was at a time.
-func (b *Bridge) getOnline(c *fiber.Ctx) error { return b.ask(c, kindGroup, "who", "at") }
+func (s *server) getOnline(c *fiber.Ctx) error { return s.ask(c, kindGroup, "who", "at") }
 
 // getStatus tells how a user is.
-func (b *Bridge) getStatus(c *fiber.Ctx) error { return b.ask(c, kindUser, "status") }
+func (s *server) getStatus(c *fiber.Ctx) error { return s.ask(c, kindUser, "status") }
 
 // getDuty tells how long a user was there.
-func (b *Bridge) getDuty(c *fiber.Ctx) error { return b.ask(c, kindUser, "duty", "from", "to") }
+func (s *server) getDuty(c *fiber.Ctx) error { return s.ask(c, kindUser, "duty", "from", "to") }
 
 // ask sends a query to the owner of the channel that the path names, with what the
 // query string says under the given names, and answers its data.
-func (b *Bridge) ask(c *fiber.Ctx, kind, query string, names ...string) error {
+func (s *server) ask(c *fiber.Ctx, kind, query string, names ...string) error {
 	id, _ := c.Locals(localIdentity).(identity.Identity)
 	of, err := url.PathUnescape(c.Params(kind))
 	if err != nil {
@@ -45,9 +45,9 @@ func (b *Bridge) ask(c *fiber.Ctx, kind, query string, names ...string) error {
 		return err
 	}
 	channel := kind + ":" + string([]byte(of)) // Fiber uses its strings again
-	answer, err := b.command(c.UserContext(), sender{Identity: id}, wire.Call{Channel: channel, Command: query, Data: data})
+	answer, err := s.node.command(c.UserContext(), sender{Identity: id}, wire.Call{Channel: channel, Command: query, Data: data})
 	if err != nil {
 		return err
 	}
-	return b.answer(c, answer.Data)
+	return s.answer(c, answer.Data)
 }

@@ -51,12 +51,12 @@ func (t *track) release(h *hub.Hub) { t.let.Do(func() { h.Release(t.channel) }) 
 
 // track makes the session present on a channel, or changes what it says there.
 func (s *session) track(ctx context.Context, r wire.Track) error {
-	name, kind, err := s.bridge.resolve(r.Channel)
+	name, kind, err := s.node.resolve(r.Channel)
 	if err != nil {
 		return err
 	}
-	if len(r.Meta) > s.bridge.limits.Meta {
-		return schemas.Refuse(schemas.MetaTooLarge, "meta has at most %d bytes", s.bridge.limits.Meta)
+	if len(r.Meta) > s.node.limits.Meta {
+		return schemas.Refuse(schemas.MetaTooLarge, "meta has at most %d bytes", s.node.limits.Meta)
 	}
 	id := s.who()
 	if err := mayAppear(id, name, kind); err != nil {
@@ -65,14 +65,14 @@ func (s *session) track(ctx context.Context, r wire.Track) error {
 	if s.isDeviceOn(name) {
 		return errForbidden
 	}
-	if err := s.bridge.checkMeta(kind, r.Meta); err != nil {
+	if err := s.node.checkMeta(kind, r.Meta); err != nil {
 		return err
 	}
 	place, err := coarsen(r.Place)
 	if err != nil {
 		return err
 	}
-	if _, err := s.bridge.mayRead(ctx, id, name, kind); err != nil {
+	if _, err := s.node.mayRead(ctx, id, name, kind); err != nil {
 		return err
 	}
 	t, err := s.entry(ctx, name)
@@ -92,11 +92,11 @@ func (s *session) track(ctx context.Context, r wire.Track) error {
 
 // show writes the session's entry, unless the session has ended meanwhile.
 func (s *session) show(ctx context.Context, t *track) error {
-	if err := s.bridge.appear(ctx, t); err != nil {
+	if err := s.node.appear(ctx, t); err != nil {
 		return err
 	}
 	if s.hasEnded() {
-		s.bridge.depart(t, false)
+		s.node.depart(t, false)
 		return errClosed
 	}
 	return nil
@@ -110,8 +110,8 @@ func (s *session) hasEnded() bool {
 
 // checkMeta applies the schema that the app gave for what is said on a kind of
 // channel.
-func (b *Bridge) checkMeta(kind subjects.Kind, meta json.RawMessage) error {
-	schema := b.config.Meta[kind.Name]
+func (n *node) checkMeta(kind subjects.Kind, meta json.RawMessage) error {
+	schema := n.meta[kind.Name]
 	if schema == nil {
 		return nil
 	}
@@ -126,27 +126,27 @@ func (b *Bridge) checkMeta(kind subjects.Kind, meta json.RawMessage) error {
 func (s *session) entry(ctx context.Context, name subjects.Channel) (*track, error) {
 	s.mu.Lock()
 	t, here := s.tracks[name.String()]
-	full := len(s.tracks) >= s.bridge.limits.Channels
+	full := len(s.tracks) >= s.node.limits.Channels
 	s.mu.Unlock()
 	if here {
 		return t, nil
 	}
 	if full {
-		return nil, schemas.Refuse(schemas.TooManyChannels, "at most %d channels per session", s.bridge.limits.Channels)
+		return nil, schemas.Refuse(schemas.TooManyChannels, "at most %d channels per session", s.node.limits.Channels)
 	}
-	ch, err := s.bridge.hub.Acquire(ctx, name)
+	ch, err := s.node.hub.Acquire(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	if err := ch.LoadPresence(ctx); err != nil {
-		s.bridge.hub.Release(ch)
+		s.node.hub.Release(ch)
 		return nil, err
 	}
 	t = &track{
 		name: name, seat: name.Seat(s.user, s.ref), channel: ch, generation: s.generation,
 		member: wire.Member{User: s.user, Ref: s.ref, Since: now()},
 	}
-	t.key = subjects.PresenceKey(s.bridge.node, t.seat)
+	t.key = subjects.PresenceKey(s.node.name, t.seat)
 	before, here := ch.Sitting(t.seat)
 	if here {
 		t.member.Since = before.Value.Since
@@ -155,7 +155,7 @@ func (s *session) entry(ctx context.Context, name subjects.Channel) (*track, err
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		s.bridge.hub.Release(ch)
+		s.node.hub.Release(ch)
 		return nil, errClosed
 	}
 	if s.tracks == nil {
@@ -167,7 +167,7 @@ func (s *session) entry(ctx context.Context, name subjects.Channel) (*track, err
 
 // untrack ends the session's presence on a channel.
 func (s *session) untrack(ctx context.Context, r wire.Untrack) error {
-	if _, _, err := s.bridge.resolve(r.Channel); err != nil {
+	if _, _, err := s.node.resolve(r.Channel); err != nil {
 		return err
 	}
 	if err := s.vanish(ctx, r.Channel); err != nil {
@@ -186,25 +186,25 @@ func (s *session) vanish(ctx context.Context, channel string) error {
 	if t == nil {
 		return nil
 	}
-	msg := seat.Leave(t.key, s.bridge.limits.Grace)
+	msg := seat.Leave(t.key, s.node.limits.Grace)
 	seat.SetGeneration(msg, t.generation)
-	if _, err := s.bridge.store(ctx, msg); err != nil {
-		s.bridge.depart(t, true) // as soon as it can be stored
+	if _, err := s.node.store(ctx, msg); err != nil {
+		s.node.depart(t, true) // as soon as it can be stored
 		return fmt.Errorf("untrack: %w", err)
 	}
-	t.release(s.bridge.hub)
+	t.release(s.node.hub)
 	return nil
 }
 
 // appear writes an entry to the bucket.
-func (b *Bridge) appear(ctx context.Context, t *track) error {
-	value, err := t.value(hub.Record{Node: b.node})
+func (n *node) appear(ctx context.Context, t *track) error {
+	value, err := t.value(hub.Record{Node: n.name})
 	if err != nil {
 		return err
 	}
 	msg := seat.Hold(t.key, value)
 	seat.SetGeneration(msg, t.generation)
-	revision, err := b.store(ctx, msg)
+	revision, err := n.store(ctx, msg)
 	if err != nil {
 		return fmt.Errorf("track: %w", err)
 	}
@@ -215,8 +215,8 @@ func (b *Bridge) appear(ctx context.Context, t *track) error {
 }
 
 // store writes to the bucket and returns the revision that it has then.
-func (b *Bridge) store(ctx context.Context, msg *nats.Msg) (revision uint64, err error) {
-	reply, err := b.asker.askAndWait(ctx, msg)
+func (n *node) store(ctx context.Context, msg *nats.Msg) (revision uint64, err error) {
+	reply, err := n.asker.askAndWait(ctx, msg)
 	if err != nil {
 		return 0, err
 	}
@@ -236,20 +236,20 @@ func (t *track) value(r hub.Record) ([]byte, error) {
 // left after a clean goodbye; otherwise it waits for the session, for its grace,
 // whatever becomes of this node. An entry that was written again meanwhile, for a
 // newer connection of the session to this node, is left alone.
-func (b *Bridge) depart(t *track, clean bool) {
-	defer t.release(b.hub)
+func (n *node) depart(t *track, clean bool) {
+	defer t.release(n.hub)
 	t.mu.Lock()
 	revision := t.revision
 	t.mu.Unlock()
 	if revision == 0 {
 		return // never written
 	}
-	value, err := t.value(hub.Record{Node: b.node, Grace: seat.GraceOf(b.limits.Grace)})
+	value, err := t.value(hub.Record{Node: n.name, Grace: seat.GraceOf(n.limits.Grace)})
 	if err != nil {
-		b.log.Error("grace", "key", t.key, "error", err)
+		n.log.Error("grace", "key", t.key, "error", err)
 		return
 	}
-	b.release(left{t.key, t.generation, value, revision}, clean)
+	n.release(left{t.key, t.generation, value, revision}, clean)
 }
 
 // left is an entry whose session's connection is gone.
@@ -261,24 +261,24 @@ type left struct {
 }
 
 // release has an entry left, or wait for its session.
-func (b *Bridge) release(l left, clean bool) {
-	msg := seat.Wait(l.key, l.value, l.revision, b.limits.Grace)
+func (n *node) release(l left, clean bool) {
+	msg := seat.Wait(l.key, l.value, l.revision, n.limits.Grace)
 	if clean {
-		msg = seat.Leave(l.key, b.limits.Grace)
+		msg = seat.Leave(l.key, n.limits.Grace)
 		seat.ExpectRevision(msg, l.revision)
 	}
 	seat.SetGeneration(msg, l.generation)
-	b.asker.ask(msg, func(reply *nats.Msg, err error) {
+	n.asker.ask(msg, func(reply *nats.Msg, err error) {
 		if err == nil {
 			_, err = acknowledged(reply)
 		}
 		if refused, is := errors.AsType[*jetstream.APIError](err); err == nil || errors.Is(err, errAskerClosed) || is && moved(refused) {
 			return
 		}
-		b.log.Warn("grace", "key", l.key, "error", err)
-		b.hub.Start(func(ctx context.Context) {
+		n.log.Warn("grace", "key", l.key, "error", err)
+		n.hub.Start(func(ctx context.Context) {
 			if hub.Pause(ctx, releasePause) {
-				b.release(l, clean)
+				n.release(l, clean)
 			}
 		})
 	})
@@ -291,12 +291,12 @@ const releasePause = 2 * time.Second
 // presenceChanged keeps the entries of this node's sessions true: one that was
 // removed although its session is there is written again, and outlives that. A
 // session that goes on at another node has ended here.
-func (b *Bridge) presenceChanged(name subjects.Channel, seen hub.Sighting) (outlived bool) {
+func (n *node) presenceChanged(name subjects.Channel, seen hub.Sighting) (outlived bool) {
 	_, _, ref, err := subjects.ParseSeat(seen.Seat)
 	if err != nil {
 		return false
 	}
-	s := b.registry.find(ref)
+	s := n.registry.find(ref)
 	if s == nil {
 		return false
 	}
@@ -306,7 +306,7 @@ func (b *Bridge) presenceChanged(name subjects.Channel, seen hub.Sighting) (outl
 	if t == nil || t.seat != seen.Seat {
 		return false
 	}
-	if seen.Entry.Node != b.node {
+	if seen.Entry.Node != n.name {
 		if seen.Entry.Holds() && seen.Entry.Outranks(t.generation, t.lastWritten()) {
 			s.supersede()
 		}
@@ -315,14 +315,14 @@ func (b *Bridge) presenceChanged(name subjects.Channel, seen hub.Sighting) (outl
 	if seen.Entry.Sequence <= t.lastWritten() || !seen.Entry.Left {
 		return false
 	}
-	b.hub.Start(func(ctx context.Context) { b.restoreEntry(ctx, s, t) })
+	n.hub.Start(func(ctx context.Context) { n.restoreEntry(ctx, s, t) })
 	return true
 }
 
 // restoreEntry writes an entry again, as long as its session is there: a bus that
 // lost its last writes, or an operator, may have removed it, and nobody must notice.
 // When the session ends meanwhile, the roster takes what the bucket says.
-func (b *Bridge) restoreEntry(ctx context.Context, s *session, t *track) {
+func (n *node) restoreEntry(ctx context.Context, s *session, t *track) {
 	if !t.restoring.CompareAndSwap(false, true) {
 		return
 	}
@@ -332,16 +332,16 @@ func (b *Bridge) restoreEntry(ctx context.Context, s *session, t *track) {
 		err := s.show(attempt, t)
 		cancel()
 		if err == nil && !s.holds(t) {
-			b.depart(t, true) // it was untracked meanwhile
+			n.depart(t, true) // it was untracked meanwhile
 		}
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		b.log.Warn("restore presence", "key", t.key, "error", err)
+		n.log.Warn("restore presence", "key", t.key, "error", err)
 		hub.Pause(ctx, hub.RetryPause)
 	}
 	if err := t.channel.Reload(ctx); err != nil && ctx.Err() == nil {
-		b.log.Warn("restore presence", "key", t.key, "error", err)
+		n.log.Warn("restore presence", "key", t.key, "error", err)
 	}
 }
 
@@ -373,8 +373,8 @@ func (s *session) refreshTracks(ctx context.Context, now time.Time) {
 		if !due {
 			continue
 		}
-		if err := s.bridge.appear(ctx, t); err != nil && ctx.Err() == nil {
-			s.bridge.log.Warn("refresh presence", "key", t.key, "error", err)
+		if err := s.node.appear(ctx, t); err != nil && ctx.Err() == nil {
+			s.node.log.Warn("refresh presence", "key", t.key, "error", err)
 		}
 	}
 }

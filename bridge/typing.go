@@ -48,7 +48,7 @@ func (s *session) typed(name subjects.Channel, kind subjects.Kind, r wire.Publis
 		if !current {
 			return // said again at this moment
 		}
-		s.bridge.broadcast(by, true, name, kind, end, func(uint64, error) {}) // it may be lost, like any live event
+		s.node.broadcast(by, true, name, kind, end, func(uint64, error) {}) // it may be lost, like any live event
 	})
 	s.typing[r.Channel] = timer
 }

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"strings"
-	"time"
 
 	fiberws "github.com/gofiber/contrib/websocket"
 	"github.com/gofiber/fiber/v2"
@@ -21,22 +20,22 @@ import (
 // the handler returns at once, and what Fiber and the handshake had allocated is
 // free again while the session lives. This is the only file that knows
 // contrib/websocket, which answers what checkHandshake has let pass.
-func (b *Bridge) upgrade(plain, deflated hub.Dialect) fiber.Handler {
+func (s *server) upgrade(plain, deflated hub.Dialect) fiber.Handler {
 	handshake := func(d hub.Dialect) fiber.Handler {
 		return fiberws.New(func(c *fiberws.Conn) {
 			client, _ := c.Locals(localClient).(netip.Addr)
-			b.accept(unwrap(c.NetConn()), d, client)
+			s.node.accept(unwrap(c.NetConn()), d, client)
 		}, fiberws.Config{Subprotocols: []string{native.Subprotocol}, ReadBufferSize: 1 << 10, WriteBufferSize: 1 << 10})
 	}
 	withoutDeflate, withDeflate := handshake(plain), handshake(deflated)
 	return func(c *fiber.Ctx) error {
-		if err := b.checkHandshake(c); err != nil {
+		if err := s.checkHandshake(c); err != nil {
 			return err
 		}
-		c.Locals(localClient, b.client(c))
+		c.Locals(localClient, s.client(c))
 		c.Request().Header.Set(fiber.HeaderSecWebSocketProtocol, strings.Join(values(c, fiber.HeaderSecWebSocketProtocol), ","))
 		answer := ""
-		if b.config.Compress {
+		if s.config.Compress {
 			answer = websocket.AcceptDeflate(values(c, fiber.HeaderSecWebSocketExtensions)...)
 		}
 		if answer == "" {
@@ -52,7 +51,7 @@ func (b *Bridge) upgrade(plain, deflated hub.Dialect) fiber.Handler {
 
 // checkHandshake refuses what is no opening handshake of RFC 6455 section 4.2.1,
 // and what comes from pages that may not connect. Who names no origin is no page.
-func (b *Bridge) checkHandshake(c *fiber.Ctx) error {
+func (s *server) checkHandshake(c *fiber.Ctx) error {
 	if !fiberws.IsWebSocketUpgrade(c) {
 		c.Set(fiber.HeaderUpgrade, "websocket")
 		return fiber.NewError(fiber.StatusUpgradeRequired, "this address speaks WebSocket")
@@ -68,7 +67,7 @@ func (b *Bridge) checkHandshake(c *fiber.Ctx) error {
 	if nonce, err := base64.StdEncoding.DecodeString(keys[0]); err != nil || len(nonce) != 16 {
 		return errHandshake
 	}
-	if origin := c.Get(fiber.HeaderOrigin); origin != "" && !b.mayUse(origin) {
+	if origin := c.Get(fiber.HeaderOrigin); origin != "" && !s.mayUse(origin) {
 		return errOrigin
 	}
 	return nil
@@ -88,13 +87,6 @@ func values(c *fiber.Ctx, name string) []string {
 	return texts
 }
 
-// arrival is a connection that has done its handshake.
-type arrival struct {
-	net.Conn
-	opened time.Duration // when its deadline to say hello began, by uptime
-	early  []byte        // what has been read from it already
-}
-
 // unwrap finds the connection within fasthttp's, which it keeps open for us
 // because the server has KeepHijackedConns, and what has been read from it
 // already: the first frames may have come together with the handshake.
@@ -108,33 +100,4 @@ func unwrap(conn net.Conn) arrival {
 	}
 	got.early = netpoll.ReadEarly(conn, got.SetReadDeadline)
 	return got
-}
-
-// accept begins a session on a connection. While the node drains it is still
-// accepted: a close with a code brings a client back sooner than a refused
-// connect; so is one of too many that nobody knows yet.
-func (b *Bridge) accept(conn arrival, d hub.Dialect, client netip.Addr) {
-	b.gate.RLock()
-	defer b.gate.RUnlock()
-	if b.closed {
-		_ = conn.Close() // the last session has been waited for
-		return
-	}
-	visit, refused := b.door.Enter(client)
-	if b.door.Crowded() {
-		visit.Leave()
-		_ = conn.Close() // those told before it are not gone yet
-		return
-	}
-	s := newSession(b, conn, d, visit)
-	s.working.Add(1)
-	b.sessions.Add(1)
-	b.registry.open(s)
-	s.socket.Start()
-	switch {
-	case b.draining.Load():
-		s.end(errDraining)
-	case refused != nil:
-		s.end(schemas.RefusalOf(refused))
-	}
 }

@@ -24,8 +24,8 @@ const (
 // Each is the presence of a channel of its own; the answer tells how all are now,
 // those who are offline too. What was subscribed to by hand stays as it is.
 func (s *session) watch(ctx context.Context, r wire.Watch) error {
-	if len(r.Users) > s.bridge.limits.Watch {
-		return schemas.Refuse(schemas.TooManyChannels, "at most %d users at once", s.bridge.limits.Watch)
+	if len(r.Users) > s.node.limits.Watch {
+		return schemas.Refuse(schemas.TooManyChannels, "at most %d users at once", s.node.limits.Watch)
 	}
 	wanted := make(map[string]struct{}, len(r.Users))
 	for _, user := range r.Users {
@@ -44,7 +44,7 @@ func (s *session) watch(ctx context.Context, r wire.Watch) error {
 	looks := make([]json.RawMessage, len(r.Users))
 	for i, user := range r.Users {
 		opening.Go(func() error {
-			answer, err := s.bridge.command(all, sender{s.who(), s.ref}, wire.Call{Channel: kindUser + ":" + user, Command: "status", Data: []byte("{}")})
+			answer, err := s.node.command(all, sender{s.who(), s.ref}, wire.Call{Channel: kindUser + ":" + user, Command: "status", Data: []byte("{}")})
 			looks[i] = answer.Data
 			return err
 		})
@@ -80,11 +80,11 @@ func (s *session) watchOnly(wanted map[string]struct{}) (missing []string) {
 
 // count tells how many are on a channel.
 func (s *session) count(ctx context.Context, r wire.Count) error {
-	ch, err := s.bridge.roll(ctx, s.who(), r.Channel)
+	ch, err := s.node.roll(ctx, s.who(), r.Channel)
 	if err != nil {
 		return err
 	}
-	defer s.bridge.hub.Release(ch)
+	defer s.node.hub.Release(ch)
 	data, err := json.Marshal(map[string]int{"count": ch.Count()})
 	if err != nil {
 		return err
@@ -94,20 +94,20 @@ func (s *session) count(ctx context.Context, r wire.Count) error {
 }
 
 // roll returns a channel that knows who is on it, to be released.
-func (b *Bridge) roll(ctx context.Context, id identity.Identity, channel string) (*hub.Channel, error) {
-	name, kind, err := b.resolve(channel)
+func (n *node) roll(ctx context.Context, id identity.Identity, channel string) (*hub.Channel, error) {
+	name, kind, err := n.resolve(channel)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := b.mayRead(ctx, id, name, kind); err != nil {
+	if _, err := n.mayRead(ctx, id, name, kind); err != nil {
 		return nil, err
 	}
-	ch, err := b.hub.Acquire(ctx, name)
+	ch, err := n.hub.Acquire(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	if err := ch.LoadPresence(ctx); err != nil {
-		b.hub.Release(ch)
+		n.hub.Release(ch)
 		return nil, err
 	}
 	return ch, nil

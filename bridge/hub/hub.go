@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/lease"
@@ -98,6 +99,9 @@ func New(c Config) *Hub {
 	for i := range c.Flushers {
 		h.flushers = append(h.flushers, newFlusher(i, h.metrics))
 	}
+	promauto.With(c.Registry).NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "latido", Subsystem: "bridge", Name: "presence_members", Help: "Members of all channels watched here.",
+	}, func() float64 { return float64(h.members()) })
 	h.checker = newChecker(h)
 	h.rights = newRights(h)
 	return h

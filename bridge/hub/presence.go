@@ -168,8 +168,8 @@ func (h *Hub) presence(key string, msg *nats.Msg) {
 	h.onPresence(name, seen)
 }
 
-// MemberCount counts those whom browsers were told of, on all channels.
-func (h *Hub) MemberCount() int {
+// members counts those whom browsers were told of, on all channels.
+func (h *Hub) members() int {
 	all := 0
 	for _, ch := range h.watched() {
 		ch.mu.Lock()

@@ -1,0 +1,48 @@
+package bridge
+
+import (
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/latido/latido/bridge/hub"
+	"github.com/latido/latido/schemas"
+)
+
+// arrival is a connection that has done its handshake.
+type arrival struct {
+	net.Conn
+	opened time.Duration // when its deadline to say hello began, by uptime
+	early  []byte        // what has been read from it already
+}
+
+var errDraining = schemas.Refuse(schemas.Draining, "this node stops: connect again")
+
+// accept begins a session on a connection. While the node drains it is still
+// accepted: a close with a code brings a client back sooner than a refused
+// connect; so is one of too many that nobody knows yet.
+func (n *node) accept(conn arrival, d hub.Dialect, client netip.Addr) {
+	n.gate.RLock()
+	defer n.gate.RUnlock()
+	if n.closed {
+		_ = conn.Close() // the last session has been waited for
+		return
+	}
+	visit, refused := n.door.Enter(client)
+	if n.door.Crowded() {
+		visit.Leave()
+		_ = conn.Close() // those told before it are not gone yet
+		return
+	}
+	s := newSession(n, conn, d, visit)
+	s.working.Add(1)
+	n.sessions.Add(1)
+	n.registry.open(s)
+	s.socket.Start()
+	switch {
+	case n.draining.Load():
+		s.end(errDraining)
+	case refused != nil:
+		s.end(schemas.RefusalOf(refused))
+	}
+}
