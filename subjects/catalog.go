@@ -35,6 +35,7 @@ func (a Access) ByMembership() bool { return a == Members || a == Topic }
 // channel of this kind, as data.
 type Kind struct {
 	Name       string
+	About      string // what its channels are, and what is kept of each, for `nats stream ls`
 	Owner      string // the service that writes its facts; "" is the bridge itself
 	Durability Durability
 	Stream     string // where its facts are kept; "" for a live kind
@@ -93,28 +94,36 @@ const (
 // Catalog holds the built-in kinds of channels.
 var Catalog = map[string]Kind{
 	"room": {
-		Name: "room", Owner: "chat", Durability: Durable, Stream: StreamRoom, Read: Members, Write: Members,
+		Name: "room", About: "Rooms: membership and messages, one subject per room",
+		Owner: "chat", Durability: Durable, Stream: StreamRoom, Read: Members, Write: Members,
 		Publish: map[string]string{"new_message": "post"}, Live: []string{"typing"}, Conflate: []string{"typing"},
 		Ends: map[string]Ending{"member_left": {Users: "user"}, "room_opened": {Users: "removed", Public: "public"}},
 	},
 	"tracking": {
-		Name: "tracking", Owner: "tracking", Durability: Durable, Stream: StreamTracking, Read: Members, Write: Members,
+		Name: "tracking", About: "Tracks: the trail of fixes that counted, one subject per order",
+		Owner: "tracking", Durability: Durable, Stream: StreamTracking, Read: Members, Write: Members,
 		Publish: map[string]string{"coords_update": "report"}, Live: []string{"typing"}, Conflate: []string{"coords_update", "typing"},
 		Ends: map[string]Ending{"tracking_opened": {Users: "removed", Public: "public"}},
 	},
 	"ops": {
-		Name: "ops", Owner: "ops", Durability: Durable, Stream: StreamOps, Read: Members, Write: Members,
+		Name: "ops", About: "Requests: each one's life, the broadcast to operators, and deadlines",
+		Owner: "ops", Durability: Durable, Stream: StreamOps, Read: Members, Write: Members,
 		Live: []string{"typing"}, Conflate: []string{"typing"},
 		Ends:  map[string]Ending{"withdrawn": {Users: "client"}},
 		Roles: []RoleAccess{{"operator", Broadcast}, {"supervisor", "*"}},
 	},
 	"global": {
-		Name: "global", Owner: "ops", Durability: Durable, Stream: StreamSystem, Read: SignedIn, Write: Service,
+		Name: "global", About: "Announcements to every signed-in user",
+		Owner: "ops", Durability: Durable, Stream: StreamSystem, Read: SignedIn, Write: Service,
 		Publish: map[string]string{"maintenance_alert": "announce"},
 	},
-	"user": {Name: "user", Owner: "presence", Durability: Durable, Stream: StreamUser, Read: Self},
+	"user": {
+		Name: "user", About: "Inboxes: each user's own notifications and status",
+		Owner: "presence", Durability: Durable, Stream: StreamUser, Read: Self,
+	},
 	"group": {
-		Name: "group", Owner: "presence", Durability: Durable, Stream: StreamGroup, Read: Members, Write: Members,
+		Name: "group", About: "Groups: who belongs to each",
+		Owner: "presence", Durability: Durable, Stream: StreamGroup, Read: Members, Write: Members,
 		Live: []string{"typing"}, Conflate: []string{"typing"},
 		Ends: map[string]Ending{"member_removed": {Users: "user"}},
 	},

@@ -1,6 +1,8 @@
 package topology
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -23,15 +25,17 @@ type Consumer struct {
 // have the server deliver to any subject, and so forge what others own: services
 // only bind to theirs.
 func Consumers() []Consumer {
-	return []Consumer{
-		reactor(subjects.StreamRoom, "room-members", "evt.room.*", "keeps who belongs to a room"),
-		reactor(subjects.StreamTracking, "tracking-members", "evt.tracking.*", "keeps who may follow a track"),
-		reactor(subjects.StreamOps, "ops-members", "evt.ops.*", "keeps who belongs to a request"),
+	consumers := []Consumer{
 		reactor(subjects.StreamOps, "ops-assignment", "evt.ops.*", "opens the room and the track of an accepted request"),
 		reactor(subjects.StreamUser, "user-members", "evt.user.*", "keeps who does not want to be disturbed"),
 		reactor(subjects.StreamUser, "user-due", "fired.user.*.*", "judges users at their deadlines"),
-		reactor(subjects.StreamGroup, "group-members", "evt.group.*", "keeps who belongs to a group"),
 	}
+	for _, name := range slices.Sorted(maps.Keys(subjects.Catalog)) {
+		if kind := subjects.Catalog[name]; kind.Stream != "" && kind.Read == subjects.Members {
+			consumers = append(consumers, reactor(kind.Stream, name+"-members", "evt."+name+".*", "keeps who belongs to what"))
+		}
+	}
+	return consumers
 }
 
 func reactor(stream, name, filter, does string) Consumer {

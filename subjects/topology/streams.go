@@ -1,6 +1,8 @@
 package topology
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -31,32 +33,18 @@ const MarkerTTL = time.Minute
 // that crashed has left behind, which nobody counts, is gone after that, too.
 const PresenceAge = 24 * time.Hour
 
-// Streams lists the configurations of all streams.
+// Streams lists the configurations of all streams: one of each durable kind in the
+// catalog, and one of all that the app adds.
 func Streams(cfg Config) []jetstream.StreamConfig {
 	cfg = cfg.withDefaults()
-	room := stream(cfg, subjects.StreamRoom, "Rooms: membership and messages, one subject per room", "room")
-	room.MaxAge = cfg.RoomAge
-
-	tracking := stream(cfg, subjects.StreamTracking, "Tracks: the trail of fixes that counted, one subject per order", "tracking")
-	tracking.MaxAge, tracking.MaxMsgsPerSubject = cfg.TrailAge, cfg.TrailLen
-	if cfg.RelaxTrail && cfg.Replicas <= 1 {
-		tracking.PersistMode, tracking.AllowAtomicPublish = jetstream.AsyncPersistMode, false
+	var streams []jetstream.StreamConfig
+	for _, name := range slices.Sorted(maps.Keys(subjects.Catalog)) {
+		if kind := subjects.Catalog[name]; kind.Stream != "" {
+			declared := stream(cfg, kind.Stream, kind.About, name)
+			limit(&declared, cfg)
+			streams = append(streams, declared)
+		}
 	}
-
-	ops := stream(cfg, subjects.StreamOps, "Requests: each one's life, the broadcast to operators, and deadlines", "ops")
-	ops.Subjects = append(ops.Subjects, "due.ops.*.*")
-	scheduled(&ops)
-
-	system := stream(cfg, subjects.StreamSystem, "Announcements to every signed-in user", "global")
-	system.MaxAge = 7 * day
-
-	user := stream(cfg, subjects.StreamUser, "Inboxes: each user's own notifications and status", "user")
-	user.MaxAge = 30 * day
-	user.Subjects = append(user.Subjects, "due.user.*.*", "fired.user.*.*")
-	scheduled(&user)
-
-	group := stream(cfg, subjects.StreamGroup, "Groups: who belongs to each", "group")
-
 	app := stream(cfg, subjects.StreamApp, "Events of app channels that are configured to be durable", "app")
 	for _, kind := range cfg.Kinds {
 		if kind.Durability == subjects.Durable && kind.Name != "app" {
@@ -65,7 +53,28 @@ func Streams(cfg Config) []jetstream.StreamConfig {
 	}
 	app.RePublish = &jetstream.RePublish{Source: "evt.>", Destination: "feed.>"}
 	app.MaxAge = cfg.AppAge
-	return []jetstream.StreamConfig{room, tracking, ops, system, user, group, app}
+	return append(streams, app)
+}
+
+// limit says what a stream forgets, where it does not keep its facts for good, and
+// what it holds beside them.
+func limit(stream *jetstream.StreamConfig, cfg Config) {
+	switch stream.Name {
+	case subjects.StreamRoom:
+		stream.MaxAge = cfg.RoomAge
+	case subjects.StreamTracking:
+		stream.MaxAge, stream.MaxMsgsPerSubject = cfg.TrailAge, cfg.TrailLen
+		if cfg.RelaxTrail && cfg.Replicas <= 1 {
+			stream.PersistMode, stream.AllowAtomicPublish = jetstream.AsyncPersistMode, false
+		}
+	case subjects.StreamOps:
+		schedule(stream, "due.ops.*.*")
+	case subjects.StreamSystem:
+		stream.MaxAge = 7 * day
+	case subjects.StreamUser:
+		stream.MaxAge = 30 * day
+		schedule(stream, "due.user.*.*", "fired.user.*.*")
+	}
 }
 
 // stream is what all streams share: facts of one kind, republished with their
@@ -84,9 +93,11 @@ func stream(cfg Config, name, description, kind string) jetstream.StreamConfig {
 	}
 }
 
-// scheduled lets a stream hold message schedules. The server allows rollups along
-// with them: whoever may write the stream's subjects, its owner alone, can empty it.
-func scheduled(stream *jetstream.StreamConfig) {
+// schedule lets a stream hold message schedules, on these subjects. The server allows
+// rollups along with them: whoever may write the stream's subjects, its owner alone,
+// can empty it.
+func schedule(stream *jetstream.StreamConfig, on ...string) {
+	stream.Subjects = append(stream.Subjects, on...)
 	stream.AllowMsgSchedules, stream.AllowRollup = true, true
 }
 
