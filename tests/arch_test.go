@@ -66,6 +66,7 @@ var rules = []rule{
 	{"deploy/internal", []string{"*"}, "generators run at build time only"},
 	{"deploy/stack", []string{"*"}, "it puts everything together"},
 	{"deploy/latido", []string{"deploy/stack", "bridge", "github.com/alecthomas/kong", "github.com/goccy/go-yaml"}, "the program turns words into a stack.Config"},
+	{"tests/kit", []string{"deploy/stack", "subjects", "schemas", "github.com/nats-io/nats.go", "github.com/coder/websocket", "github.com/golang-jwt"}, "it starts a system, and then knows it from outside"},
 	{"tests/load", []string{"tests/load", "github.com/alecthomas/kong", "github.com/golang-jwt", "golang.org/x"}, "it measures programs from outside, as anyone could"},
 	{"tests", []string{"tests", "deploy/stack", "subjects", "schemas", "github.com/nats-io/nats.go", "github.com/coder/websocket", "github.com/golang-jwt", "golang.org/x"}, "promises are tested through sockets and subjects"},
 }
@@ -80,7 +81,8 @@ var only = []struct {
 }{
 	{"github.com/gofiber", []string{"bridge"}, "nothing else depends on the web framework"},
 	{"github.com/nats-io/nats-server", []string{"deploy/stack", "subjects/topology/bustest"}, "nothing else knows whether the bus is in the process"},
-	{module + "/subjects/topology/bustest", []string{"services/internal/estest"}, "it is for tests"},
+	{module + "/subjects/topology/bustest", []string{"services/internal/estest", "tests/kit"}, "it is for tests"},
+	{module + "/tests/kit", nil, "it is for tests"},
 	{module + "/services/internal/estest", nil, "it is for tests"},
 }
 

@@ -1,0 +1,276 @@
+package kit
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/deploy/stack"
+	"github.com/latido/latido/subjects/topology/bustest"
+)
+
+// Config is how a stage begins. Its zero value works.
+type Config struct {
+	Limit time.Duration // how long the clients may live; 0 is two minutes
+	Bus   *bustest.Bus  // what the system runs on; nil has the first stack embed a server
+	Seed  uint64        // what every random draw follows from
+	Dev   bool          // nothing verifies tokens: whoever is on this machine may have any
+}
+
+// Stage is a system and the clients on it. Everything on it ends with the test, the
+// clients first; what one of them saw that the protocol forbids fails the test.
+type Stage struct {
+	T      *testing.T
+	Ctx    context.Context // ends when the clients must go
+	Secret Secret          // signs tokens; none in dev mode
+	Bus    *bustest.Bus    // nil where a server is embedded
+	NATS   *nats.Conn      // may read and write everything; nil before there is a server
+
+	end     context.CancelCauseFunc
+	archive *archive
+	bridges []string // of the stacks, which are started by the test's goroutine
+	running sync.WaitGroup
+
+	mu      sync.Mutex
+	random  *rand.Rand
+	clients []*Client
+}
+
+// NewStage returns a stage on which nothing runs yet.
+func NewStage(t *testing.T, cfg Config) *Stage {
+	t.Helper()
+	limit := cmp.Or(cfg.Limit, 2*time.Minute)
+	limited, stop := context.WithTimeoutCause(t.Context(), limit, fmt.Errorf("not done within %v", limit))
+	ctx, end := context.WithCancelCause(limited)
+	s := &Stage{
+		T: t, Ctx: ctx, Bus: cfg.Bus,
+		archive: newArchive(), random: rand.New(rand.NewPCG(cfg.Seed, uint64(len(t.Name())))),
+	}
+	if !cfg.Dev {
+		s.Secret = bytes.Repeat([]byte("secrets "), 8)
+	}
+	s.end = func(cause error) { end(cause); stop() }
+	t.Cleanup(s.Disperse)
+	if s.Bus != nil {
+		s.NATS = s.Bus.Connect(t)
+	}
+	return s
+}
+
+// login is what an embedded server demands; others take anyone.
+const loginUser, loginPassword = "tests", "what tests log in with"
+
+// Start runs parts of the system, on the stage's bus if it has one, and returns when
+// they are ready. Unless the configuration says otherwise it listens on free ports
+// and drains at once; it logs to the test.
+func (s *Stage) Start(cfg stack.Config) *stack.Stack {
+	s.T.Helper()
+	cfg.HTTP, cfg.Drain, cfg.Secret = cmp.Or(cfg.HTTP, "127.0.0.1:0"), cmp.Or(cfg.Drain, time.Millisecond), s.Secret
+	cfg.NATSUser, cfg.NATSPassword = loginUser, loginPassword
+	cfg.Log = slog.New(slog.NewTextHandler(s.T.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	switch {
+	case s.Bus != nil:
+		cfg.NATSURL = cmp.Or(cfg.NATSURL, s.Bus.URL())
+		if len(s.Bus.Servers) > 1 {
+			cfg.Replicas = len(s.Bus.Servers)
+		}
+	case s.NATS != nil:
+		cfg.NATSURL = s.NATS.ConnectedUrl()
+	default:
+		cfg.NATSListen = "127.0.0.1:0"
+		if cfg.Data == "" {
+			cfg.Data = s.T.TempDir()
+		}
+	}
+	running, err := stack.Start(context.WithoutCancel(s.T.Context()), cfg)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	s.T.Cleanup(func() {
+		s.Disperse()
+		if err := running.Close(); err != nil && !errors.Is(err, stack.ErrStopped) {
+			s.T.Errorf("close %s: %v", cfg.Node, err)
+		}
+	})
+	if s.NATS == nil {
+		s.NATS = s.connect(running.NATSURL())
+	}
+	if address := running.HTTPAddr(); address != "" && !slices.Contains(s.bridges, address) {
+		s.bridges = append(s.bridges, address)
+	}
+	return running
+}
+
+func (s *Stage) connect(url string) *nats.Conn {
+	s.T.Helper()
+	nc, err := nats.Connect(url, nats.UserInfo(loginUser, loginPassword), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	s.Must(err)
+	s.T.Cleanup(nc.Close)
+	return nc
+}
+
+// Process runs a part of the system on the stage's bus, as a process of its own, and
+// returns when it serves. A URL in the arguments takes the place of the bus's own.
+func (s *Stage) Process(part string, program Program) *Process {
+	s.T.Helper()
+	arguments := []string{part, "--jwt-secret", string(s.Secret)}
+	if !slices.Contains(program.Arguments, "--nats-url") {
+		arguments = append(arguments, "--nats-url", s.Bus.URL())
+	}
+	program.Arguments = append(arguments, program.Arguments...)
+	p := Launch(s.T, program)
+	s.T.Cleanup(s.Disperse)
+	p.Serves(s.T)
+	return p
+}
+
+// Proxy is NewProxy on this stage.
+func (s *Stage) Proxy(target string) *Proxy {
+	s.T.Helper()
+	return NewProxy(s.T, target)
+}
+
+// JetStream is what the system stores.
+func (s *Stage) JetStream() jetstream.JetStream {
+	s.T.Helper()
+	js, err := jetstream.New(s.NATS)
+	s.Must(err)
+	return js
+}
+
+// Client adds a client, which does nothing until Run.
+func (s *Stage) Client(cfg ClientConfig) *Client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	cfg.secret, cfg.archive, cfg.seed = s.Secret, s.archive, s.random.Uint64()
+	if cfg.Bridges == nil {
+		cfg.Bridges = slices.Clone(s.bridges)
+	}
+	if len(cfg.Bridges) == 0 {
+		panic("a client has no bridge to connect to: start one first")
+	}
+	c := newClient(cfg)
+	s.clients = append(s.clients, c)
+	return c
+}
+
+// Run keeps a client connected until stop is called or the clients must go.
+func (s *Stage) Run(c *Client) (stop func()) {
+	ctx, cancel := context.WithCancel(s.Ctx)
+	done := make(chan struct{})
+	s.running.Go(func() {
+		defer close(done)
+		if err := c.run(ctx); err != nil {
+			c.fault(err)
+		}
+	})
+	return func() { cancel(); <-done }
+}
+
+// Join adds a client, runs it, and returns when it is connected.
+func (s *Stage) Join(cfg ClientConfig) *Client {
+	s.T.Helper()
+	c := s.Client(cfg)
+	s.Run(c)
+	s.Must(c.Back(s.Ctx, 1))
+	return c
+}
+
+// Clients are the clients there are now.
+func (s *Stage) Clients() []*Client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.clients)
+}
+
+// errOver is why the clients go.
+var errOver = errors.New("the test is over")
+
+// Disperse has all clients say goodbye, and reports their faults, once.
+func (s *Stage) Disperse() {
+	s.end(errOver)
+	s.running.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.clients {
+		for _, fault := range c.Faults() {
+			s.T.Errorf("fault: %v", fault)
+		}
+	}
+	s.clients = nil
+}
+
+// Draw is a number below n that follows from the seed.
+func (s *Stage) Draw(n int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.random.IntN(n)
+}
+
+// Must ends the test on an error.
+func (s *Stage) Must(err error) {
+	s.T.Helper()
+	if err != nil {
+		s.T.Fatal(err)
+	}
+}
+
+// Check reports an error, also on a goroutine that is not the test's own.
+func (s *Stage) Check(err error) bool {
+	s.T.Helper()
+	if err != nil {
+		s.T.Error(err)
+	}
+	return err == nil
+}
+
+// Until asks again and again until met, or the clients must go.
+func (s *Stage) Until(met func() bool) bool {
+	s.T.Helper()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for !met() {
+		select {
+		case <-ticker.C:
+		case <-s.Ctx.Done():
+			s.T.Error(fmt.Errorf("waiting: %w", context.Cause(s.Ctx)))
+			return false
+		}
+	}
+	return true
+}
+
+// Settle lets the clients come to the end of all their channels, and judges what
+// they received against the streams.
+func (s *Stage) Settle(streams ...string) (Truth, Verdict) {
+	s.T.Helper()
+	truth, err := ReadTruth(s.Ctx, s.NATS, streams...)
+	s.Must(err)
+	var waiting sync.WaitGroup
+	for _, client := range s.Clients() {
+		for _, log := range client.Logs() {
+			waiting.Go(func() { s.Check(client.Reach(s.Ctx, log.Channel, truth.Last(log.Channel))) })
+		}
+	}
+	waiting.Wait()
+	var logs []Log
+	for _, client := range s.Clients() {
+		logs = append(logs, client.Logs()...)
+	}
+	verdict := Judge(truth, logs...)
+	if !verdict.Whole() {
+		s.T.Errorf("logs differ from the streams: %v", verdict)
+	}
+	return truth, verdict
+}
