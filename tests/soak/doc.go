@@ -4,6 +4,4 @@
 // nobody is closed without a cause, and nobody is told to have left who is there.
 //
 // It runs where LATIDO_SOAK_DURATION says for how long.
-//
-// Imports: deploy/stack, to start the stack; then only sockets and subjects.
 package soak

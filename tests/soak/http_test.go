@@ -1,44 +1,37 @@
 package soak
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
 	"time"
 
 	"github.com/latido/latido/schemas/bridge"
-	"github.com/latido/latido/tests/e2e"
+	"github.com/latido/latido/tests/kit"
 )
 
 // ask makes an HTTP request and decodes the answer.
 func (s *stage) ask(user, method, path string, body, answer any) error {
-	ctx, cancel := context.WithTimeout(s.ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(s.Ctx, 20*time.Second)
 	defer cancel()
 	data, err := json.Marshal(body)
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, method, "http://"+s.stack.HTTPAddr()+path, bytes.NewReader(data))
+	told, err := kit.Ask(ctx, s.address, kit.Request{
+		Method: method, Path: path, Token: s.Secret.Token(kit.Identity{User: user}), Body: string(data),
+		Header: map[string]string{"Content-Type": "application/json"},
+	})
 	if err != nil {
 		return err
 	}
-	request.Header.Set("Authorization", "Bearer "+s.secret.Token(e2e.Identity{User: user}, time.Hour))
-	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
+	if told.Status != http.StatusOK {
+		return fmt.Errorf("%s %s: %d: %s", method, path, told.Status, told.Raw)
 	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s %s: %s: %s: %w", method, path, response.Status, text, err)
-	}
-	return json.Unmarshal(text, answer)
+	return json.Unmarshal(told.Raw, answer)
 }
 
 // post publishes over HTTP, under a key.
@@ -46,12 +39,12 @@ func (s *stage) post(user, channel, event string, n int, data any) bool {
 	key := fmt.Sprintf("%s-%d", user, n)
 	var answer struct{ Seq uint64 }
 	err := s.ask(user, http.MethodPost, "/api/channels/"+url.PathEscape(channel)+"/events", map[string]any{"event": event, "key": key, "data": data}, &answer)
-	if !s.check(err) {
+	if !s.Check(err) {
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sent = append(s.sent, e2e.Sent{User: user, Channel: channel, Key: key, Seq: answer.Seq})
+	s.sent = append(s.sent, kit.Sent{User: user, Channel: channel, Key: key, Seq: answer.Seq})
 	return true
 }
 
@@ -59,7 +52,7 @@ func (s *stage) post(user, channel, event string, n int, data any) bool {
 type reading struct {
 	user, channel string
 	position      *bridge.Position
-	log           e2e.Log
+	log           kit.Log
 }
 
 type historyPage struct {
@@ -81,7 +74,7 @@ func (r *reading) read(s *stage) (int, error) {
 		return 0, err
 	}
 	if r.position == nil {
-		r.log = e2e.Log{User: r.user, Channel: r.channel, After: page.Position.Seq}
+		r.log = kit.Log{User: r.user, Channel: r.channel, After: page.Position.Seq}
 		page.Events = nil
 	}
 	if page.Gap != nil {
@@ -89,7 +82,7 @@ func (r *reading) read(s *stage) (int, error) {
 	}
 	for _, event := range page.Events {
 		event.Channel = r.channel
-		r.log.Receptions = append(r.log.Receptions, e2e.Reception{Event: event})
+		r.log.Receptions = append(r.log.Receptions, kit.Reception{Event: event})
 	}
 	r.position = &page.Position
 	return len(page.Events), nil
@@ -98,7 +91,7 @@ func (r *reading) read(s *stage) (int, error) {
 // finish reads on to the end.
 func (r *reading) finish(s *stage) {
 	for {
-		if n, err := r.read(s); !s.check(err) || n == 0 {
+		if n, err := r.read(s); !s.Check(err) || n == 0 {
 			return
 		}
 	}

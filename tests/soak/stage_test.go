@@ -1,22 +1,16 @@
 package soak
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/latido/latido/deploy/stack"
 	"github.com/latido/latido/subjects"
-	"github.com/latido/latido/tests/e2e"
-	"github.com/latido/latido/tests/faults"
+	"github.com/latido/latido/tests/kit"
 )
 
 // The channels of everybody. Each pair of friends has a room of its own besides.
@@ -29,27 +23,19 @@ const (
 // settling is how long the last words may take to reach everybody.
 const settling = 90 * time.Second
 
-// stage is a running stack and who is on it.
+// stage is a running stack with its defaults, and who is on it.
 type stage struct {
-	t       *testing.T
-	ctx     context.Context // ends when everybody must go
+	*kit.Stage
+
 	talking context.Context // ends when nobody says anything more
-	stack   *stack.Stack
-	nc      *nats.Conn
-	secret  e2e.Secret
-	archive *e2e.Archive
-	running sync.WaitGroup // clients
-	working sync.WaitGroup // what they do while there is talking
+	address string
+	working sync.WaitGroup // what clients do while there is talking
 
 	mu      sync.Mutex
-	seed    uint64
 	players []*player
-	sent    []e2e.Sent     // acknowledged as stored
+	sent    []kit.Sent     // acknowledged as stored
 	spoken  map[string]int // live events acknowledged, by user
 }
-
-// natsUser logs in to the bus of the stage.
-const natsUser, natsPassword = "soak", "soak for ten minutes"
 
 // newStage starts a stack with its defaults, but for what keeps it apart from others.
 func newStage(t *testing.T) *stage {
@@ -58,38 +44,18 @@ func newStage(t *testing.T) *stage {
 	if err != nil {
 		t.Skip("LATIDO_SOAK_DURATION says for how long")
 	}
-	s := &stage{t: t, secret: bytes.Repeat([]byte("soak "), 8), archive: e2e.NewArchive(), spoken: map[string]int{}}
-	s.stack, err = stack.Start(context.WithoutCancel(t.Context()), stack.Config{
-		HTTP: "127.0.0.1:0", NATSListen: "127.0.0.1:0", Data: t.TempDir(), Secret: s.secret, Kinds: []string{"log:durable"},
-		NATSUser: natsUser, NATSPassword: natsPassword,
-		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.stack.Close(); err != nil && !errors.Is(err, stack.ErrStopped) {
-			t.Error(err)
-		}
-	})
-	if s.nc, err = s.connect(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.nc.Close)
-	var end, hush context.CancelFunc
-	s.ctx, end = context.WithTimeoutCause(t.Context(), duration+2*settling, errors.New("did not settle"))
-	s.talking, hush = context.WithTimeout(s.ctx, duration)
-	t.Cleanup(func() { hush(); end(); s.working.Wait(); s.running.Wait() })
+	s := &stage{Stage: kit.NewStage(t, kit.Config{Limit: duration + 2*settling}), spoken: map[string]int{}}
+	s.address = s.Start(stack.Config{Kinds: []string{"log:durable"}, Drain: 10 * time.Second}).HTTPAddr()
+	var hush context.CancelFunc
+	s.talking, hush = context.WithTimeout(s.Ctx, duration)
+	t.Cleanup(func() { hush(); s.working.Wait() })
 	return s
-}
-
-func (s *stage) connect() (*nats.Conn, error) {
-	return nats.Connect(s.stack.NATSURL(), nats.UserInfo(natsUser, natsPassword))
 }
 
 // player is one client and what it heard live.
 type player struct {
-	*e2e.Client
+	*kit.Client
+
 	kind   string
 	slow   bool // reads less than it is told, so that it never hears the last word
 	radio  hearing
@@ -98,23 +64,19 @@ type player struct {
 
 // play adds a client that connects to an address, and is shown where all are.
 func (s *stage) play(kind, user, address string) *player {
-	s.t.Helper()
-	s.seed++
+	s.T.Helper()
 	p := &player{kind: kind, radio: hearing{last: map[string]int{}}}
-	p.Client = e2e.NewClient(e2e.ClientConfig{
-		Who: e2e.Identity{User: user}, Secret: s.secret, Bridges: []string{address}, Archive: s.archive, Seed: s.seed, OnEvent: p.radio.take,
-	})
+	p.Client = s.Join(kit.ClientConfig{Who: kit.Identity{User: user}, Bridges: []string{address}, OnEvent: p.radio.take})
 	s.players = append(s.players, p)
-	s.running.Go(func() { s.check(p.Run(s.ctx)) })
-	s.must(p.Track(s.ctx, radio, map[string]string{"as": kind}))
+	s.Must(p.Track(s.Ctx, radio, map[string]string{"as": kind}))
 	return p
 }
 
 // follow subscribes a player to channels.
 func (s *stage) follow(p *player, channels ...string) {
-	s.t.Helper()
+	s.T.Helper()
 	for _, channel := range channels {
-		s.must(p.Follow(s.ctx, channel, e2e.FromNow, false))
+		s.Must(p.Follow(s.Ctx, channel, kit.FromNow, false))
 		if channel == radio {
 			p.radio.on.Store(true)
 			continue
@@ -125,14 +87,14 @@ func (s *stage) follow(p *player, channels ...string) {
 
 // tell publishes once, and writes down what was acknowledged.
 func (s *stage) tell(p *player, channel, event string, data any) bool {
-	seq, key, err := p.Publish(s.ctx, channel, event, data)
-	if !s.check(err) {
+	seq, key, err := p.Publish(s.Ctx, channel, event, data)
+	if !s.Check(err) {
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if seq > 0 {
-		s.sent = append(s.sent, e2e.Sent{User: p.User(), Channel: channel, Key: key, Seq: seq})
+		s.sent = append(s.sent, kit.Sent{User: p.User(), Channel: channel, Key: key, Seq: seq})
 	}
 	return true
 }
@@ -166,36 +128,21 @@ func (s *stage) every(interval time.Duration, do func(n int) bool) {
 	})
 }
 
-// peer runs a peer whose presence, or whose view of it, is the point.
-func (s *stage) peer(cfg faults.PeerConfig) *faults.Peer {
-	s.t.Helper()
-	cfg.Secret = s.secret
-	p := faults.NewPeer(cfg)
-	s.running.Go(func() { s.check(p.Run(s.ctx)) })
-	s.must(p.Back(s.ctx, 1))
-	return p
-}
-
-func (s *stage) must(err error) {
-	s.t.Helper()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-func (s *stage) check(err error) bool {
-	s.t.Helper()
-	if err != nil {
-		s.t.Error(err)
-	}
-	return err == nil
+// observer runs a client whose presence, or whose view of it, is the point. The
+// others follow nobody's.
+func (s *stage) observer(cfg kit.ClientConfig, channel string) *kit.Client {
+	s.T.Helper()
+	cfg.Unsteady = true
+	c := s.Join(cfg)
+	s.Must(c.Follow(s.Ctx, channel, kit.FromNow, true))
+	return c
 }
 
 // truth is what the streams hold when nobody says anything more.
-func (s *stage) truth() e2e.Truth {
-	s.t.Helper()
-	truth, err := e2e.ReadTruth(s.ctx, s.nc, subjects.StreamRoom, subjects.StreamApp)
-	s.must(err)
+func (s *stage) truth() kit.Truth {
+	s.T.Helper()
+	truth, err := kit.ReadTruth(s.Ctx, s.NATS, subjects.StreamRoom, subjects.StreamApp)
+	s.Must(err)
 	return truth
 }
 

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/latido/latido/schemas/bridge"
-	"github.com/latido/latido/tests/e2e"
+	"github.com/latido/latido/tests/kit"
 )
 
 // tab is a page in a real browser, behind another one: hidden, with its timers
@@ -38,55 +38,55 @@ type tabReport struct {
 // openTab opens the page, and returns when it follows the plaza and is shown on
 // the radio. Without a browser there is none, unless one is required.
 func (s *stage) openTab(user string) *tab {
-	s.t.Helper()
+	s.T.Helper()
 	chromium, err := exec.LookPath(cmp.Or(os.Getenv("CHROMIUM"), "/usr/bin/chromium"))
 	if err == nil {
 		_, err = exec.LookPath("node")
 	}
 	if err != nil && os.Getenv("LATIDO_BROWSER") != "required" {
-		s.t.Logf("no hidden tab: %v", err)
+		s.T.Logf("no hidden tab: %v", err)
 		return nil
 	}
-	s.must(err)
-	t := &tab{process: exec.CommandContext(s.ctx, "node", "hidden.mjs", "http://"+s.stack.HTTPAddr(), s.secret.Token(e2e.Identity{User: user}, 2*time.Hour), plaza, radio)}
+	s.Must(err)
+	t := &tab{process: exec.CommandContext(s.Ctx, "node", "hidden.mjs", "http://"+s.address, s.Secret.TokenFor(kit.Identity{User: user}, 2*time.Hour), plaza, radio)}
 	t.process.Env = append(os.Environ(), "CHROMIUM="+chromium)
-	t.process.Stderr = s.t.Output()
+	t.process.Stderr = s.T.Output()
 	t.process.Cancel = func() error { return t.process.Process.Signal(syscall.SIGTERM) } // so that it ends the browser
 	t.process.WaitDelay = 10 * time.Second
 	t.tell, err = t.process.StdinPipe()
-	s.must(err)
+	s.Must(err)
 	told, err := t.process.StdoutPipe()
-	s.must(err)
+	s.Must(err)
 	t.told = bufio.NewScanner(told)
 	t.told.Buffer(nil, 64<<20)
-	s.must(t.process.Start())
-	s.t.Cleanup(func() { _ = t.tell.Close(); _ = t.process.Wait() })
+	s.Must(t.process.Start())
+	s.T.Cleanup(func() { _ = t.tell.Close(); _ = t.process.Wait() })
 	if !t.told.Scan() || t.told.Text() != "ready" {
-		s.t.Fatalf("the tab is not ready: %q, %v", t.told.Text(), t.told.Err())
+		s.T.Fatalf("the tab is not ready: %q, %v", t.told.Text(), t.told.Err())
 	}
 	return t
 }
 
 // finish asks the page for its report once it has read to the end.
 func (t *tab) finish(s *stage, upTo uint64) {
-	s.t.Helper()
+	s.T.Helper()
 	if t == nil {
 		return
 	}
 	_, err := fmt.Fprintln(t.tell, upTo)
-	s.must(err)
+	s.Must(err)
 	if !t.told.Scan() {
-		s.t.Fatalf("the tab says nothing: %v", t.told.Err())
+		s.T.Fatalf("the tab says nothing: %v", t.told.Err())
 	}
-	s.must(json.Unmarshal(t.told.Bytes(), &t.report))
+	s.Must(json.Unmarshal(t.told.Bytes(), &t.report))
 	if !t.report.Hidden || !slices.Equal(t.report.States, []string{"connected"}) {
-		s.t.Errorf("tab: hidden %v, its connection was %v", t.report.Hidden, t.report.States)
+		s.T.Errorf("tab: hidden %v, its connection was %v", t.report.Hidden, t.report.States)
 	}
-	s.t.Logf("tab: a timer of 0.1 s went off %d times in %.0f s", t.report.Timers, t.report.Lived)
+	s.T.Logf("tab: a timer of 0.1 s went off %d times in %.0f s", t.report.Timers, t.report.Lived)
 }
 
-func (t *tab) log() e2e.Log {
-	log := e2e.Log{User: "tab", Channel: plaza}
+func (t *tab) log() kit.Log {
+	log := kit.Log{User: "tab", Channel: plaza}
 	if t == nil {
 		log.Channel = "" // nothing is owed
 		return log
@@ -94,7 +94,7 @@ func (t *tab) log() e2e.Log {
 	log.After = t.report.After
 	for _, event := range t.report.Events {
 		event.Channel = plaza
-		log.Receptions = append(log.Receptions, e2e.Reception{Event: event})
+		log.Receptions = append(log.Receptions, kit.Reception{Event: event})
 	}
 	return log
 }
