@@ -8,10 +8,11 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/tests/kit"
 )
 
 // TestBridgeKilled is F9: a bridge is killed with all its presences. Half of its
-// peers come back elsewhere at once and nobody is told anything of them; the
+// clients come back elsewhere at once and nobody is told anything of them; the
 // other half stay away, and are gone from every list and from the bucket.
 func TestBridgeKilled(t *testing.T) {
 	t.Parallel()
@@ -19,11 +20,11 @@ func TestBridgeKilled(t *testing.T) {
 	sessions := max(10, *size/250)
 	channels := rooms(max(1, *size/sessions))
 	doomed := s.bridge("doomed")
-	haven, lookout := s.bridge("haven.example"), s.bridge("lookout")
-	observers := []*Peer{
-		s.observer("beside", haven.http, channels...), s.observer("apart", lookout.http, channels...),
+	haven, observing := s.bridge("haven.example"), s.bridge("observing")
+	observers := []*kit.Client{
+		s.observer("beside", haven.HTTP, channels...), s.observer("apart", observing.HTTP, channels...),
 	}
-	away, elsewhere := s.cable(doomed.http), s.cable(doomed.http)
+	away, elsewhere := s.Proxy(doomed.HTTP), s.Proxy(doomed.HTTP)
 	leavers := s.crowd("leaver", sessions/2, away.Addr(), channels)
 	returners := s.crowd("returner", sessions-sessions/2, elsewhere.Addr(), channels)
 	everybody := seats(leavers, returners)
@@ -32,16 +33,16 @@ func TestBridgeKilled(t *testing.T) {
 	turn(observers...)
 
 	killed := time.Now()
-	doomed.kill()
-	elsewhere.Lead(haven.http)
+	doomed.Kill()
+	elsewhere.Lead(haven.HTTP)
 	away.Sever()
-	for _, peer := range returners {
-		s.must(peer.Back(s.ctx, 2))
+	for _, client := range returners {
+		s.Must(client.Back(s.Ctx, 2))
 	}
 	returned := time.Since(killed)
 	gone := s.truth(killed, seats(returners), observers...)
 	buried := s.stored(killed, seats(returners))
-	wrong, owed := 0, Owed{Went: Each(seats(leavers))}
+	wrong, owed := 0, kit.Owed{Went: kit.Each(seats(leavers))}
 	for _, observer := range observers {
 		wrong += s.judge(observer, owed)
 	}
@@ -55,19 +56,21 @@ func TestBridgeKilled(t *testing.T) {
 // writes counts what is written to the bus about presence while nobody does
 // anything.
 func (s *stage) writes(during time.Duration) string {
-	s.t.Helper()
-	presence, nodes := s.written(s.bucket), s.written(s.open(subjects.BucketNodes))
+	s.T.Helper()
+	presence, nodes := s.written(subjects.BucketPresence), s.written(subjects.BucketNodes)
 	began := time.Now()
-	wait(s.ctx, during)
+	kit.Wait(s.Ctx, during)
 	took := time.Since(began).Seconds()
 	return fmt.Sprintf("%.2f writes/s of presence, %.2f of leases",
-		float64(s.written(s.bucket)-presence)/took, float64(s.written(s.open(subjects.BucketNodes))-nodes)/took)
+		float64(s.written(subjects.BucketPresence)-presence)/took, float64(s.written(subjects.BucketNodes)-nodes)/took)
 }
 
 // written is how many writes a bucket has seen.
-func (s *stage) written(bucket jetstream.KeyValue) uint64 {
-	s.t.Helper()
-	status, err := bucket.Status(s.ctx)
-	s.must(err)
+func (s *stage) written(name string) uint64 {
+	s.T.Helper()
+	bucket, err := s.JetStream().KeyValue(s.Ctx, name)
+	s.Must(err)
+	status, err := bucket.Status(s.Ctx)
+	s.Must(err)
 	return status.(*jetstream.KeyValueBucketStatus).StreamInfo().State.LastSeq
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/latido/latido/subjects/topology"
+	"github.com/latido/latido/tests/kit"
 )
 
 // TestBusAway is the long half of F7: NATS is away for longer than a lease, so
@@ -17,25 +18,25 @@ func TestBusAway(t *testing.T) {
 	s := newStage(t)
 	channels := rooms(5)
 	one, other := s.bridge("one"), s.bridge("other")
-	observers := []*Peer{s.observer("one", one.http, channels...), s.observer("other", other.http, channels...)}
-	everybody := seats(s.crowd("at one", 10, one.http, channels), s.crowd("at other", 10, other.http, channels))
+	observers := []*kit.Client{s.observer("one", one.HTTP, channels...), s.observer("other", other.HTTP, channels...)}
+	everybody := seats(s.crowd("at one", 10, one.HTTP, channels), s.crowd("at other", 10, other.HTTP, channels))
 	s.truth(time.Now(), everybody, observers...)
 	turn(observers...)
 
-	s.bus.Kill(0)
-	wait(s.ctx, outage)
-	s.bus.Restart(t, 0)
+	s.Bus.Kill(0)
+	kit.Wait(s.Ctx, outage)
+	s.Bus.Restart(t, 0)
 	restarted := time.Now()
 	for _, observer := range observers {
-		s.must(observer.Told(s.ctx, 1, 1))
+		s.Must(observer.Told(s.Ctx, 1, 1))
 	}
 	back := time.Since(restarted)
-	wait(s.ctx, topology.LeaseTTL+5*time.Second) // who was taken for dead is told by now
+	kit.Wait(s.Ctx, topology.LeaseTTL+5*time.Second) // who was taken for dead is told by now
 	s.truth(restarted, everybody, observers...)
 	s.stored(restarted, everybody)
 	wrong := 0
 	for _, observer := range observers {
-		wrong += s.judge(observer, Owed{})
+		wrong += s.judge(observer, kit.Owed{})
 	}
 	table.add(row{
 		fault: "F7 NATS away", did: fmt.Sprintf("%v, longer than the lease", outage),

@@ -7,18 +7,20 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/latido/latido/tests/kit"
 )
 
 // TestBusRestarts is F7: the NATS server is restarted again and again while some
-// peers come and go and others stay. Nobody is told of those who stay, and at the
+// clients come and go and others stay. Nobody is told of those who stay, and at the
 // end every list is who is there.
 func TestBusRestarts(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	channels := rooms(5)
 	one, other := s.bridge("one"), s.bridge("other")
-	observers := []*Peer{s.observer("one", one.http, channels...), s.observer("other", other.http, channels...)}
-	stayers := append(s.crowd("stayer", 10, one.http, channels), s.crowd("lodger", 10, other.http, channels)...)
+	observers := []*kit.Client{s.observer("one", one.HTTP, channels...), s.observer("other", other.HTTP, channels...)}
+	stayers := append(s.crowd("stayer", 10, one.HTTP, channels), s.crowd("lodger", 10, other.HTTP, channels)...)
 	staying := seats(stayers)
 	s.truth(time.Now(), staying, observers...)
 	turn(observers...)
@@ -27,16 +29,16 @@ func TestBusRestarts(t *testing.T) {
 	var visiting sync.WaitGroup
 	until := time.Now().Add(*duration)
 	for i := range 10 {
-		g := &guest{stage: s, channels: channels, random: rand.New(rand.NewPCG(*seed, uint64(i))), came: map[Seat]int{}, went: map[Seat]int{}}
-		g.peer, _ = s.peer(fmt.Sprintf("guest %d", i), []string{one.http, other.http}[i%2], "")
+		g := &guest{stage: s, channels: channels, random: rand.New(rand.NewPCG(*seed, uint64(i))), came: map[kit.Seat]int{}, went: map[kit.Seat]int{}}
+		g.client, _ = s.client(fmt.Sprintf("guest %d", i), []string{one.HTTP, other.HTTP}[i%2], "")
 		guests = append(guests, g)
 		visiting.Go(func() { g.comeAndGo(until) })
 	}
 	restarts := 0
 	for ; time.Now().Before(until); restarts++ {
-		wait(s.ctx, betweenRestarts)
-		s.bus.Kill(0)
-		s.bus.Restart(t, 0)
+		kit.Wait(s.Ctx, betweenRestarts)
+		s.Bus.Kill(0)
+		s.Bus.Restart(t, 0)
 	}
 	ended := time.Now()
 	visiting.Wait()
@@ -44,7 +46,7 @@ func TestBusRestarts(t *testing.T) {
 	changes, there := 0, staying
 	for _, g := range guests {
 		changes += g.changes
-		there = append(there, g.peer.Seats()...)
+		there = append(there, g.client.Seats()...)
 	}
 	back := max(s.truth(ended, there, observers...), s.stored(ended, there))
 	wrong := 0
@@ -52,7 +54,7 @@ func TestBusRestarts(t *testing.T) {
 		wrong += s.judgeComing(observer, guests)
 	}
 	table.add(row{
-		fault: "F7 NATS restarted", did: fmt.Sprintf("%d restarts, 10 peers came or went %d times", restarts, changes),
+		fault: "F7 NATS restarted", did: fmt.Sprintf("%d restarts, 10 clients came or went %d times", restarts, changes),
 		presences: len(there), wrong: wrong, back: back, note: fmt.Sprintf("told degraded %d times", observers[0].Tally().Degraded),
 	})
 }
@@ -62,55 +64,55 @@ const betweenRestarts = 2500 * time.Millisecond
 // guest comes and goes at random.
 type guest struct {
 	*stage
-	peer     *Peer
+	client   *kit.Client
 	channels []string
 	random   *rand.Rand
 	changes  int
-	came     map[Seat]int // how often it showed itself, and hid
-	went     map[Seat]int
+	came     map[kit.Seat]int // how often it showed itself, and hid
+	went     map[kit.Seat]int
 }
 
 func (g *guest) comeAndGo(until time.Time) {
 	shown := map[string]bool{}
-	for time.Now().Before(until) && g.ctx.Err() == nil {
+	for time.Now().Before(until) && g.Ctx.Err() == nil {
 		channel := g.channels[g.random.IntN(len(g.channels))]
 		var err error
 		if shown[channel] = !shown[channel]; shown[channel] {
-			err = g.peer.Show(g.ctx, channel)
-			g.came[g.peer.seat(channel)]++
+			err = g.client.Track(g.Ctx, channel, nil)
+			g.came[g.client.Seat(channel)]++
 		} else {
-			err = g.peer.Hide(g.ctx, channel)
-			g.went[g.peer.seat(channel)]++
+			err = g.client.Untrack(g.Ctx, channel)
+			g.went[g.client.Seat(channel)]++
 		}
-		if !g.check(err) {
+		if !g.Check(err) {
 			return
 		}
 		g.changes++
-		wait(g.ctx, time.Duration(g.random.IntN(400))*time.Millisecond)
+		kit.Wait(g.Ctx, time.Duration(g.random.IntN(400))*time.Millisecond)
 	}
 }
 
 // judgeComing demands that an observer was told nothing of those who stayed, and
 // of those who came and went not more than they did: who goes and comes within a
 // tenth of a second is no news.
-func (s *stage) judgeComing(observer *Peer, guests []*guest) int {
-	s.t.Helper()
-	owed := Owed{Came: map[Seat]int{}, Went: map[Seat]int{}}
-	told := map[Edge]int{}
+func (s *stage) judgeComing(observer *kit.Client, guests []*guest) int {
+	s.T.Helper()
+	owed := kit.Owed{Came: map[kit.Seat]int{}, Went: map[kit.Seat]int{}}
+	told := map[kit.Edge]int{}
 	for _, g := range guests {
 		maps.Copy(owed.Came, g.came)
 		maps.Copy(owed.Went, g.went)
 	}
-	var surplus []Edge
+	var surplus []kit.Edge
 	for _, edge := range observer.Ledger.Edges() {
 		most := owed.Went[edge.Seat]
 		if edge.Came {
 			most = owed.Came[edge.Seat]
 		}
-		kind := Edge{Seat: edge.Seat, Came: edge.Came}
+		kind := kit.Edge{Seat: edge.Seat, Came: edge.Came}
 		if told[kind]++; told[kind] > most {
 			surplus = append(surplus, edge)
 		}
 	}
-	return s.judgeEdges(observer, surplus, Owed{})
+	return s.judgeEdges(observer, surplus, kit.Owed{})
 }

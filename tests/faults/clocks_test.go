@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/latido/latido/subjects/topology"
+	"github.com/latido/latido/tests/kit"
 )
 
 // TestClocks has bridges and services whose clocks are wrong, in both directions.
@@ -23,33 +24,33 @@ func TestClocks(t *testing.T) {
 	s.wrongly(skewed, "presence", "presence-slow", -*skew)
 	exact := s.bridge("exact")
 	channels := rooms(5)
-	observers := []*Peer{
-		s.observer("slow", slow.http, channels...), s.observer("exact", exact.http, channels...), s.observer("fast", fast.http, channels...),
+	observers := []*kit.Client{
+		s.observer("slow", slow.HTTP, channels...), s.observer("exact", exact.HTTP, channels...), s.observer("fast", fast.HTTP, channels...),
 	}
-	toFast, toSlow, nowhere := s.cable(slow.http), s.cable(exact.http), s.cable(fast.http)
+	toFast, toSlow, nowhere := s.Proxy(slow.HTTP), s.Proxy(exact.HTTP), s.Proxy(fast.HTTP)
 	back := slices.Concat(s.crowd("forth", 3, toFast.Addr(), channels), s.crowd("back", 3, toSlow.Addr(), channels))
 	lost := s.crowd("lost", 3, nowhere.Addr(), channels)
-	stayers := slices.Concat(s.crowd("slow", 3, slow.http, channels), s.crowd("exact", 3, exact.http, channels))
+	stayers := slices.Concat(s.crowd("slow", 3, slow.HTTP, channels), s.crowd("exact", 3, exact.HTTP, channels))
 	everybody := seats(back, lost, stayers)
 	s.truth(time.Now(), everybody, observers...)
 
 	turn(observers...)
-	wait(s.ctx, topology.LeaseTTL+3*time.Second) // a wrong clock would have ended a lease by now
+	kit.Wait(s.Ctx, topology.LeaseTTL+3*time.Second) // a wrong clock would have ended a lease by now
 	idle := 0
 	for _, observer := range observers {
-		idle += s.judge(observer, Owed{})
+		idle += s.judge(observer, kit.Owed{})
 	}
 
-	for _, cable := range []*Cable{toFast, toSlow, nowhere} {
-		cable.Sever()
+	for _, proxy := range []*kit.Proxy{toFast, toSlow, nowhere} {
+		proxy.Sever()
 	}
 	cut := time.Now()
-	toFast.Lead(fast.http)
-	toSlow.Lead(slow.http)
+	toFast.Lead(fast.HTTP)
+	toSlow.Lead(slow.HTTP)
 	remaining := seats(back, stayers)
 	gone := s.truth(cut, remaining, observers...)
 	s.stored(cut, remaining)
-	owed := Owed{Went: Each(seats(lost))}
+	owed := kit.Owed{Went: kit.Each(seats(lost))}
 	wrong := idle
 	for _, observer := range observers {
 		wrong += s.judge(observer, owed)
@@ -57,13 +58,13 @@ func TestClocks(t *testing.T) {
 
 	turn(observers...)
 	killed := time.Now()
-	fast.kill()
-	toFast.Lead(exact.http)
+	fast.Kill()
+	toFast.Lead(exact.HTTP)
 	s.truth(killed, remaining, observers[:2]...)
 	s.stored(killed, remaining)
-	wait(s.ctx, topology.LeaseTTL+3*time.Second)
+	kit.Wait(s.Ctx, topology.LeaseTTL+3*time.Second)
 	for _, observer := range observers[:2] {
-		wrong += s.judge(observer, Owed{})
+		wrong += s.judge(observer, kit.Owed{})
 	}
 	table.add(row{
 		fault: "clocks wrong", presences: len(everybody), owed: len(observers) * len(owed.Went), wrong: wrong, gone: gone,
@@ -72,7 +73,7 @@ func TestClocks(t *testing.T) {
 }
 
 // wrongly runs a part whose clock is wrong.
-func (s *stage) wrongly(program, part, node string, by time.Duration) *process {
-	s.t.Helper()
-	return run(s.t, program, node, clockOff(by), part, "--nats-url", s.bus.URL(), "--jwt-secret", s.secret)
+func (s *stage) wrongly(program, part, node string, by time.Duration) *kit.Process {
+	s.T.Helper()
+	return s.Process(part, kit.Program{Path: program, Node: node, Environment: clockOff(by)})
 }

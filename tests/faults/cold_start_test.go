@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/latido/latido/deploy/stack"
 	"github.com/latido/latido/subjects/topology/bustest"
-	"github.com/latido/latido/tests/e2e"
+	"github.com/latido/latido/tests/kit"
 )
 
 // TestColdStart starts three NATS servers that never ran and every part, each a
@@ -30,35 +29,37 @@ func TestColdStart(t *testing.T) {
 
 func coldStart(t *testing.T, round int) time.Duration {
 	t.Helper()
-	bus, program, secret := bustest.Cold(t), build(t), string(bytes.Repeat([]byte("faults "), 8))
+	bus, secret := bustest.Cold(t), kit.Secret(bytes.Repeat([]byte("faults "), 8))
 	whole, err := stack.Config{}.Effective()
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts := make(map[string]*process)
+	parts := make(map[string]*kit.Process)
 	for _, part := range whole.Parts {
-		parts[part] = launch(t, program, fmt.Sprint(part, round), nil, part, "--nats-url", bus.URL(), "--jwt-secret", secret, "--replicas", "3")
+		parts[part] = kit.Launch(t, kit.Program{
+			Node: fmt.Sprint(part, round), Arguments: []string{part, "--nats-url", bus.URL(), "--jwt-secret", string(secret), "--replicas", "3"},
+		})
 	}
 	bus.Begin(t)
 	for !bus.Led() {
-		wait(t.Context(), pause)
+		kit.Wait(t.Context(), pause)
 	}
 	led := time.Now()
 	for _, p := range parts {
-		p.serves(t)
+		p.Serves(t)
 	}
-	token := e2e.Secret(secret).Token(e2e.Identity{User: "ana"}, time.Hour)
-	for !opened(t, parts["bridge"].http, token) {
-		wait(t.Context(), pause)
+	token := secret.Token(kit.Identity{User: "ana"})
+	for !opened(t, parts["bridge"].HTTP, token) {
+		kit.Wait(t.Context(), pause)
 	}
 	serving := time.Since(led)
 	for name, p := range parts {
 		select {
-		case <-p.ended:
+		case <-p.Ended:
 			t.Errorf("%s has exited", name)
 		default:
 		}
-		p.kill()
+		p.Kill()
 	}
 	return serving
 }
@@ -66,17 +67,12 @@ func coldStart(t *testing.T, round int) time.Duration {
 // opened reports whether a room could be opened.
 func opened(t *testing.T, address, token string) bool {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+address+"/api/channels/room:first/commands/open",
-		strings.NewReader(`{"key":"first","data":{"members":["luis"]}}`))
+	answer, err := kit.Ask(t.Context(), address, kit.Request{
+		Method: http.MethodPost, Path: "/api/channels/room:first/commands/open", Token: token,
+		Body: `{"key":"first","data":{"members":["luis"]}}`, Header: map[string]string{"Content-Type": "application/json"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Authorization", "Bearer "+token)
-	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }() // only its status matters
-	return response.StatusCode == http.StatusOK
+	return answer.Status == http.StatusOK
 }

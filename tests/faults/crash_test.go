@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/latido/latido/subjects/topology"
+	"github.com/latido/latido/tests/kit"
 )
 
 // published is how many facts are stored after the crash.
@@ -36,9 +37,9 @@ func TestACrashWhileStreamsAreMade(t *testing.T) {
 // crash returns how many streams were made before the first crash.
 func crash(t *testing.T, round int, random *rand.Rand) (made int) {
 	t.Helper()
-	program, data, listen := build(t), t.TempDir(), freeAddress(t)
-	start := func(life string) *process {
-		return launch(t, program, fmt.Sprint(life, round), nil, "--data", data, "--nats-listen", listen)
+	data, listen := t.TempDir(), freeAddress(t)
+	start := func(life string) *kit.Process {
+		return kit.Launch(t, kit.Program{Node: fmt.Sprint(life, round), Arguments: []string{"--data", data, "--nats-listen", listen}})
 	}
 	streams := func() int {
 		folders, _ := filepath.Glob(filepath.Join(data, "jetstream", "*", "streams", "*"))
@@ -47,19 +48,19 @@ func crash(t *testing.T, round int, random *rand.Rand) (made int) {
 	first := start("first")
 	for after := random.IntN(11); streams() <= after; {
 		select {
-		case <-first.ready: // faster than we can look
+		case <-first.Ready: // faster than we can look
 			after = -1
-		case <-first.ended:
+		case <-first.Ended:
 			t.Fatal("the first life ended by itself")
 		default:
 		}
 	}
-	wait(t.Context(), time.Duration(random.IntN(3000))*time.Microsecond)
-	first.kill()
+	kit.Wait(t.Context(), time.Duration(random.IntN(3000))*time.Microsecond)
+	first.Kill()
 	made = streams()
 
 	second := start("second")
-	second.serves(t)
+	second.Serves(t)
 	js := connect(t, listen)
 	subject := []string{"evt.room.1", "evt.ops.1", "evt.global.1", "evt.user.1", "evt.group.1", "evt.app.1", "evt.tracking.1"}
 	acks := make([]jetstream.PubAckFuture, published)
@@ -76,14 +77,14 @@ func crash(t *testing.T, round int, random *rand.Rand) (made int) {
 			t.Fatal(err)
 		}
 	}
-	second.kill()
+	second.Kill()
 
 	third := start("third")
-	third.serves(t)
+	third.Serves(t)
 	if stored := count(t, connect(t, listen)); stored != published {
 		t.Errorf("round %d: %d of %d facts after a crash at %d streams", round, stored, published, made)
 	}
-	third.kill()
+	third.Kill()
 	return made
 }
 

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/latido/latido/subjects"
-	"github.com/latido/latido/tests/e2e"
+	"github.com/latido/latido/tests/kit"
 )
 
 // TestDevices is F10: of two devices of a user one dies. The user stays online and
@@ -16,27 +16,27 @@ func TestDevices(t *testing.T) {
 	const user, own, room = "ana", anas, "app:room"
 	s := newStage(t)
 	one, other := s.bridge("one", "--grace", "3s"), s.bridge("other", "--grace", "3s")
-	watching := s.observer("room", other.http, room)
-	devices, _ := s.peer(user, other.http, "") // looks, and is no device
-	s.must(devices.Watch(s.ctx, own))
-	pocket := s.cable(one.http)
-	phone, _ := s.peer(user, pocket.Addr(), "mobile")
-	laptop, leave := s.peer(user, other.http, "desktop")
-	for _, device := range []*Peer{phone, laptop} {
-		s.must(device.Show(s.ctx, room))
+	watching := s.observer("room", other.HTTP, room)
+	devices, _ := s.client(user, other.HTTP, "") // looks, and is no device
+	s.Must(devices.Follow(s.Ctx, own, kit.FromNow, true))
+	proxy := s.Proxy(one.HTTP)
+	phone, _ := s.client(user, proxy.Addr(), "mobile")
+	laptop, leave := s.client(user, other.HTTP, "desktop")
+	for _, device := range []*kit.Client{phone, laptop} {
+		s.Must(device.Track(s.Ctx, room, nil))
 	}
-	both := seats([]*Peer{phone, laptop})
+	both := seats([]*kit.Client{phone, laptop})
 	s.truth(time.Now(), both, watching)
 	s.truth(time.Now(), on(own, both), devices)
 	s.facts("online")
 
 	turn(watching, devices)
-	pocket.Sever()
+	proxy.Sever()
 	died := time.Now()
-	gone := s.truth(died, seats([]*Peer{laptop}), watching)
-	gone = max(gone, s.truth(died, on(own, seats([]*Peer{laptop})), devices))
-	wrong := s.judge(watching, Owed{Went: Each(seats([]*Peer{phone}))})
-	wrong += s.judge(devices, Owed{Went: Each(on(own, seats([]*Peer{phone})))})
+	gone := s.truth(died, seats([]*kit.Client{laptop}), watching)
+	gone = max(gone, s.truth(died, on(own, seats([]*kit.Client{laptop})), devices))
+	wrong := s.judge(watching, kit.Owed{Went: kit.Each(seats([]*kit.Client{phone}))})
+	wrong += s.judge(devices, kit.Owed{Went: kit.Each(on(own, seats([]*kit.Client{phone})))})
 	s.facts("online")
 
 	leave()
@@ -49,7 +49,7 @@ func TestDevices(t *testing.T) {
 }
 
 // on are the same sessions on another channel.
-func on(channel string, seats []Seat) []Seat {
+func on(channel string, seats []kit.Seat) []kit.Seat {
 	moved := slices.Clone(seats)
 	for i := range moved {
 		moved[i].Channel = channel
@@ -62,9 +62,9 @@ const anas = "user:ana"
 
 // facts blocks until ana's facts are those named, in order.
 func (s *stage) facts(names ...string) {
-	s.t.Helper()
+	s.T.Helper()
 	for {
-		truth, err := e2e.ReadTruth(s.ctx, s.nc, subjects.StreamUser)
+		truth, err := kit.ReadTruth(s.Ctx, s.NATS, subjects.StreamUser)
 		var told []string
 		for _, fact := range truth[anas] {
 			told = append(told, fact.Event)
@@ -72,8 +72,8 @@ func (s *stage) facts(names ...string) {
 		if err == nil && slices.Equal(told, names) {
 			return
 		}
-		if wait(s.ctx, 10*pause); s.ctx.Err() != nil || len(told) > len(names) {
-			s.t.Fatalf("facts of %s are %v (%v), want %v", anas, told, err, names)
+		if kit.Wait(s.Ctx, 10*pause); s.Ctx.Err() != nil || len(told) > len(names) {
+			s.T.Fatalf("facts of %s are %v (%v), want %v", anas, told, err, names)
 		}
 	}
 }

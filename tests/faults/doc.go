@@ -10,7 +10,5 @@
 // needed until they were true. No test fails for being slow: it fails when a list
 // is wrong at last, or when somebody was told what never happened.
 //
-// The package holds what the tests are made of: a [Peer] that is present, the
-// [Ledger] of what it was told, and the [Cable] between any two, which breaks as
-// cables do. It knows the system from outside only.
+// It has tests only.
 package faults

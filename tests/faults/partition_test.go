@@ -8,9 +8,10 @@ import (
 	"time"
 
 	"github.com/latido/latido/subjects/topology"
+	"github.com/latido/latido/tests/kit"
 )
 
-// TestPartition is F21: a bridge cannot reach NATS while its peers stay with it.
+// TestPartition is F21: a bridge cannot reach NATS while its clients stay with it.
 // They are told so when it is noticed, and that it is over; none of them sees
 // anybody go. Others see its members go only when the partition outlasts the
 // lease, once, and come back once.
@@ -19,13 +20,13 @@ func TestPartition(t *testing.T) {
 	const long = topology.LeaseTTL + 6*time.Second // others take it for dead by then
 	for name, test := range map[string]struct {
 		lasts  time.Duration
-		breaks func(*Cable)
+		breaks func(*kit.Proxy)
 		longer bool
 	}{
-		"severed, shorter than the lease": {4 * time.Second, (*Cable).Sever, false},
-		"severed, longer than the lease":  {long, (*Cable).Sever, true},
-		"silent, shorter than the lease":  {4 * time.Second, (*Cable).Silence, false},
-		"silent, longer than the lease":   {long, (*Cable).Silence, true},
+		"severed, shorter than the lease": {4 * time.Second, (*kit.Proxy).Sever, false},
+		"severed, longer than the lease":  {long, (*kit.Proxy).Sever, true},
+		"silent, shorter than the lease":  {4 * time.Second, (*kit.Proxy).Silence, false},
+		"silent, longer than the lease":   {long, (*kit.Proxy).Silence, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -37,20 +38,20 @@ func TestPartition(t *testing.T) {
 // partition is a bridge on an island and one on the mainland.
 type partition struct {
 	*stage
-	strait            *Cable
-	islanders, others []*Peer
-	within, outside   *Peer // observers
+	proxy             *kit.Proxy
+	islanders, others []*kit.Client
+	within, outside   *kit.Client // observers
 }
 
 func newPartition(t *testing.T) *partition {
 	t.Helper()
 	s := newStage(t)
-	p := &partition{stage: s, strait: s.cable(s.nc.ConnectedAddr())}
-	island := s.process("bridge", "island", "nats://"+p.strait.Addr())
+	p := &partition{stage: s, proxy: s.Proxy(s.NATS.ConnectedAddr())}
+	island := s.bridge("island", "--nats-url", p.proxy.URL())
 	mainland := s.bridge("mainland")
 	channels := append(rooms(5), afterwards)
-	p.within, p.outside = s.observer("within", island.http, channels...), s.observer("outside", mainland.http, channels...)
-	p.islanders, p.others = s.crowd("islander", 5, island.http, rooms(5)), s.crowd("other", 5, mainland.http, rooms(5))
+	p.within, p.outside = s.observer("within", island.HTTP, channels...), s.observer("outside", mainland.HTTP, channels...)
+	p.islanders, p.others = s.crowd("islander", 5, island.HTTP, rooms(5)), s.crowd("other", 5, mainland.HTTP, rooms(5))
 	return p
 }
 
@@ -58,33 +59,33 @@ func newPartition(t *testing.T) *partition {
 // sees that has seen everything before it.
 const afterwards = "app:afterwards"
 
-func (p *partition) run(name string, lasts time.Duration, breaks func(*Cable), longer bool) {
-	p.t.Helper()
+func (p *partition) run(name string, lasts time.Duration, breaks func(*kit.Proxy), longer bool) {
+	p.T.Helper()
 	islanders, others := seats(p.islanders), seats(p.others)
 	everybody := slices.Concat(islanders, others)
 	p.truth(time.Now(), everybody, p.within, p.outside)
 	turn(p.within, p.outside)
-	breaks(p.strait)
+	breaks(p.proxy)
 	broken := time.Now()
 	var gone time.Duration
-	var owed Owed
+	var owed kit.Owed
 	if longer {
 		gone = p.truth(broken, others, p.outside)
 		p.stored(broken, others)
-		p.must(p.within.Told(p.ctx, 1, 0))
-		owed = Owed{Came: Each(islanders), Went: Each(islanders)}
+		p.Must(p.within.Told(p.Ctx, 1, 0))
+		owed = kit.Owed{Came: kit.Each(islanders), Went: kit.Each(islanders)}
 	}
-	wait(p.ctx, time.Until(broken.Add(lasts)))
+	kit.Wait(p.Ctx, time.Until(broken.Add(lasts)))
 
-	p.strait.Mend()
+	p.proxy.Mend()
 	mended := time.Now()
-	p.must(p.islanders[0].Show(p.ctx, afterwards))
+	p.Must(p.islanders[0].Track(p.Ctx, afterwards, nil))
 	message := on(afterwards, islanders[:1])
 	back := p.truth(mended, slices.Concat(everybody, message), p.outside, p.within)
 	back = max(back, p.stored(mended, slices.Concat(everybody, message)))
 	told := p.healed()
-	wrong := p.judge(p.within, Owed{Came: Each(message)})
-	owed.Came = Each(slices.Concat(message, slices.Collect(maps.Keys(owed.Came))))
+	wrong := p.judge(p.within, kit.Owed{Came: kit.Each(message)})
+	owed.Came = kit.Each(slices.Concat(message, slices.Collect(maps.Keys(owed.Came))))
 	wrong += p.judge(p.outside, owed)
 	table.add(row{
 		fault: "F21 partition", did: fmt.Sprintf("%s: %.0f s", name, mended.Sub(broken).Seconds()), presences: len(everybody),
@@ -95,13 +96,13 @@ func (p *partition) run(name string, lasts time.Duration, breaks func(*Cable), l
 
 // healed blocks until each islander that was told of the partition was told of its
 // end, on the connection it had all the time.
-func (p *partition) healed() (told Tally) {
-	p.t.Helper()
-	for _, peer := range append(p.islanders, p.within) {
-		told = peer.Tally()
-		p.must(peer.Told(p.ctx, told.Degraded, told.Degraded))
+func (p *partition) healed() (told kit.Tally) {
+	p.T.Helper()
+	for _, client := range append(p.islanders, p.within) {
+		told = client.Tally()
+		p.Must(client.Told(p.Ctx, told.Degraded, told.Degraded))
 		if told.Connections != 1 {
-			p.t.Errorf("%s needed %d connections", peer.cfg.User, told.Connections)
+			p.T.Errorf("%s needed %d connections", client.User(), told.Connections)
 		}
 	}
 	return p.within.Tally()

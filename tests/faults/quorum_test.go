@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/latido/latido/subjects/topology/bustest"
+	"github.com/latido/latido/tests/kit"
 )
 
 // TestQuorumLost is F24: two of three NATS servers are away for twice the length of
@@ -24,31 +25,31 @@ func quorumLost(t *testing.T, outage time.Duration) {
 	t.Helper()
 	s := newStageOn(t, bustest.StartCluster(t))
 	channels := rooms(3)
-	survivor := s.process("bridge", "survivor", s.bus.Servers[0].ClientURL())
-	elsewhere := s.process("bridge", "elsewhere", s.bus.Servers[1].ClientURL())
-	bridges := []*process{survivor, elsewhere}
-	observers := []*Peer{s.observer("at the survivor", survivor.http, channels...), s.observer("elsewhere", elsewhere.http, channels...)}
-	everybody := seats(s.crowd("one", 10, survivor.http, channels), s.crowd("other", 10, elsewhere.http, channels))
+	survivor := s.bridge("survivor", "--nats-url", s.Bus.Servers[0].ClientURL())
+	elsewhere := s.bridge("elsewhere", "--nats-url", s.Bus.Servers[1].ClientURL())
+	bridges := []*kit.Process{survivor, elsewhere}
+	observers := []*kit.Client{s.observer("at the survivor", survivor.HTTP, channels...), s.observer("elsewhere", elsewhere.HTTP, channels...)}
+	everybody := seats(s.crowd("one", 10, survivor.HTTP, channels), s.crowd("other", 10, elsewhere.HTTP, channels))
 	s.truth(time.Now(), everybody, observers...)
 	turn(observers...)
 
-	s.bus.Kill(1)
-	s.bus.Kill(2)
+	s.Bus.Kill(1)
+	s.Bus.Kill(2)
 	broken := time.Now()
 	for _, observer := range observers {
-		s.must(observer.Told(s.ctx, 1, 0))
+		s.Must(observer.Told(s.Ctx, 1, 0))
 	}
 	told := time.Since(broken)
 	for _, b := range bridges {
 		s.ready(b, false)
 	}
-	wait(s.ctx, time.Until(broken.Add(outage)))
-	s.bus.Restart(t, 1)
-	s.bus.Restart(t, 2)
+	kit.Wait(s.Ctx, time.Until(broken.Add(outage)))
+	s.Bus.Restart(t, 1)
+	s.Bus.Restart(t, 2)
 	back := time.Now()
 	for _, observer := range observers {
 		tally := observer.Tally()
-		s.must(observer.Told(s.ctx, tally.Degraded, tally.Degraded))
+		s.Must(observer.Told(s.Ctx, tally.Degraded, tally.Degraded))
 	}
 	for _, b := range bridges {
 		s.ready(b, true)
@@ -56,11 +57,11 @@ func quorumLost(t *testing.T, outage time.Duration) {
 	restored := time.Since(back)
 	// Whoever sees this has seen everything before it, and by now all who were taken
 	// for dead would be told.
-	wait(s.ctx, 15*time.Second)
+	kit.Wait(s.Ctx, 15*time.Second)
 	s.truth(back, everybody, observers...)
 	wrong := 0
 	for _, observer := range observers {
-		wrong += s.judge(observer, Owed{})
+		wrong += s.judge(observer, kit.Owed{})
 	}
 	table.add(row{
 		fault: "F24 quorum lost", did: fmt.Sprintf("two of three servers away for %v", outage), presences: len(everybody),
@@ -69,17 +70,14 @@ func quorumLost(t *testing.T, outage time.Duration) {
 }
 
 // ready blocks until a bridge says that it is ready, or that it is not.
-func (s *stage) ready(b *process, want bool) {
-	s.t.Helper()
+func (s *stage) ready(b *kit.Process, want bool) {
+	s.T.Helper()
 	for {
-		request, err := http.NewRequestWithContext(s.ctx, http.MethodGet, "http://"+b.http+"/readyz", nil)
-		s.must(err)
-		response, err := http.DefaultClient.Do(request)
-		s.must(err)
-		_ = response.Body.Close()
-		if (response.StatusCode == http.StatusOK) == want {
+		answer, err := kit.Ask(s.Ctx, b.HTTP, kit.Request{Method: http.MethodGet, Path: "/readyz"})
+		s.Must(err)
+		if (answer.Status == http.StatusOK) == want {
 			return
 		}
-		wait(s.ctx, pause)
+		kit.Wait(s.Ctx, pause)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/latido/latido/tests/kit"
 )
 
 // The settings of a run, each also by LATIDO_FAULTS_<NAME>.
@@ -42,7 +44,7 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	code := m.Run()
 	table.print(os.Stdout)
-	if err := os.RemoveAll(programs.folder); err != nil {
+	if err := kit.RemovePrograms(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = max(code, 1)
 	}

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/latido/latido/tests/kit"
 )
 
-// TestSilence is F8: the packets of some peers are dropped, in both directions,
+// TestSilence is F8: the packets of some clients are dropped, in both directions,
 // and nobody is told. Each is gone once, after the silence limit and the grace,
-// and those beside them stay. When the radio is back each comes once.
+// and those beside them stay. When they pass again each comes once.
 func TestSilence(t *testing.T) {
 	t.Parallel()
 	const (
@@ -20,17 +22,17 @@ func TestSilence(t *testing.T) {
 	channels := rooms(5)
 	flags := []string{"--ping", ping.String(), "--grace", grace.String()}
 	one, other := s.bridge("one", flags...), s.bridge("other", flags...)
-	observers := []*Peer{s.observer("beside", one.http, channels...), s.observer("apart", other.http, channels...)}
-	radio := s.cable(one.http)
-	lost, stayers := s.crowd("lost", 4, radio.Addr(), channels), s.crowd("stayer", 4, one.http, channels)
+	observers := []*kit.Client{s.observer("beside", one.HTTP, channels...), s.observer("apart", other.HTTP, channels...)}
+	proxy := s.Proxy(one.HTTP)
+	lost, stayers := s.crowd("lost", 4, proxy.Addr(), channels), s.crowd("stayer", 4, one.HTTP, channels)
 	everybody := seats(lost, stayers)
 	s.truth(time.Now(), everybody, observers...)
 
 	turn(observers...)
-	radio.Silence()
+	proxy.Silence()
 	silenced := time.Now()
 	s.truth(silenced, seats(stayers), observers...)
-	wrong, owed := 0, Owed{Went: Each(seats(lost))}
+	wrong, owed := 0, kit.Owed{Went: kit.Each(seats(lost))}
 	var first, last time.Duration
 	for _, observer := range observers {
 		wrong += s.judge(observer, owed)
@@ -39,11 +41,11 @@ func TestSilence(t *testing.T) {
 	}
 
 	turn(observers...)
-	radio.Mend()
+	proxy.Mend()
 	mended := time.Now()
 	back := s.truth(mended, everybody, observers...)
 	for _, observer := range observers {
-		wrong += s.judge(observer, Owed{Came: Each(seats(lost))})
+		wrong += s.judge(observer, kit.Owed{Came: kit.Each(seats(lost))})
 	}
 	table.add(row{
 		fault: "F8 packets dropped", presences: len(everybody), owed: 2 * len(observers) * len(owed.Went), wrong: wrong, gone: last, back: back,

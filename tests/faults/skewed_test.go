@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/latido/latido/tests/kit"
 )
 
 // A Go program asks the kernel for the time without a library that could be
@@ -69,7 +71,7 @@ func buildSkewed(t *testing.T) string {
 	if err := os.WriteFile(filepath.Join(folder, "overlay.json"), overlay, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return build(t, "-overlay", filepath.Join(folder, "overlay.json"))
+	return kit.Build(t, "-overlay", filepath.Join(folder, "overlay.json"))
 }
 
 // clockOff is the environment of a program whose clock is wrong by d.

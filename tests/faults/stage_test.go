@@ -1,9 +1,6 @@
 package faults
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,29 +8,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/topology/bustest"
-	"github.com/latido/latido/tests/e2e"
+	"github.com/latido/latido/tests/kit"
 )
 
 // patience is how long a test waits for what must become true. It is not how
 // long that should take: the table tells how long it took.
 const patience = 90 * time.Second
 
-// stage is a running system and its peers.
-type stage struct {
-	t       *testing.T
-	ctx     context.Context // ends when the peers must go
-	bus     *bustest.Bus
-	nc      *nats.Conn
-	bucket  jetstream.KeyValue
-	program string
-	secret  string
-	peers   sync.WaitGroup
-}
+// pause is how often a test asks again.
+const pause = 50 * time.Millisecond
+
+// stage is a system of processes, and the clients on it.
+type stage struct{ *kit.Stage }
 
 // newStage runs a NATS server and the presence service.
 func newStage(t *testing.T) *stage {
@@ -44,114 +31,62 @@ func newStage(t *testing.T) *stage {
 // newStageOn runs the presence service on a bus.
 func newStageOn(t *testing.T, bus *bustest.Bus) *stage {
 	t.Helper()
-	s := &stage{t: t, bus: bus, program: build(t), secret: string(bytes.Repeat([]byte("faults "), 8))}
-	s.nc = s.bus.Connect(t)
-	s.bucket = s.open(subjects.BucketPresence)
-	s.process("presence", "presence", s.bus.URL())
-	ctx, end := context.WithTimeoutCause(t.Context(), patience+*duration, errors.New("the truth was waited for in vain"))
-	s.ctx = ctx
-	t.Cleanup(func() { end(); s.peers.Wait() })
+	s := &stage{kit.NewStage(t, kit.Config{Bus: bus, Limit: patience + *duration, Seed: *seed})}
+	s.Process("presence", kit.Program{Node: "presence"})
 	return s
 }
 
-func (s *stage) open(bucket string) jetstream.KeyValue {
-	s.t.Helper()
-	js, err := jetstream.New(s.nc)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	opened, err := js.KeyValue(s.t.Context(), bucket)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return opened
-}
-
-// process runs a part of the system as a process of its own.
-func (s *stage) process(part, node, bus string, arguments ...string) *process {
-	s.t.Helper()
-	return run(s.t, s.program, node, nil, append([]string{part, "--nats-url", bus, "--jwt-secret", s.secret}, arguments...)...)
-}
-
 // bridge runs a bridge as a process of its own.
-func (s *stage) bridge(node string, arguments ...string) *process {
-	s.t.Helper()
-	return s.process("bridge", node, s.bus.URL(), arguments...)
+func (s *stage) bridge(node string, arguments ...string) *kit.Process {
+	s.T.Helper()
+	return s.Process("bridge", kit.Program{Node: node, Arguments: arguments})
 }
 
-// cable lays a cable that ends with the test.
-func (s *stage) cable(target string) *Cable {
-	s.t.Helper()
-	cable, err := LayCable(target)
-	if err != nil {
-		s.t.Fatal(err)
+// client runs a client until the test ends, or leave is called.
+func (s *stage) client(user, address, device string) (c *kit.Client, leave func()) {
+	s.T.Helper()
+	c = s.Client(kit.ClientConfig{Who: kit.Identity{User: user}, Device: device, Bridges: []string{address}, Unsteady: true})
+	leave = s.Run(c)
+	s.Must(c.Back(s.Ctx, 1))
+	return c, leave
+}
+
+// observer runs a client that only looks.
+func (s *stage) observer(name, address string, channels ...string) *kit.Client {
+	s.T.Helper()
+	c, _ := s.client("observer "+name, address, "")
+	for _, channel := range channels {
+		s.Must(c.Follow(s.Ctx, channel, kit.FromNow, true))
 	}
-	s.t.Cleanup(cable.Remove)
-	return cable
+	return c
 }
 
-// peer runs a peer until the test ends, or leave is called.
-func (s *stage) peer(user, address, device string) (p *Peer, leave func()) {
-	s.t.Helper()
-	p = NewPeer(PeerConfig{User: user, Device: device, Address: address, Secret: []byte(s.secret)})
-	ctx, end := context.WithCancel(s.ctx)
-	done := make(chan struct{})
-	s.peers.Go(func() {
-		defer close(done)
-		if err := p.Run(ctx); err != nil {
-			s.t.Error(err)
-		}
-	})
-	s.must(p.Back(s.ctx, 1))
-	return p, func() { end(); <-done }
-}
-
-// observer runs a peer that only looks.
-func (s *stage) observer(name, address string, channels ...string) *Peer {
-	s.t.Helper()
-	p, _ := s.peer("observer "+name, address, "")
-	s.must(p.Watch(s.ctx, channels...))
-	return p
-}
-
-// crowd runs peers that are each shown on all channels.
-func (s *stage) crowd(name string, count int, address string, channels []string) []*Peer {
-	s.t.Helper()
-	peers := make([]*Peer, count)
+// crowd runs clients that are each shown on all channels.
+func (s *stage) crowd(name string, count int, address string, channels []string) []*kit.Client {
+	s.T.Helper()
+	clients := make([]*kit.Client, count)
 	var showing sync.WaitGroup
-	for i := range peers {
-		peers[i], _ = s.peer(fmt.Sprintf("%s %d", name, i), address, "")
-		showing.Go(func() { s.check(peers[i].Show(s.ctx, channels...)) })
+	for i := range clients {
+		clients[i], _ = s.client(fmt.Sprintf("%s %d", name, i), address, "")
+		showing.Go(func() {
+			for _, channel := range channels {
+				s.Check(clients[i].Track(s.Ctx, channel, nil))
+			}
+		})
 	}
 	showing.Wait()
-	return peers
-}
-
-// must ends the test on an error; check, for other goroutines, only reports it.
-func (s *stage) must(err error) {
-	s.t.Helper()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-func (s *stage) check(err error) bool {
-	s.t.Helper()
-	if err != nil {
-		s.t.Error(err)
-	}
-	return err == nil
+	return clients
 }
 
 // truth blocks until all observers' lists are exactly the wanted seats, and says
 // how long after a moment the last one was.
-func (s *stage) truth(since time.Time, wanted []Seat, observers ...*Peer) time.Duration {
-	s.t.Helper()
+func (s *stage) truth(since time.Time, wanted []kit.Seat, observers ...*kit.Client) time.Duration {
+	s.T.Helper()
 	var latest time.Time
 	for _, observer := range observers {
-		at, err := observer.Ledger.Await(s.ctx, wanted)
+		at, err := observer.Ledger.Await(s.Ctx, wanted)
 		if err != nil {
-			s.t.Fatalf("%s: %v", observer.cfg.User, err)
+			s.T.Fatalf("%s: %v", observer.User(), err)
 		}
 		latest = later(latest, at)
 	}
@@ -166,66 +101,48 @@ func later(a, b time.Time) time.Time {
 }
 
 // stored blocks until the buckets hold exactly the wanted seats of app channels.
-func (s *stage) stored(since time.Time, wanted []Seat) time.Duration {
-	s.t.Helper()
-	wanted = slices.SortedFunc(slices.Values(wanted), Seat.compare)
+func (s *stage) stored(since time.Time, wanted []kit.Seat) time.Duration {
+	s.T.Helper()
+	wanted = slices.SortedFunc(slices.Values(wanted), kit.CompareSeats)
 	for {
-		held, err := s.held()
+		held, err := kit.Seated(s.Ctx, s.NATS, "*.app.>")
 		if err == nil && slices.Equal(held, wanted) {
 			return time.Since(since)
 		}
-		if wait(s.ctx, 10*pause); s.ctx.Err() != nil {
-			s.t.Fatalf("bucket: %v: %s", err, difference(held, wanted))
+		if kit.Wait(s.Ctx, 10*pause); s.Ctx.Err() != nil {
+			s.T.Fatalf("bucket: %v: %s", err, kit.Difference(held, wanted))
 		}
 	}
-}
-
-// held reads the buckets.
-func (s *stage) held() ([]Seat, error) {
-	names, err := e2e.Seated(s.ctx, s.nc, "*.app.>")
-	if err != nil {
-		return nil, err
-	}
-	var seats []Seat
-	for _, name := range names {
-		channel, user, ref, err := subjects.ParseSeat(name)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		seats = append(seats, Seat{channel.String(), user, ref})
-	}
-	slices.SortFunc(seats, Seat.compare)
-	return seats, nil
 }
 
 // judge holds what an observer was told since its ledger's last page against
 // what happened, and returns how many seats were told of wrongly.
-func (s *stage) judge(observer *Peer, owed Owed) int {
-	s.t.Helper()
+func (s *stage) judge(observer *kit.Client, owed kit.Owed) int {
+	s.T.Helper()
 	return s.judgeEdges(observer, observer.Ledger.Edges(), owed)
 }
 
-func (s *stage) judgeEdges(observer *Peer, edges []Edge, owed Owed) int {
-	s.t.Helper()
-	wrong := Judge(edges, owed)
+func (s *stage) judgeEdges(observer *kit.Client, edges []kit.Edge, owed kit.Owed) int {
+	s.T.Helper()
+	wrong := owed.Judge(edges)
 	if len(wrong) > 0 {
-		s.t.Errorf("%s: %d seats were told of wrongly, as\n%s", observer.cfg.User, len(wrong), strings.Join(wrong[:min(5, len(wrong))], "\n"))
+		s.T.Errorf("%s: %d seats were told of wrongly, as\n%s", observer.User(), len(wrong), strings.Join(wrong[:min(5, len(wrong))], "\n"))
 	}
 	return len(wrong)
 }
 
 // turn begins a new page in every observer's ledger.
-func turn(observers ...*Peer) {
+func turn(observers ...*kit.Client) {
 	for _, observer := range observers {
 		observer.Ledger.Turn()
 	}
 }
 
-// seats are where some peers mean to be seen.
-func seats(crowds ...[]*Peer) []Seat {
-	var all []Seat
-	for _, peer := range slices.Concat(crowds...) {
-		all = append(all, peer.Seats()...)
+// seats are where some clients mean to be seen.
+func seats(crowds ...[]*kit.Client) []kit.Seat {
+	var all []kit.Seat
+	for _, client := range slices.Concat(crowds...) {
+		all = append(all, client.Seats()...)
 	}
 	return all
 }
