@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -18,7 +17,7 @@ const cutsEach = 2
 // cutAtRandom cuts clients one by one, evenly over the duration, and all of them
 // together once, half way through. It ends with ctx.
 func (w *world) cutAtRandom(ctx context.Context, over time.Duration) {
-	ticker := time.NewTicker(max(over/time.Duration(cutsEach*len(w.all())), time.Millisecond))
+	ticker := time.NewTicker(max(over/time.Duration(cutsEach*len(w.Clients())), time.Millisecond))
 	defer ticker.Stop()
 	half := time.NewTimer(over / 2)
 	defer half.Stop()
@@ -27,12 +26,12 @@ func (w *world) cutAtRandom(ctx context.Context, over time.Duration) {
 		case <-ctx.Done():
 			return
 		case <-half.C:
-			for _, client := range w.all() {
-				client.Cut(w.draw(2) == 0)
+			for _, client := range w.Clients() {
+				client.Cut(w.Draw(2) == 0)
 			}
 		case <-ticker.C:
-			clients := w.all()
-			clients[w.draw(len(clients))].Cut(w.draw(2) == 0)
+			clients := w.Clients()
+			clients[w.Draw(len(clients))].Cut(w.Draw(2) == 0)
 		}
 	}
 }
@@ -44,19 +43,19 @@ func (w *world) killLeaders(kills int, given *atomic.Int64, all int, into *count
 	streams := []string{subjects.StreamRoom, subjects.StreamOps, subjects.StreamTracking}
 	for n := range kills {
 		due := int64(all * (n + 1) / (kills + 1))
-		if !w.until(func() bool { return given.Load() >= due }) {
+		if !w.Until(func() bool { return given.Load() >= due }) {
 			return
 		}
 		stream, leader := streams[n%len(streams)], -1
-		if !w.until(func() bool { leader = w.bus.Leader(stream); return leader >= 0 }) {
+		if !w.Until(func() bool { leader = w.Bus.Leader(stream); return leader >= 0 }) {
 			return
 		}
-		w.bus.Kill(leader)
+		w.Bus.Kill(leader)
 		into.kills++
-		w.t.Logf("killed server %d, leader of %s, after %d of %d lines", leader, stream, given.Load(), all)
-		elected := w.until(func() bool { return w.bus.Leader(stream) >= 0 })
-		w.bus.Restart(w.t, leader)
-		if !elected || !w.until(w.clusterWhole) {
+		w.T.Logf("killed server %d, leader of %s, after %d of %d lines", leader, stream, given.Load(), all)
+		elected := w.Until(func() bool { return w.Bus.Leader(stream) >= 0 })
+		w.Bus.Restart(w.T, leader)
+		if !elected || !w.Until(w.clusterWhole) {
 			return
 		}
 	}
@@ -64,9 +63,9 @@ func (w *world) killLeaders(kills int, given *atomic.Int64, all int, into *count
 
 // clusterWhole says whether every stream has a leader and all its replicas are current.
 func (w *world) clusterWhole() bool {
-	ctx, cancel := context.WithTimeout(w.ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(w.Ctx, 2*time.Second)
 	defer cancel()
-	js, err := jetstream.New(w.nc)
+	js, err := jetstream.New(w.NATS)
 	if err != nil {
 		return false
 	}
@@ -90,45 +89,30 @@ func (w *world) clusterWhole() bool {
 
 // tellConsumers says, after a failure, where the services' consumers stand.
 func (w *world) tellConsumers() {
-	if !w.t.Failed() {
+	if !w.T.Failed() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.t.Context()), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.T.Context()), 10*time.Second)
 	defer cancel()
-	js, err := jetstream.New(w.nc)
+	js, err := jetstream.New(w.NATS)
 	if err != nil {
-		w.t.Error(err)
+		w.T.Error(err)
 		return
 	}
 	for _, name := range []string{subjects.StreamRoom, subjects.StreamOps, subjects.StreamTracking} {
 		stream, err := js.Stream(ctx, name)
 		if err != nil {
-			w.t.Errorf("stream %s: %v", name, err)
+			w.T.Errorf("stream %s: %v", name, err)
 			continue
 		}
-		w.t.Logf("stream %s: %+v of %+v", name, stream.CachedInfo().State, stream.CachedInfo().Cluster)
+		w.T.Logf("stream %s: %+v of %+v", name, stream.CachedInfo().State, stream.CachedInfo().Cluster)
 		consumers := stream.ListConsumers(ctx)
 		for info := range consumers.Info() {
-			w.t.Logf("consumer %s: delivered %d, acknowledged to %d, %d to be acknowledged, %d redelivered, %d waiting pulls, %d pending",
+			w.T.Logf("consumer %s: delivered %d, acknowledged to %d, %d to be acknowledged, %d redelivered, %d waiting pulls, %d pending",
 				info.Name, info.Delivered.Stream, info.AckFloor.Stream, info.NumAckPending, info.NumRedelivered, info.NumWaiting, info.NumPending)
 		}
 		if err := consumers.Err(); err != nil {
-			w.t.Errorf("consumers of %s: %v", name, err)
+			w.T.Errorf("consumers of %s: %v", name, err)
 		}
 	}
-}
-
-// until asks again and again until met, or the world ends.
-func (w *world) until(met func() bool) bool {
-	ticker := time.NewTicker(50 * time.Millisecond)
-	defer ticker.Stop()
-	for !met() {
-		select {
-		case <-ticker.C:
-		case <-w.ctx.Done():
-			w.t.Error(fmt.Errorf("waiting: %w", context.Cause(w.ctx)))
-			return false
-		}
-	}
-	return true
 }

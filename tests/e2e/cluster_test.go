@@ -19,8 +19,7 @@ func TestCluster(t *testing.T) {
 	over := 2 * chosen.duration
 	transcripts, traces := transcriptsOf(t, chosen.size/2), tracesOf(t)
 	began, into := time.Now(), counts{scenario: "cluster"}
-	w := newWorld(t, over+slack)
-	w.bus = bustest.StartCluster(t)
+	w := newWorld(t, over+slack, bustest.StartCluster(t))
 	for _, cfg := range []stack.Config{
 		{Node: "s1", Parts: []string{"chat", "presence"}},
 		{Node: "s2", Parts: []string{"ops", "tracking"}},

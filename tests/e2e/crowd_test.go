@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/latido/latido/schemas/chat"
+	"github.com/latido/latido/tests/kit"
 )
 
 // crowd replays one transcript in one room: each person is a client.
@@ -16,20 +17,20 @@ type crowd struct {
 	channel string
 	lines   []Line
 	cast    Cast
-	host    *Client
+	host    *kit.Client
 	persons map[*Part]*person
 	acked   atomic.Int64
-	diary   *diary
+	log     *presenceLog
 
 	mu   sync.Mutex
-	sent []Sent
+	sent []kit.Sent
 }
 
 // person is a client that does its part step by step.
 type person struct {
 	*crowd
 	part   *Part
-	client *Client
+	client *kit.Client
 	steps  chan func(context.Context) error
 	stop   func() // nil while away
 	watch  bool   // who is there
@@ -54,22 +55,22 @@ func newCrowd(w *world, name string, lines []Line) *crowd {
 		at := i * len(lines) / len(nasty)
 		lines = append(lines[:at:at], append([]Line{{Kind: Said, Nick: "Bobby Tables; >*.", Text: text}}, lines[at:]...)...)
 	}
-	c := &crowd{world: w, channel: "room:#ubuntu " + name, lines: lines, cast: CastOf(lines), persons: map[*Part]*person{}, diary: w.keepDiary()}
+	c := &crowd{world: w, channel: "room:#ubuntu " + name, lines: lines, cast: CastOf(lines), persons: map[*Part]*person{}, log: newPresenceLog(w.Stage)}
 	members := []string{}
 	for i, part := range c.cast.Parts {
 		members = append(members, part.User)
 		c.persons[part] = &person{
-			crowd: c, part: part, client: w.client(Identity{User: part.User, Name: part.User}),
+			crowd: c, part: part, client: w.Client(kit.ClientConfig{Who: kit.Identity{User: part.User, Name: part.User}}),
 			steps: make(chan func(context.Context) error, len(lines)), meta: map[string]string{"nick": part.User}, watch: i%presenceEvery == 0,
 		}
 	}
-	c.host = w.client(Identity{User: "ChanServ " + name})
-	w.run(c.host)
-	if _, _, err := c.host.Call(w.ctx, c.channel, "open", chat.Open{Members: members, Title: name}); err != nil {
-		w.t.Fatalf("open %s: %v", c.channel, err)
+	c.host = w.Client(kit.ClientConfig{Who: kit.Identity{User: "ChanServ " + name}})
+	w.Run(c.host)
+	if _, _, err := c.host.Call(w.Ctx, c.channel, "open", chat.Open{Members: members, Title: name}); err != nil {
+		w.T.Fatalf("open %s: %v", c.channel, err)
 	}
-	if err := c.host.Follow(w.ctx, c.channel, FromFirst, true); err != nil {
-		w.t.Fatal(err)
+	if err := c.host.Follow(w.Ctx, c.channel, kit.FromFirst, true); err != nil {
+		w.T.Fatal(err)
 	}
 	return c
 }
@@ -97,7 +98,7 @@ func (c *crowd) play(over time.Duration, working *sync.WaitGroup, given *atomic.
 	for i, line := range c.lines {
 		select {
 		case <-ticker.C:
-		case <-c.ctx.Done():
+		case <-c.Ctx.Done():
 		}
 		p := c.persons[c.cast.By[i]]
 		p.steps <- p.step(line)
@@ -111,8 +112,8 @@ func (c *crowd) play(over time.Duration, working *sync.WaitGroup, given *atomic.
 
 func (p *person) work() {
 	for step := range p.steps {
-		if err := step(p.ctx); err != nil {
-			p.t.Errorf("%s: %v", p.part.User, err)
+		if err := step(p.Ctx); err != nil {
+			p.T.Errorf("%s: %v", p.part.User, err)
 		}
 	}
 }
@@ -137,9 +138,9 @@ func (p *person) come(ctx context.Context) error {
 		p.client.Cut(true)
 		return nil
 	}
-	p.stop = p.run(p.client)
+	p.stop = p.Run(p.client)
 	p.stints++
-	if err := p.client.Follow(ctx, p.channel, FromNow, p.watch); err != nil {
+	if err := p.client.Follow(ctx, p.channel, kit.FromNow, p.watch); err != nil {
 		return err
 	}
 	return p.client.Track(ctx, p.channel, p.meta)
@@ -182,7 +183,7 @@ func (p *person) say(ctx context.Context, text string) error {
 	p.acked.Add(1)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.sent = append(p.sent, Sent{User: p.part.User, Channel: p.channel, Key: key, Seq: seq})
+	p.sent = append(p.sent, kit.Sent{User: p.part.User, Channel: p.channel, Key: key, Seq: seq})
 	return nil
 }
 
@@ -190,7 +191,7 @@ func (p *person) say(ctx context.Context, text string) error {
 func (c *crowd) reassemble() {
 	for _, p := range c.persons {
 		if p.stop == nil {
-			p.stop = c.run(p.client)
+			p.stop = c.Run(p.client)
 		}
 	}
 }

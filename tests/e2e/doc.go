@@ -9,8 +9,5 @@
 // recordings lie in ../shared/data as seen from the project's root, or where
 // LATIDO_DATA_SET says; without them the replays are skipped.
 //
-// The package holds what the tests are made of: a [Client] that hides no fault,
-// the recordings ([ParseTranscript], [ParseTrace]), and the verdict ([Judge]).
-// It knows the system from outside only: deploy/stack starts it, after that there
-// are sockets and subjects.
+// Besides the tests the package holds the recordings ([ParseTranscript], [ParseTrace]).
 package e2e

@@ -15,6 +15,7 @@ import (
 	"github.com/latido/latido/schemas/chat"
 	"github.com/latido/latido/schemas/ops"
 	"github.com/latido/latido/schemas/tracking"
+	"github.com/latido/latido/tests/kit"
 )
 
 // fleet replays cab traces: each (cab, day) is an operator who reports where it
@@ -27,7 +28,7 @@ type fleet struct {
 
 	mu     sync.Mutex
 	orders map[string]*order
-	sent   []Sent
+	sent   []kit.Sent
 	fixes  map[schemas.Code]int // by what they were answered, 0 for taken
 }
 
@@ -35,8 +36,8 @@ type fleet struct {
 type operator struct {
 	*fleet
 	name     string
-	client   *Client
-	dispatch *Client // sees where the cab is while it is free
+	client   *kit.Client
+	dispatch *kit.Client // sees where the cab is while it is free
 	legs     [][]Fix
 }
 
@@ -60,20 +61,19 @@ func newFleet(w *world, traces map[string][]Fix, size float64, over time.Duratio
 	shift := time.Duration(float64(wholeDay) * size)
 	f.speed = float64(shift) / float64(over)
 	for _, cab := range slices.Sorted(maps.Keys(traces)) {
-		days, dispatch := Days(traces[cab]), w.client(Identity{User: "dispatch of " + cab, Role: "supervisor"})
-		w.run(dispatch)
+		days, dispatch := Days(traces[cab]), w.Client(kit.ClientConfig{Who: kit.Identity{User: "dispatch of " + cab, Role: "supervisor"}})
+		w.Run(dispatch)
 		for _, day := range days[:max(1, int(float64(len(days))*size))] {
 			o := &operator{fleet: f, dispatch: dispatch, name: fmt.Sprintf("%s/%s", cab, day[0].At.UTC().Format(time.DateOnly)), legs: shiftOf(day, shift)}
-			o.client = w.client(Identity{User: o.name, Role: "operator"})
+			o.client = w.Client(kit.ClientConfig{Who: kit.Identity{User: o.name, Role: "operator"}, OnEvent: o.hear})
 			f.operators = append(f.operators, o)
 		}
 	}
 	for _, o := range f.operators {
-		o.client.cfg.OnEvent = o.hear
-		w.run(o.client)
+		w.Run(o.client)
 	}
 	for _, o := range f.operators {
-		w.check(o.client.Follow(w.ctx, broadcast, FromFirst, false))
+		w.Check(o.client.Follow(w.Ctx, broadcast, kit.FromFirst, false))
 	}
 	return f
 }
@@ -105,12 +105,12 @@ func (o *operator) drive() {
 		var err error
 		if pickup {
 			id := fmt.Sprintf("%s.%d", o.name, leg[0].At.Unix())
-			o.working.Go(func() { o.check(o.request(id, leg)) })
-			err = o.pace(o.ctx, leg[len(leg)-1].At.Sub(leg[0].At))
+			o.working.Go(func() { o.Check(o.request(id, leg)) })
+			err = o.pace(o.Ctx, leg[len(leg)-1].At.Sub(leg[0].At))
 		} else {
-			err = o.cruise(o.ctx, fmt.Sprintf("tracking:%s/%d", o.name, i), leg)
+			err = o.cruise(o.Ctx, fmt.Sprintf("tracking:%s/%d", o.name, i), leg)
 		}
-		if !o.check(err) {
+		if !o.Check(err) {
 			return
 		}
 	}
@@ -122,7 +122,7 @@ func (o *operator) cruise(ctx context.Context, channel string, leg []Fix) error 
 	if _, _, err := o.client.Call(ctx, channel, "open", open); err != nil {
 		return fmt.Errorf("open %s: %w", channel, err)
 	}
-	if err := o.dispatch.Follow(ctx, channel, FromFirst, false); err != nil {
+	if err := o.dispatch.Follow(ctx, channel, kit.FromFirst, false); err != nil {
 		return err
 	}
 	if err := o.report(ctx, channel, leg); err != nil {
@@ -159,7 +159,7 @@ func (o *operator) report(ctx context.Context, channel string, leg []Fix) error 
 		if told {
 			newest = seq
 			track.Told(fix)
-			o.acknowledged(Sent{o.name, channel, key, seq})
+			o.acknowledged(kit.Sent{User: o.name, Channel: channel, Key: key, Seq: seq})
 		}
 		o.mu.Lock()
 		o.fixes[refused.Code]++
@@ -192,23 +192,23 @@ func (o *operator) request(id string, leg []Fix) error {
 	o.mu.Lock()
 	o.orders[id] = &order{id: id, leg: leg}
 	o.mu.Unlock()
-	rider := o.world.client(Identity{User: "rider " + id, Role: "client"})
-	o.run(rider)
+	rider := o.Client(kit.ClientConfig{Who: kit.Identity{User: "rider " + id, Role: "client"}})
+	o.Run(rider)
 	channel := "ops:" + id
 	body := ops.Request{Zona: "San Francisco", Precio: float64(len(leg)), Lat: &leg[0].Lat, Lng: &leg[0].Lng}
-	seq, key, err := rider.Call(o.ctx, channel, "request", body)
+	seq, key, err := rider.Call(o.Ctx, channel, "request", body)
 	if err != nil {
 		return fmt.Errorf("request %s: %w", id, err)
 	}
-	o.acknowledged(Sent{rider.User(), channel, key, seq})
-	if err := rider.Follow(o.ctx, channel, FromFirst, false); err != nil {
+	o.acknowledged(kit.Sent{User: rider.User(), Channel: channel, Key: key, Seq: seq})
+	if err := rider.Follow(o.Ctx, channel, kit.FromFirst, false); err != nil {
 		return err
 	}
-	assigned, err := assignedTo(o.ctx, rider, channel)
+	assigned, err := assignedTo(o.Ctx, rider, channel)
 	if err != nil {
 		return err
 	}
-	return o.greet(o.ctx, rider, assigned, "¿Dónde está?")
+	return o.greet(o.Ctx, rider, assigned, "¿Dónde está?")
 }
 
 // hear tries to accept whatever is offered. It is called by the reader.
@@ -217,12 +217,12 @@ func (o *operator) hear(event *bridge.Event) {
 	if event.Event != "new_request" || json.Unmarshal(event.Data, &offered) != nil {
 		return
 	}
-	o.working.Go(func() { o.check(o.accept(offered.ID)) })
+	o.working.Go(func() { o.Check(o.accept(offered.ID)) })
 }
 
 func (o *operator) accept(id string) error {
 	channel := "ops:" + id
-	seq, key, err := o.client.Call(o.ctx, channel, "accept", ops.Accept{})
+	seq, key, err := o.client.Call(o.Ctx, channel, "accept", ops.Accept{})
 	if errors.Is(err, schemas.Refusal{Code: schemas.Taken}) {
 		o.mu.Lock()
 		defer o.mu.Unlock()
@@ -232,25 +232,25 @@ func (o *operator) accept(id string) error {
 	if err != nil {
 		return fmt.Errorf("accept %s: %w", id, err)
 	}
-	o.acknowledged(Sent{o.name, channel, key, seq})
+	o.acknowledged(kit.Sent{User: o.name, Channel: channel, Key: key, Seq: seq})
 	o.mu.Lock()
 	won := o.orders[id]
 	won.winners = append(won.winners, o.name)
 	o.mu.Unlock()
-	if err := o.client.Follow(o.ctx, channel, FromFirst, false); err != nil {
+	if err := o.client.Follow(o.Ctx, channel, kit.FromFirst, false); err != nil {
 		return err
 	}
-	assigned, err := assignedTo(o.ctx, o.client, channel)
+	assigned, err := assignedTo(o.Ctx, o.client, channel)
 	if err != nil {
 		return err
 	}
-	if err := o.greet(o.ctx, o.client, assigned, "Ya voy"); err != nil {
+	if err := o.greet(o.Ctx, o.client, assigned, "Ya voy"); err != nil {
 		return err
 	}
-	return o.report(o.ctx, assigned.Tracking, won.leg)
+	return o.report(o.Ctx, assigned.Tracking, won.leg)
 }
 
-func assignedTo(ctx context.Context, client *Client, channel string) (ops.Assigned, error) {
+func assignedTo(ctx context.Context, client *kit.Client, channel string) (ops.Assigned, error) {
 	event, err := client.Event(ctx, channel, "assigned")
 	if err != nil {
 		return ops.Assigned{}, err
@@ -261,9 +261,9 @@ func assignedTo(ctx context.Context, client *Client, channel string) (ops.Assign
 }
 
 // greet follows the order's channels and says something in its room.
-func (o *operator) greet(ctx context.Context, client *Client, assigned ops.Assigned, text string) error {
+func (o *operator) greet(ctx context.Context, client *kit.Client, assigned ops.Assigned, text string) error {
 	for _, channel := range []string{assigned.Room, assigned.Tracking} {
-		if err := client.Follow(ctx, channel, FromFirst, false); err != nil {
+		if err := client.Follow(ctx, channel, kit.FromFirst, false); err != nil {
 			return err
 		}
 	}
@@ -271,11 +271,11 @@ func (o *operator) greet(ctx context.Context, client *Client, assigned ops.Assig
 	if err != nil {
 		return err
 	}
-	o.acknowledged(Sent{client.User(), assigned.Room, key, seq})
+	o.acknowledged(kit.Sent{User: client.User(), Channel: assigned.Room, Key: key, Seq: seq})
 	return nil
 }
 
-func (f *fleet) acknowledged(s Sent) {
+func (f *fleet) acknowledged(s kit.Sent) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.sent = append(f.sent, s)
@@ -294,18 +294,18 @@ func (f *fleet) pace(ctx context.Context, recorded time.Duration) error {
 }
 
 // judge compares what the clients were told with what is stored: one taker each.
-func (f *fleet) judge(truth Truth, into *counts) {
-	f.t.Helper()
+func (f *fleet) judge(truth kit.Truth, into *counts) {
+	f.T.Helper()
 	into.messages += len(f.sent)
 	into.requests += len(f.orders)
 	into.fixes, into.impossible, into.stale = f.fixes[0], f.fixes[schemas.Implausible], f.fixes[schemas.Stale]
-	for _, wrong := range JudgeSent(truth, f.sent) {
-		f.t.Error(wrong)
+	for _, wrong := range kit.JudgeSent(truth, f.sent) {
+		f.T.Error(wrong)
 	}
 	offered, taken := map[string]int{}, map[string]int{}
 	for _, fact := range truth[broadcast] {
 		var about ops.RequestTaken
-		f.check(json.Unmarshal(fact.Data, &about))
+		f.Check(json.Unmarshal(fact.Data, &about))
 		switch fact.Event {
 		case "new_request":
 			offered[about.ID]++
@@ -320,18 +320,18 @@ func (f *fleet) judge(truth Truth, into *counts) {
 			into.winners++
 			continue
 		}
-		f.t.Errorf("order %s: won by %v, %d were too late, offered %d times, told taken %d times, facts %v", id, o.winners, o.losers, offered[id], taken[id], truth["ops:"+id])
+		f.T.Errorf("order %s: won by %v, %d were too late, offered %d times, told taken %d times, facts %v", id, o.winners, o.losers, offered[id], taken[id], truth["ops:"+id])
 	}
 }
 
 // oneTaker says whether the order's facts are its life, with the winner that was told.
-func (f *fleet) oneTaker(facts []Fact, o *order) bool {
+func (f *fleet) oneTaker(facts []kit.Fact, o *order) bool {
 	var names []string
 	var accepted ops.Accepted
 	for _, fact := range facts {
 		names = append(names, fact.Event)
 		if fact.Event == "accepted" {
-			f.check(json.Unmarshal(fact.Data, &accepted))
+			f.Check(json.Unmarshal(fact.Data, &accepted))
 		}
 	}
 	return slices.Equal(names, []string{"requested", "accepted", "assigned"}) && slices.Equal(o.winners, []string{accepted.Operator})

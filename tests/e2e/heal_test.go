@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -11,61 +10,63 @@ import (
 	"time"
 
 	"github.com/latido/latido/deploy/stack"
+	"github.com/latido/latido/schemas/bridge"
 	"github.com/latido/latido/schemas/chat"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/topology/bustest"
+	"github.com/latido/latido/tests/kit"
 )
 
-// stage is a room on a bus that a test can hurt, with one who talks through one
+// conversation is a room on a bus that a test can hurt, with one who talks through one
 // bridge and some who listen through another.
-type stage struct {
+type conversation struct {
 	*world
 	channel   string
-	proxy     *proxy // between the listeners' bridge and the bus
-	talker    *Client
-	listeners []*Client
+	deaf      string     // the address of the listeners' bridge
+	proxy     *kit.Proxy // between the listeners' bridge and the bus
+	talker    *kit.Client
+	listeners []*kit.Client
 	stop      context.CancelFunc
 	talking   sync.WaitGroup
 }
 
-// newStage opens a room on the world's bus. The parts decide which node hosts
+// newConversation opens a room on the world's bus. The parts decide which node hosts
 // what; "deaf" must be a bridge, and is where the listeners are.
-func newStage(w *world, listeners int) *stage {
-	w.t.Helper()
-	s := &stage{world: w, channel: "room:heal"}
+func newConversation(w *world, listeners int) *conversation {
+	w.T.Helper()
+	s := &conversation{world: w, channel: "room:heal"}
 	cfg := stack.Config{Node: "speaks"}
 	cfg.Limits.Publishes, cfg.Limits.UserPublishes = 100_000, 100_000
 	speaks := w.start(cfg).HTTPAddr()
-	s.proxy = startProxy(w.t, w.bus.Servers[0].ClientURL())
-	far := stack.Config{Node: "deaf", Parts: []string{"bridge"}, NATSURL: s.proxy.url()}
+	s.proxy = w.Proxy(w.Bus.Servers[0].ClientURL())
+	far := stack.Config{Node: "deaf", Parts: []string{"bridge"}, NATSURL: s.proxy.URL()}
 	far.Limits.Work, far.Limits.UserWork = 100_000, 100_000
-	deaf := w.start(far).HTTPAddr()
-	at := func(address, user string) *Client {
-		w.bridges = []string{address}
-		return w.client(Identity{User: user})
+	s.deaf = w.start(far).HTTPAddr()
+	at := func(address, user string) *kit.Client {
+		return w.Client(kit.ClientConfig{Who: kit.Identity{User: user}, Bridges: []string{address}})
 	}
 	s.talker = at(speaks, "talker")
 	members := []string{}
 	for i := range listeners {
-		s.listeners = append(s.listeners, at(deaf, fmt.Sprintf("listener %d", i)))
+		s.listeners = append(s.listeners, at(s.deaf, fmt.Sprintf("listener %d", i)))
 		members = append(members, s.listeners[i].User())
 	}
-	w.run(s.talker)
-	if _, _, err := s.talker.Call(w.ctx, s.channel, "open", chat.Open{Members: members}); err != nil {
-		w.t.Fatal(err)
+	w.Run(s.talker)
+	if _, _, err := s.talker.Call(w.Ctx, s.channel, "open", chat.Open{Members: members}); err != nil {
+		w.T.Fatal(err)
 	}
 	for _, client := range append(s.listeners, s.talker) {
 		if client != s.talker {
-			w.run(client)
+			w.Run(client)
 		}
-		w.check(client.Follow(w.ctx, s.channel, FromFirst, false))
+		w.Check(client.Follow(w.Ctx, s.channel, kit.FromFirst, false))
 	}
 	return s
 }
 
 // talk publishes until hush, as fast as it is answered but for the pace.
-func (s *stage) talk(pace time.Duration) {
-	ctx, stop := context.WithCancel(s.ctx)
+func (s *conversation) talk(pace time.Duration) {
+	ctx, stop := context.WithCancel(s.Ctx)
 	s.stop = stop
 	for range voices {
 		s.talking.Go(func() {
@@ -73,7 +74,7 @@ func (s *stage) talk(pace time.Duration) {
 			defer ticker.Stop()
 			for n := 0; ctx.Err() == nil; n++ {
 				<-ticker.C
-				if !s.check(s.say(n)) {
+				if !s.Check(s.say(n)) {
 					return
 				}
 			}
@@ -84,38 +85,38 @@ func (s *stage) talk(pace time.Duration) {
 // voices is how many messages of the talker may be on their way at once.
 const voices = 4
 
-func (s *stage) say(n int) error {
-	_, _, err := s.talker.Publish(s.ctx, s.channel, "new_message", chat.Post{Text: fmt.Sprint(n)})
+func (s *conversation) say(n int) error {
+	_, _, err := s.talker.Publish(s.Ctx, s.channel, "new_message", chat.Post{Text: fmt.Sprint(n)})
 	return err
 }
 
-func (s *stage) hush() { s.stop(); s.talking.Wait() }
+func (s *conversation) hush() { s.stop(); s.talking.Wait() }
 
 // whole judges, and demands that no listener's socket was closed.
-func (s *stage) whole(connections int) {
-	s.t.Helper()
+func (s *conversation) whole(connections int) {
+	s.T.Helper()
 	s.settle(&counts{})
 	for _, client := range s.listeners {
 		if tally := client.Tally(); tally.Connections != connections {
-			s.t.Errorf("%s needed %d connections, want %d", client.User(), tally.Connections, connections)
+			s.T.Errorf("%s needed %d connections, want %d", client.User(), tally.Connections, connections)
 		}
 	}
-	s.disperse()
+	s.Disperse()
 }
 
 // deafen breaks the bridge's NATS connections of a purpose, on the server's side.
-func (s *stage) deafen(purpose string) int {
+func (s *conversation) deafen(purpose string) int {
 	broken := 0
-	for _, server := range s.bus.Servers {
+	for _, server := range s.Bus.Servers {
 		if !server.Running() {
 			continue
 		}
 		connections, err := server.Connz(nil)
-		if !s.check(err) {
+		if !s.Check(err) {
 			return 0
 		}
 		for _, connection := range connections.Conns {
-			if strings.HasPrefix(connection.Name, "latido deaf bridge "+purpose) && s.check(server.DisconnectClientByID(connection.Cid)) {
+			if strings.HasPrefix(connection.Name, "latido deaf bridge "+purpose) && s.Check(server.DisconnectClientByID(connection.Cid)) {
 				broken++
 			}
 		}
@@ -127,9 +128,8 @@ func (s *stage) deafen(purpose string) int {
 // all at once, while others publish: the sockets stay open, and nothing is lost.
 func TestBridgeLosesItsBus(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, slack)
-	w.bus = bustest.Start(t)
-	s := newStage(w, 3)
+	w := newWorld(t, slack, bustest.Start(t))
+	s := newConversation(w, 3)
 	s.talk(time.Millisecond)
 	for i, purpose := range []string{"live", "publish", "replay", ""} {
 		if s.deafen(purpose) == 0 {
@@ -139,8 +139,7 @@ func TestBridgeLosesItsBus(t *testing.T) {
 			continue
 		}
 		for _, client := range s.listeners {
-			err := client.await(w.ctx, func() bool { return client.tally.Restored > i/3 && client.tally.Restored == client.tally.Degraded })
-			w.check(err)
+			w.Check(client.Told(w.Ctx, i/3+1, i/3+1))
 		}
 	}
 	s.hush()
@@ -156,17 +155,16 @@ func TestBridgeLosesItsBus(t *testing.T) {
 // breaks: their successors reveal it, the bridge reads what is missing.
 func TestFeedLosesMessages(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, slack)
-	w.bus = bustest.Start(t)
-	s := newStage(w, 3)
+	w := newWorld(t, slack, bustest.Start(t))
+	s := newConversation(w, 3)
 	var delivered atomic.Int64
-	s.proxy.loseIf(func(subject string) bool { return strings.HasPrefix(subject, "feed.room.") && delivered.Add(1)%3 == 0 })
+	s.proxy.LoseIf(func(subject string) bool { return strings.HasPrefix(subject, "feed.room.") && delivered.Add(1)%3 == 0 })
 	s.talk(time.Millisecond)
-	w.until(func() bool { return delivered.Load() > 600 })
+	w.Until(func() bool { return delivered.Load() > 600 })
 	s.hush()
-	s.proxy.loseIf(func(string) bool { return false })
-	w.check(s.say(-1)) // reveals the loss of the last one
-	if dropped := s.proxy.dropped.Load(); dropped < 200 {
+	s.proxy.LoseIf(nil)
+	w.Check(s.say(-1)) // reveals the loss of the last one
+	if dropped := s.proxy.Lost(); dropped < 200 {
 		t.Errorf("%d deliveries were lost", dropped)
 	}
 	for _, client := range s.listeners {
@@ -181,21 +179,20 @@ func TestFeedLosesMessages(t *testing.T) {
 // reveals it. The bridge has to ask, after its reconnect and now and then.
 func TestLastMessageIsLost(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, slack)
-	w.bus = bustest.Start(t)
-	s := newStage(w, 2)
+	w := newWorld(t, slack, bustest.Start(t))
+	s := newConversation(w, 2)
 	lose := func() {
-		dropped := s.proxy.dropped.Load()
-		s.proxy.loseIf(func(subject string) bool { return strings.HasPrefix(subject, "feed.room.") })
-		w.check(s.say(0))
-		w.until(func() bool { return s.proxy.dropped.Load() > dropped })
-		s.proxy.loseIf(func(string) bool { return false })
+		dropped := s.proxy.Lost()
+		s.proxy.LoseIf(func(subject string) bool { return strings.HasPrefix(subject, "feed.room.") })
+		w.Check(s.say(0))
+		w.Until(func() bool { return s.proxy.Lost() > dropped })
+		s.proxy.LoseIf(nil)
 	}
 	caughtUp := func() {
-		truth, err := ReadTruth(w.ctx, w.nc, subjects.StreamRoom)
-		w.check(err)
+		truth, err := kit.ReadTruth(w.Ctx, w.NATS, subjects.StreamRoom)
+		w.Check(err)
 		for _, client := range s.listeners {
-			w.check(client.Reach(w.ctx, s.channel, truth.last(s.channel)))
+			w.Check(client.Reach(w.Ctx, s.channel, truth.Last(s.channel)))
 		}
 	}
 	for round := range 3 {
@@ -203,7 +200,10 @@ func TestLastMessageIsLost(t *testing.T) {
 		s.deafen("live")
 		caughtUp()
 		for _, client := range s.listeners {
-			w.check(client.await(w.ctx, func() bool { return client.tally.Restored == round+1 }))
+			w.Check(client.Told(w.Ctx, round+1, round+1))
+			if restored := client.Tally().Restored; restored != round+1 {
+				t.Errorf("%s was told restored %d times", client.User(), restored)
+			}
 		}
 	}
 	if !testing.Short() { // now and then is every 30 s
@@ -219,14 +219,13 @@ func TestLastMessageIsLost(t *testing.T) {
 // publish.
 func TestServersRestart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, slack)
-	w.bus = bustest.StartCluster(t)
-	s := newStage(w, 3)
+	w := newWorld(t, slack, bustest.StartCluster(t))
+	s := newConversation(w, 3)
 	s.talk(5 * time.Millisecond)
-	for i := range w.bus.Servers {
-		w.bus.Kill(i)
-		w.bus.Restart(t, i)
-		if !w.until(w.clusterWhole) {
+	for i := range w.Bus.Servers {
+		w.Bus.Kill(i)
+		w.Bus.Restart(t, i)
+		if !w.Until(w.clusterWhole) {
 			break
 		}
 	}
@@ -243,18 +242,15 @@ func TestSpliceRace(t *testing.T) {
 		times = 400
 	}
 	const clients = 8
-	w := newWorld(t, slack)
-	w.bus = bustest.Start(t)
-	s := newStage(w, clients)
+	w := newWorld(t, slack, bustest.Start(t))
+	s := newConversation(w, clients)
 	s.talk(time.Millisecond)
 	var splicing sync.WaitGroup
 	for _, client := range s.listeners {
 		splicing.Go(func() {
 			for range times / clients {
-				if err := client.Unfollow(w.ctx, s.channel); err != nil && !errors.Is(err, errGone) {
-					w.check(err)
-				}
-				if !w.check(client.Follow(w.ctx, s.channel, FromFirst, false)) {
+				w.Check(client.Unfollow(w.Ctx, s.channel))
+				if !w.Check(client.Follow(w.Ctx, s.channel, kit.FromFirst, false)) {
 					return
 				}
 			}
@@ -269,11 +265,10 @@ func TestSpliceRace(t *testing.T) {
 // what came after the first return must not come again after the others.
 func TestDropsWithoutTraffic(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, slack)
-	w.bus = bustest.Start(t)
-	s := newStage(w, 4)
+	w := newWorld(t, slack, bustest.Start(t))
+	s := newConversation(w, 4)
 	for n := range 20 {
-		w.check(s.say(n))
+		w.Check(s.say(n))
 	}
 	for drop := range 3 {
 		if drop == 0 {
@@ -286,12 +281,10 @@ func TestDropsWithoutTraffic(t *testing.T) {
 			s.hush()
 		}
 		for _, client := range s.listeners {
-			w.check(client.await(w.ctx, func() bool {
-				return client.tally.Connections == drop+2 && client.now != nil && client.now.settled
-			}))
+			w.Check(client.Back(w.Ctx, drop+2))
 		}
 	}
-	w.check(s.say(20))
+	w.Check(s.say(20))
 	s.whole(4)
 }
 
@@ -300,29 +293,27 @@ func TestDropsWithoutTraffic(t *testing.T) {
 func TestCutWhileTracking(t *testing.T) {
 	t.Parallel()
 	const others, rounds = 20, 10
-	w := newWorld(t, slack)
-	w.bus = bustest.Start(t)
-	s := newStage(w, 2)
-	address := w.bridges[0] // where the listeners are
-	token := w.secret.Token(Identity{User: s.listeners[0].User()}, tokenLasts)
+	w := newWorld(t, slack, bustest.Start(t))
+	s := newConversation(w, 2)
+	hello := bridge.Hello{Token: w.Secret.Token(kit.Identity{User: s.listeners[0].User()})}
 	for range rounds {
-		var breaking []*stranger
+		var breaking []*kit.RawClient
 		for range others {
-			breaking = append(breaking, welcomed(t, address, token))
+			breaking = append(breaking, kit.Welcomed(t, s.deaf, hello))
 		}
 		for i, other := range breaking {
 			for id := range 40 {
-				other.say(request(map[string]any{"id": id + 1, "op": "track", "channel": s.channel, "meta": i}))
+				other.Say(kit.Frame{"id": id + 1, "op": "track", "channel": s.channel, "meta": i})
 			}
-			other.hear() // the first is answered, the next is under way
-			_ = other.socket.CloseNow()
+			other.Next() // the first is answered, the next is under way
+			other.Drop()
 		}
 	}
 	pace := time.NewTicker(500 * time.Millisecond)
 	defer pace.Stop()
 	for n := range 30 { // longer than a bridge keeps a channel that nobody uses
 		<-pace.C
-		w.check(s.say(n))
+		w.Check(s.say(n))
 	}
 	s.whole(1)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/latido/latido/deploy/stack"
+	"github.com/latido/latido/tests/kit"
 )
 
 // TestAbuseLeavesNothing must not run beside others: it counts goroutines and
@@ -15,36 +16,37 @@ import (
 func TestAbuseLeavesNothing(t *testing.T) {
 	const rounds, spareGoroutines, spareBytes = 40, 20, 48 << 20
 	b, address := besides(t, stack.Config{})
-	token := b.secret.Token(Identity{User: "mallory"}, tokenLasts)
-	misdeeds := []func(*stranger){
-		func(s *stranger) {},
-		func(s *stranger) { s.say(`{"op":"hello","token":"x"}`) },
-		func(s *stranger) { s.say(request(map[string]any{"op": "hello", "token": token})) },
-		func(s *stranger) {
-			s.say(request(map[string]any{"op": "hello", "token": token}))
+	token := b.Secret.Token(kit.Identity{User: "mallory"})
+	hello := kit.Frame{"op": "hello", "token": token}
+	misdeeds := []func(*kit.RawClient){
+		func(s *kit.RawClient) {},
+		func(s *kit.RawClient) { s.Say(`{"op":"hello","token":"x"}`) },
+		func(s *kit.RawClient) { s.Say(hello) },
+		func(s *kit.RawClient) {
+			s.Say(hello)
 			for id := range 50 {
-				s.say(fmt.Sprintf(`{"id":%d,"op":"subscribe","channel":"app:%d","presence":true}`, id+1, id))
-				s.say(fmt.Sprintf(`{"id":%d,"op":"track","channel":"app:%d","meta":{}}`, id+51, id))
+				s.Say(fmt.Sprintf(`{"id":%d,"op":"subscribe","channel":"app:%d","presence":true}`, id+1, id))
+				s.Say(fmt.Sprintf(`{"id":%d,"op":"track","channel":"app:%d","meta":{}}`, id+51, id))
 			}
 		},
-		func(s *stranger) {
-			s.say(request(map[string]any{"op": "hello", "token": token}))
-			s.say(`{"id":1,"op":"call","channel":"room:nowhere","command":"join","data":{}}`)
+		func(s *kit.RawClient) {
+			s.Say(hello)
+			s.Say(`{"id":1,"op":"call","channel":"room:nowhere","command":"join","data":{}}`)
 		},
-		func(s *stranger) {
-			s.say(request(map[string]any{"op": "hello", "token": token}))
-			s.say(strings.Repeat("x", 1<<20))
+		func(s *kit.RawClient) {
+			s.Say(hello)
+			s.Say(strings.Repeat("x", 1<<20))
 		},
 	}
 	abuse := func() {
-		var abusers []*stranger
+		var abusers []*kit.RawClient
 		for _, misdeed := range misdeeds {
-			s := connect(t, address)
+			s := kit.Dial(t, address)
 			misdeed(s)
 			abusers = append(abusers, s)
 		}
 		for _, s := range abusers {
-			_ = s.socket.CloseNow()
+			s.Drop()
 		}
 	}
 	abuse() // what is made once is made now
@@ -53,7 +55,7 @@ func TestAbuseLeavesNothing(t *testing.T) {
 	for range rounds {
 		abuse()
 	}
-	if !b.until(func() bool { return runtime.NumGoroutine() <= goroutines+spareGoroutines }) {
+	if !b.Until(func() bool { return runtime.NumGoroutine() <= goroutines+spareGoroutines }) {
 		t.Errorf("%d goroutines, %d before", runtime.NumGoroutine(), goroutines)
 	}
 	if after := memory(); after > before+spareBytes {

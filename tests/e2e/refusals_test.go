@@ -2,26 +2,27 @@ package e2e
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/coder/websocket"
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/latido/latido/deploy/stack"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/schemas/bridge"
 	"github.com/latido/latido/schemas/chat"
+	"github.com/latido/latido/tests/kit"
 )
 
 // bystanders are two clients who talk on the bridge that others abuse.
 type bystanders struct {
 	*world
-	talker, listener *Client
+	talker, listener *kit.Client
 	stop             context.CancelFunc
 	talking          sync.WaitGroup
 	said             int
@@ -33,18 +34,18 @@ const theirs = "room:of others"
 // judges then that they lost nothing and never had to reconnect.
 func besides(t *testing.T, cfg stack.Config) (*bystanders, string) {
 	t.Helper()
-	w := newWorld(t, slack)
+	w := newWorld(t, slack, nil)
 	address := w.start(cfg).HTTPAddr()
-	b := &bystanders{world: w, talker: w.client(Identity{User: "talker"}), listener: w.client(Identity{User: "listener"})}
-	w.run(b.talker)
-	w.run(b.listener)
-	if _, _, err := b.talker.Call(w.ctx, theirs, "open", chat.Open{Members: []string{"listener"}}); err != nil {
+	b := &bystanders{world: w, talker: w.Client(kit.ClientConfig{Who: kit.Identity{User: "talker"}}), listener: w.Client(kit.ClientConfig{Who: kit.Identity{User: "listener"}})}
+	w.Run(b.talker)
+	w.Run(b.listener)
+	if _, _, err := b.talker.Call(w.Ctx, theirs, "open", chat.Open{Members: []string{"listener"}}); err != nil {
 		t.Fatal(err)
 	}
-	for _, client := range []*Client{b.talker, b.listener} {
-		w.check(client.Follow(w.ctx, theirs, FromFirst, false))
+	for _, client := range []*kit.Client{b.talker, b.listener} {
+		w.Check(client.Follow(w.Ctx, theirs, kit.FromFirst, false))
 	}
-	ctx, stop := context.WithCancel(w.ctx)
+	ctx, stop := context.WithCancel(w.Ctx)
 	b.stop = stop
 	b.talking.Go(func() { b.talk(ctx) })
 	return b, address
@@ -55,8 +56,8 @@ func (b *bystanders) talk(ctx context.Context) {
 	defer ticker.Stop()
 	for ctx.Err() == nil {
 		<-ticker.C
-		_, _, err := b.talker.Publish(b.ctx, theirs, "new_message", chat.Post{Text: fmt.Sprint(b.said)})
-		if !b.check(err) {
+		_, _, err := b.talker.Publish(b.Ctx, theirs, "new_message", chat.Post{Text: fmt.Sprint(b.said)})
+		if !b.Check(err) {
 			return
 		}
 		b.said++
@@ -66,19 +67,19 @@ func (b *bystanders) talk(ctx context.Context) {
 // unharmed ends the talk and judges it. Besides it, the room holds as many
 // messages as others have said.
 func (b *bystanders) unharmed(others int) {
-	b.t.Helper()
+	b.T.Helper()
 	b.stop()
 	b.talking.Wait()
 	truth := b.settle(&counts{})
 	if stored := len(truth[theirs]); stored != 1+b.said+others {
-		b.t.Errorf("%d facts for %d messages", stored, b.said+others)
+		b.T.Errorf("%d facts for %d messages", stored, b.said+others)
 	}
-	for _, client := range []*Client{b.talker, b.listener} {
+	for _, client := range []*kit.Client{b.talker, b.listener} {
 		if tally := client.Tally(); tally.Connections != 1 {
-			b.t.Errorf("%s needed %d connections", client.User(), tally.Connections)
+			b.T.Errorf("%s needed %d connections", client.User(), tally.Connections)
 		}
 	}
-	b.disperse()
+	b.Disperse()
 }
 
 // TestRefusedFrames says one wrong thing after hello: it is answered with its
@@ -106,8 +107,8 @@ func TestRefusedFrames(t *testing.T) {
 		"data with too much":      {`{"id":1,"op":"publish","channel":"room:x","event":"new_message","data":{"text":"","from":"you"}}`, schemas.InvalidData},
 		"a key too long":          {`{"id":1,"op":"publish","channel":"room:x","event":"new_message","key":"` + strings.Repeat("k", 201) + `","data":{"text":""}}`, schemas.InvalidFrame},
 		"not subscribed":          {`{"id":1,"op":"unsubscribe","channel":"app:x"}`, schemas.NotSubscribed},
-		"another's token":         {request(map[string]any{"id": 1, "op": "token", "token": b.secret.Token(Identity{User: "eve"}, tokenLasts)}), schemas.Forbidden},
-		"meta too large":          {request(map[string]any{"id": 1, "op": "track", "channel": "app:x", "meta": strings.Repeat("m", 3000)}), schemas.MetaTooLarge},
+		"another's token":         {text(kit.Frame{"id": 1, "op": "token", "token": b.Secret.Token(kit.Identity{User: "eve"})}), schemas.Forbidden},
+		"meta too large":          {text(kit.Frame{"id": 1, "op": "track", "channel": "app:x", "meta": strings.Repeat("m", 3000)}), schemas.MetaTooLarge},
 		"an internal command":     {`{"id":1,"op":"call","channel":"ops:x","command":"assign","data":{"room":"room:x","tracking":"tracking:x"}}`, schemas.Forbidden},
 		"the role of a service":   {`{"id":1,"op":"publish","channel":"global:system","event":"maintenance_alert","data":{"msg":"a","type":"b"}}`, schemas.Forbidden},
 		"a wildcard for an id":    {`{"id":1,"op":"subscribe","channel":"room:*"}`, schemas.Forbidden},
@@ -116,13 +117,13 @@ func TestRefusedFrames(t *testing.T) {
 		"an id of another case":   {`{"id":1,"op":"subscribe","channel":"room:OF OTHERS"}`, schemas.Forbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := welcomed(t, address, b.secret.Token(Identity{User: "mallory"}, tokenLasts))
-			s.say(test.frame)
-			refused := s.refusedWith()
-			if code := schemas.Code(refused.Code); code != test.code || refused.Reason != code.Reason() || refused.Retry != code.Retry() {
-				t.Errorf("refused with %d %s (retry %v): %s; want %d %s", refused.Code, refused.Reason, refused.Retry, refused.Message, test.code, test.code.Reason())
+			s := b.welcomed(address, "mallory")
+			s.Say(test.frame)
+			refused := s.Refused()
+			if code := refused.Code(); code != test.code || refused["reason"] != code.Reason() || refused["retry"] != code.Retry() {
+				t.Errorf("refused with %v; want %d %s", refused, test.code, test.code.Reason())
 			}
-			if !s.works() {
+			if !s.Works() {
 				t.Error("the session is gone")
 			}
 		})
@@ -137,8 +138,8 @@ func TestRefusedConnections(t *testing.T) {
 	cfg.Limits.Handshake = 5 * time.Second
 	cfg.Leeway = time.Second // or a token that is said late is good for a minute more
 	b, address := besides(t, cfg)
-	good := b.secret.Token(Identity{User: "mallory"}, tokenLasts)
-	hello := func(token string) string { return request(map[string]any{"op": "hello", "token": token}) }
+	good := b.Secret.Token(kit.Identity{User: "mallory"})
+	hello := func(token string) string { return text(kit.Frame{"op": "hello", "token": token}) }
 	unsigned, err := jwt.NewWithClaims(jwt.SigningMethodNone, jwt.MapClaims{"sub": "mallory", "exp": time.Now().Add(time.Hour).Unix()}).SignedString(jwt.UnsafeAllowNoneSignatureType)
 	if err != nil {
 		t.Fatal(err)
@@ -152,28 +153,28 @@ func TestRefusedConnections(t *testing.T) {
 			"a request before hello": {[]string{`{"id":1,"op":"subscribe","channel":"app:x"}`}, schemas.HelloExpected},
 			"no token":               {[]string{`{"op":"hello"}`}, schemas.Unauthenticated},
 			"garbage for a token":    {[]string{hello("a.b.c")}, schemas.Unauthenticated},
-			"another secret":         {[]string{hello(Secret("another secret that is long enough").Token(Identity{User: "mallory"}, tokenLasts))}, schemas.Unauthenticated},
+			"another secret":         {[]string{hello(kit.Secret("another secret that is long enough").Token(kit.Identity{User: "mallory"}))}, schemas.Unauthenticated},
 			"an unsigned token":      {[]string{hello(unsigned)}, schemas.Unauthenticated},
-			"an expired token":       {[]string{hello(b.secret.Token(Identity{User: "mallory"}, -time.Hour))}, schemas.TokenExpired},
-			"a token that expires":   {[]string{hello(b.secret.Token(Identity{User: "mallory"}, 2*time.Second))}, schemas.TokenExpired},
-			"an oversized frame":     {[]string{hello(good), request(map[string]any{"id": 1, "op": "publish", "data": strings.Repeat("x", 10<<20)})}, schemas.FrameTooLarge},
+			"an expired token":       {[]string{hello(b.Secret.TokenFor(kit.Identity{User: "mallory"}, -time.Hour))}, schemas.TokenExpired},
+			"a token that expires":   {[]string{hello(b.Secret.TokenFor(kit.Identity{User: "mallory"}, 2*time.Second))}, schemas.TokenExpired},
+			"an oversized frame":     {[]string{hello(good), text(kit.Frame{"id": 1, "op": "publish", "data": strings.Repeat("x", 10<<20)})}, schemas.FrameTooLarge},
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				s := connect(t, address)
+				s := kit.Dial(t, address)
 				for _, frame := range test.frames {
-					s.say(frame)
+					s.Say(frame)
 				}
-				if code := s.closedWith(); code != test.code {
+				if code := s.Ended(); code != test.code {
 					t.Errorf("closed with %d, want %d %s", code, test.code, test.code.Reason())
 				}
 			})
 		}
 		t.Run("binary", func(t *testing.T) {
 			t.Parallel()
-			s := welcomed(t, address, good)
-			s.send(websocket.MessageBinary, []byte{0, 1, 2})
-			if code := s.closedWith(); code != schemas.Code(websocket.StatusUnsupportedData) {
+			s := kit.Welcomed(t, address, bridge.Hello{Token: good})
+			s.SayBinary([]byte{0, 1, 2})
+			if code := s.Ended(); code != kit.UnsupportedData {
 				t.Errorf("closed with %d", code)
 			}
 		})
@@ -186,8 +187,8 @@ func TestRefusedConnections(t *testing.T) {
 func TestNoDifference(t *testing.T) {
 	t.Parallel()
 	b, address := besides(t, stack.Config{})
-	s := welcomed(t, address, b.secret.Token(Identity{User: "mallory"}, tokenLasts))
-	for name, fields := range map[string]map[string]any{
+	s := b.welcomed(address, "mallory")
+	for name, fields := range map[string]kit.Frame{
 		"subscribe":            {"op": "subscribe"},
 		"subscribe with last":  {"op": "subscribe", "last": 10},
 		"subscribe with since": {"op": "subscribe", "since": map[string]any{"epoch": "x", "seq": 1}},
@@ -199,13 +200,13 @@ func TestNoDifference(t *testing.T) {
 		"leave":                {"op": "call", "command": "leave", "data": map[string]any{}},
 		"track":                {"op": "track", "meta": map[string]any{}},
 	} {
-		var answers []bridge.Error
+		var answers []kit.Frame
 		for _, channel := range []string{theirs, "room:of nobody"} {
 			fields["id"], fields["channel"] = 1, channel
-			s.say(request(fields))
-			answers = append(answers, *s.refusedWith())
+			s.Say(fields)
+			answers = append(answers, s.Refused())
 		}
-		if code := schemas.Code(answers[0].Code); answers[0] != answers[1] || code != schemas.Forbidden && code != schemas.NotSubscribed {
+		if code := answers[0].Code(); !reflect.DeepEqual(answers[0], answers[1]) || code != schemas.Forbidden && code != schemas.NotSubscribed {
 			t.Errorf("%s: %+v of others' room, %+v of none", name, answers[0], answers[1])
 		}
 	}
@@ -216,22 +217,22 @@ func TestNoDifference(t *testing.T) {
 func TestReusedKey(t *testing.T) {
 	t.Parallel()
 	b, address := besides(t, stack.Config{})
-	s := welcomed(t, address, b.secret.Token(Identity{User: "listener"}, tokenLasts))
-	say := func(id int, text string) any {
-		s.say(request(map[string]any{
-			"id": id, "op": "publish", "channel": theirs, "event": "new_message", "key": "one", "data": map[string]any{"text": text},
-		}))
-		return s.hear()
+	s := b.welcomed(address, "listener")
+	say := func(id int, text string) kit.Frame {
+		s.Say(kit.Frame{
+			"id": id, "op": "publish", "channel": theirs, "event": "new_message", "key": "one", "data": kit.Frame{"text": text},
+		})
+		return s.Next()
 	}
-	first, ok := say(1, "once").(*bridge.OK)
-	if !ok || first.Seq == 0 {
-		t.Fatalf("published: %+v", first)
+	first := say(1, "once")
+	if first["op"] != "ok" || first["seq"] == nil {
+		t.Fatalf("published: %v", first)
 	}
-	if again, ok := say(2, "once").(*bridge.OK); !ok || again.Seq != first.Seq {
-		t.Errorf("the same again was answered %+v, the first time %+v", again, first)
+	if again := say(2, "once"); again["op"] != "ok" || again["seq"] != first["seq"] {
+		t.Errorf("the same again was answered %v, the first time %v", again, first)
 	}
-	if refused, ok := say(3, "twice").(*bridge.Error); !ok || schemas.Code(refused.Code) != schemas.KeyReused {
-		t.Errorf("another body under the key was answered %+v", refused)
+	if refused := say(3, "twice"); refused.Code() != schemas.KeyReused {
+		t.Errorf("another body under the key was answered %v", refused)
 	}
 	b.unharmed(1)
 }
@@ -242,20 +243,20 @@ func TestTooManyChannels(t *testing.T) {
 	t.Parallel()
 	const wanted, limit = 1_500, 500
 	b, address := besides(t, stack.Config{})
-	s := welcomed(t, address, b.secret.Token(Identity{User: "mallory"}, tokenLasts))
+	s := b.welcomed(address, "mallory")
 	var asking sync.WaitGroup
 	asking.Go(func() {
 		for id := range wanted {
-			s.say(fmt.Sprintf(`{"id":%d,"op":"subscribe","channel":"app:%d"}`, id+1, id))
+			s.Say(fmt.Sprintf(`{"id":%d,"op":"subscribe","channel":"app:%d"}`, id+1, id))
 		}
 	})
 	given, refused := 0, map[schemas.Code]int{}
 	for range wanted {
-		switch heard := s.hear().(type) {
-		case *bridge.OK:
+		switch heard := s.Next(); heard["op"] {
+		case "ok":
 			given++
-		case *bridge.Error:
-			refused[schemas.Code(heard.Code)]++
+		case "error":
+			refused[heard.Code()]++
 		default:
 			t.Fatalf("after %d given, %v refused: %v", given, refused, heard)
 		}
@@ -271,14 +272,14 @@ func TestTooManyChannels(t *testing.T) {
 // what was acknowledged is stored.
 func TestDraining(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, slack)
+	w := newWorld(t, slack, nil)
 	w.start(stack.Config{Node: "stays"})
 	leaving := w.start(stack.Config{Node: "leaves", Parts: []string{"bridge"}})
-	host := w.client(Identity{User: "host"})
-	w.run(host)
-	_, _, err := host.Call(w.ctx, theirs, "open", chat.Open{Members: []string{"guest"}})
-	w.check(err)
-	w.check(host.Follow(w.ctx, theirs, FromFirst, false))
+	host := w.Client(kit.ClientConfig{Who: kit.Identity{User: "host"}})
+	w.Run(host)
+	_, _, err := host.Call(w.Ctx, theirs, "open", chat.Open{Members: []string{"guest"}})
+	w.Check(err)
+	w.Check(host.Follow(w.Ctx, theirs, kit.FromFirst, false))
 	// With two sessions, the goodbyes are spread over the drain: one hears of it
 	// while the other is still there.
 	var drained, refused int
@@ -286,9 +287,9 @@ func TestDraining(t *testing.T) {
 	var mu sync.Mutex
 	ready := make(chan struct{}, guestsOfDrain)
 	for i := range guestsOfDrain {
-		s := welcomed(t, leaving.HTTPAddr(), w.secret.Token(Identity{User: "guest"}, tokenLasts))
+		s := w.welcomed(leaving.HTTPAddr(), "guest")
 		guests.Go(func() {
-			told, codes := s.publishUntilClosed(i, ready)
+			told, codes := w.publishUntilClosed(s, i, ready)
 			mu.Lock()
 			defer mu.Unlock()
 			drained += told
@@ -310,40 +311,35 @@ func TestDraining(t *testing.T) {
 		t.Errorf("%d of %d were told of the drain, %d publishes were refused with draining", drained, guestsOfDrain, refused)
 	}
 	w.settle(&counts{})
-	w.disperse()
+	w.Disperse()
 }
 
 const guestsOfDrain = 10
 
 // publishUntilClosed publishes, one after another, until the bridge hangs up. It
 // sends on ready after the first answer.
-func (s *stranger) publishUntilClosed(guest int, ready chan<- struct{}) (drains int, codes map[schemas.Code]int) {
+func (w *world) publishUntilClosed(s *kit.RawClient, guest int, ready chan<- struct{}) (drains int, codes map[schemas.Code]int) {
 	codes = map[schemas.Code]int{}
 	pace := time.NewTicker(50 * time.Millisecond)
 	defer pace.Stop()
 	for id := 1; ; id++ {
 		<-pace.C
-		s.say(request(map[string]any{
+		s.Say(kit.Frame{
 			"id": id, "op": "publish", "channel": theirs, "event": "new_message",
-			"key": fmt.Sprintf("%d-%d", guest, id), "data": map[string]any{"text": "still here"},
-		}))
+			"key": fmt.Sprintf("%d-%d", guest, id), "data": kit.Frame{"text": "still here"},
+		})
 		for answered := false; !answered; {
-			switch heard := s.hear().(type) {
-			case *bridge.Drain:
+			switch heard := s.Next(); heard["op"] {
+			case "drain":
 				drains++
-			case *bridge.OK:
+			case "ok":
 				answered = true
-			case *bridge.Error:
-				answered = heard.ID != 0
-				codes[schemas.Code(heard.Code)]++
-			case schemas.Code:
-				if heard != schemas.Draining && heard != schemas.Code(websocket.StatusGoingAway) {
-					s.t.Errorf("closed with %d", heard)
-				}
-				return drains, codes
-			case error:
-				if !errors.Is(heard, context.Canceled) {
-					s.t.Error(heard)
+			case "error":
+				answered = heard["id"] != nil
+				codes[heard.Code()]++
+			case kit.Closed:
+				if code := heard.Code(); code != schemas.Draining && code != kit.GoingAway {
+					w.T.Errorf("closed: %v", heard)
 				}
 				return drains, codes
 			}
@@ -352,4 +348,18 @@ func (s *stranger) publishUntilClosed(guest int, ready chan<- struct{}) (drains 
 			ready <- struct{}{}
 		}
 	}
+}
+
+// welcomed is a raw client that a bridge has welcomed as a user.
+func (w *world) welcomed(address, user string) *kit.RawClient {
+	w.T.Helper()
+	return kit.Welcomed(w.T, address, bridge.Hello{Token: w.Secret.Token(kit.Identity{User: user})})
+}
+
+func text(frame kit.Frame) string {
+	encoded, err := json.Marshal(frame)
+	if err != nil {
+		panic(err) // a test's own value
+	}
+	return string(encoded)
 }

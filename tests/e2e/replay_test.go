@@ -22,7 +22,7 @@ func TestChat(t *testing.T) {
 	chosen := chosen()
 	transcripts := transcriptsOf(t, chosen.size)
 	began, into := time.Now(), counts{scenario: "chat"}
-	w := newWorld(t, chosen.duration+slack)
+	w := newWorld(t, chosen.duration+slack, nil)
 	w.start(stack.Config{Node: "b1"})
 	second := w.start(stack.Config{Node: "b2", Parts: []string{"bridge"}})
 	var given atomic.Int64
@@ -31,7 +31,7 @@ func TestChat(t *testing.T) {
 	playing.Go(func() {
 		w.underCuts(chosen.duration, func() { playAll(crowds, chosen.duration, &given) })
 	})
-	if w.until(func() bool { return given.Load() >= int64(linesOf(crowds)/3) }) {
+	if w.Until(func() bool { return given.Load() >= int64(linesOf(crowds)/3) }) {
 		w.replace(second, "b3", &into)
 	}
 	playing.Wait()
@@ -44,7 +44,7 @@ func TestCabs(t *testing.T) {
 	chosen := chosen()
 	traces := tracesOf(t)
 	began, into := time.Now(), counts{scenario: "cabs"}
-	w := newWorld(t, chosen.duration+slack)
+	w := newWorld(t, chosen.duration+slack, nil)
 	w.start(stack.Config{Node: "b1"})
 	w.start(stack.Config{Node: "b2", Parts: []string{"bridge"}})
 	cabs := newFleet(w, traces, chosen.size, chosen.duration)
@@ -55,7 +55,7 @@ func TestCabs(t *testing.T) {
 
 // underCuts does the work while clients are cut at random, and tells how it goes.
 func (w *world) underCuts(over time.Duration, work func()) {
-	ctx, cancel := context.WithCancel(w.ctx)
+	ctx, cancel := context.WithCancel(w.Ctx)
 	var beside sync.WaitGroup
 	beside.Go(func() { w.cutAtRandom(ctx, over) })
 	beside.Go(func() { w.tellProgress(ctx) })
@@ -76,20 +76,20 @@ func (w *world) tellProgress(ctx context.Context) {
 		case <-ticker.C:
 		}
 		received, cuts, here := 0, 0, 0
-		for _, client := range w.all() {
-			received += client.received()
+		for _, client := range w.Clients() {
+			received += client.Received()
 			cuts += client.Tally().Cuts
-			if client.here() {
+			if client.Connected() {
 				here++
 			}
 		}
-		w.t.Logf("%3.0f s: %d of %d clients connected, %d events received, %d cuts", time.Since(began).Seconds(), here, len(w.all()), received, cuts)
+		w.T.Logf("%3.0f s: %d of %d clients connected, %d events received, %d cuts", time.Since(began).Seconds(), here, len(w.Clients()), received, cuts)
 	}
 }
 
 // finish brings everyone back, judges everything and reports the counts.
 func (w *world) finish(into *counts, began time.Time, crowds []*crowd, cabs *fleet) {
-	w.t.Helper()
+	w.T.Helper()
 	for _, c := range crowds {
 		c.reassemble()
 	}
@@ -101,7 +101,7 @@ func (w *world) finish(into *counts, began time.Time, crowds []*crowd, cabs *fle
 	if cabs != nil {
 		cabs.judge(truth, into)
 	}
-	w.disperse()
+	w.Disperse()
 	into.took = time.Since(began)
 	report(*into)
 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"text/tabwriter"
 	"time"
+
+	"github.com/latido/latido/tests/kit"
 )
 
 // counts is what one replay did, and what its verdict found.
@@ -22,7 +24,7 @@ type counts struct {
 	took                                      time.Duration
 }
 
-func (c *counts) judged(v Verdict) {
+func (c *counts) judged(v kit.Verdict) {
 	c.deliveries += v.Deliveries
 	c.lost += v.Lost
 	c.twice += v.Twice

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/latido/latido/deploy/stack"
+	"github.com/latido/latido/tests/kit"
 )
 
 // limit is far above what the scenario needs; it ends a scenario that hangs.
@@ -49,22 +49,9 @@ func TestSnippets(t *testing.T) {
 func play(t *testing.T, script string, arguments ...string) {
 	t.Helper()
 	chromium, node := needed(t)
-	running, err := stack.Start(t.Context(), stack.Config{
-		HTTP: "127.0.0.1:0", NATSListen: "127.0.0.1:0", Data: t.TempDir(),
-		Log: slog.New(slog.DiscardHandler), Drain: time.Millisecond,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := running.Close(); err != nil && !errors.Is(err, context.Canceled) {
-			t.Error(err)
-		}
-	})
-
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	defer cancel()
-	scenario := exec.CommandContext(ctx, node, append([]string{script, "http://" + running.HTTPAddr()}, arguments...)...)
+	s := kit.NewStage(t, kit.Config{Limit: limit, Dev: true})
+	origin := "http://" + s.Start(stack.Config{}).HTTPAddr()
+	scenario := exec.CommandContext(s.Ctx, node, append([]string{script, origin}, arguments...)...)
 	scenario.Env = append(os.Environ(), "CHROMIUM="+chromium)
 	scenario.Cancel = func() error { return scenario.Process.Signal(syscall.SIGTERM) } // so that it ends Chromium
 	scenario.WaitDelay = 10 * time.Second
@@ -77,11 +64,11 @@ func play(t *testing.T, script string, arguments ...string) {
 			t.Log(lines.Text())
 		}
 	}()
-	err = scenario.Run()
+	err := scenario.Run()
 	_ = tell.Close() // never fails
 	<-logged
 	if err != nil {
-		t.Errorf("%s: %v", script, errors.Join(err, context.Cause(ctx)))
+		t.Errorf("%s: %v", script, errors.Join(err, context.Cause(s.Ctx)))
 	}
 }
 
