@@ -1,162 +1,67 @@
 package presence
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"log/slog"
-	"net/http"
-	"slices"
 	"testing"
-	"time"
-
-	"github.com/coder/websocket"
-	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/latido/latido/deploy/stack"
+	"github.com/latido/latido/schemas/bridge"
+	"github.com/latido/latido/tests/kit"
 )
 
-var secret = bytes.Repeat([]byte("presence"), 8)
+// system is a whole system, and where its bridge is.
+type system struct {
+	*kit.Stage
 
-// patience bounds waits for what must happen, so that a failing test ends.
-const patience = 20 * time.Second
+	stack *stack.Stack
+}
 
 // run runs a whole system until the test ends.
-func run(t *testing.T, cfg stack.Config) *stack.Stack {
+func run(t *testing.T, cfg stack.Config) system {
 	t.Helper()
-	cfg.HTTP, cfg.NATSListen, cfg.Secret, cfg.Drain = "127.0.0.1:0", "127.0.0.1:0", secret, time.Millisecond
-	if cfg.Data == "" {
-		cfg.Data = t.TempDir()
-	}
-	cfg.Log = slog.New(slog.DiscardHandler)
-	s, err := stack.Start(context.WithoutCancel(t.Context()), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil && !errors.Is(err, stack.ErrStopped) {
-			t.Error(err)
-		}
-	})
-	return s
+	s := kit.NewStage(t, kit.Config{})
+	return system{s, s.Start(cfg)}
 }
 
-func token(t *testing.T, user, role string) string {
-	t.Helper()
-	signed, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
-		"sub": user, "name": "Dr. " + user, "role": role, "picture": "https://pictures.example/" + user,
-		"exp": time.Now().Add(time.Hour).Unix(),
-	}).SignedString(secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signed
-}
-
-type frame map[string]any
-
-// browser is one connection.
-type browser struct {
-	t      *testing.T
-	conn   *websocket.Conn
-	frames []frame // read while something else was looked for
-	last   int
+func (s system) token(user, role string) string {
+	return s.Secret.Token(kit.Identity{User: user, Name: "Dr. " + user, Role: role, Picture: "https://pictures.example/" + user})
 }
 
 // open connects; a device makes the user seen.
-func open(t *testing.T, s *stack.Stack, user, device string) *browser {
-	t.Helper()
-	return openAs(t, s, user, "", device)
-}
+func (s system) open(user, device string) browser { return s.openAs(user, "", device) }
 
-func openAs(t *testing.T, s *stack.Stack, user, role, device string) *browser {
-	t.Helper()
-	conn, _, err := websocket.Dial(t.Context(), "ws://"+s.HTTPAddr()+"/ws", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn.SetReadLimit(1 << 22)
-	b := &browser{t: t, conn: conn}
-	t.Cleanup(func() { _ = conn.CloseNow() })
-	hello := frame{"op": "hello", "token": token(t, user, role)}
+func (s system) openAs(user, role, device string) browser {
+	s.T.Helper()
+	hello := bridge.Hello{Token: s.token(user, role)}
 	if device != "" {
-		hello["device"] = frame{"kind": device}
+		hello.Device = &bridge.Device{Kind: device}
 	}
-	b.send(hello)
-	b.find("welcome", func(f frame) bool { return f["op"] == "welcome" })
-	return b
+	return browser{kit.Welcomed(s.T, s.stack.HTTPAddr(), hello)}
 }
 
-func (b *browser) send(f frame) {
-	b.t.Helper()
-	text, err := json.Marshal(f)
-	if err != nil {
-		b.t.Fatal(err)
+// request asks over HTTP and returns the status and the decoded answer.
+func (s system) request(method, path, user, kind, body string) (int, kit.Frame) {
+	s.T.Helper()
+	asked := kit.Request{Method: method, Path: path, Body: body, Header: map[string]string{"Content-Type": kind}}
+	if user != "" {
+		asked.Token = s.token(user, "")
 	}
-	if err := b.conn.Write(b.t.Context(), websocket.MessageText, text); err != nil {
-		b.t.Fatal(err)
+	answer, err := kit.Ask(s.Ctx, s.stack.HTTPAddr(), asked)
+	s.Must(err)
+	if answer.Body == nil {
+		s.T.Fatalf("%s %s: %d: %s", method, path, answer.Status, answer.Raw)
 	}
+	return answer.Status, answer.Body
 }
 
-// ask sends a request and returns its answer.
-func (b *browser) ask(f frame) frame {
-	b.t.Helper()
-	b.last++
-	f["id"] = b.last
-	b.send(f)
-	id := float64(b.last)
-	return b.find("an answer", func(f frame) bool { return f["id"] == id })
-}
-
-// must asks for what must be granted, and returns the answer's data.
-func (b *browser) must(f frame) any {
-	b.t.Helper()
-	answer := b.ask(f)
-	if answer["op"] != "ok" {
-		b.t.Fatalf("%v: %v", f, answer)
-	}
-	return answer["data"]
-}
-
-func (b *browser) call(channel, command string, data any) any {
-	b.t.Helper()
-	return b.must(frame{"op": "call", "channel": channel, "command": command, "data": data})
-}
-
-// find returns the first frame that fits, and keeps those before it.
-func (b *browser) find(what string, fits func(frame) bool) frame {
-	b.t.Helper()
-	if at := slices.IndexFunc(b.frames, fits); at >= 0 {
-		found := b.frames[at]
-		b.frames = slices.Delete(b.frames, at, at+1)
-		return found
-	}
-	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
-	defer cancel()
-	for {
-		_, text, err := b.conn.Read(ctx)
-		if err != nil {
-			b.t.Fatalf("waited for %s: %v; have %v", what, err, b.frames)
-		}
-		var f frame
-		if err := json.Unmarshal(text, &f); err != nil {
-			b.t.Fatal(err)
-		}
-		if fits(f) {
-			return f
-		}
-		b.frames = append(b.frames, f)
-	}
-}
+// browser is a page that looks who is there.
+type browser struct{ *kit.RawClient }
 
 // await reads presence of a channel until the user's card fits; nil when the user
 // has left.
-func (b *browser) await(channel, user string, fits func(card map[string]any) bool) {
-	b.t.Helper()
-	b.find(fmt.Sprintf("%s on %s", user, channel), func(f frame) bool {
+func (b browser) await(t *testing.T, channel, user string, fits func(card map[string]any) bool) {
+	t.Helper()
+	b.Find(fmt.Sprintf("%s on %s", user, channel), func(f kit.Frame) bool {
 		if f["op"] != "presence" || f["channel"] != channel {
 			return false
 		}
@@ -179,30 +84,3 @@ func status(want string) func(map[string]any) bool {
 }
 
 func left(card map[string]any) bool { return card == nil }
-
-// request asks over HTTP and returns the status and the decoded answer.
-func request(t *testing.T, s *stack.Stack, method, path, user, kind, body string) (int, frame) {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, "http://"+s.HTTPAddr()+path, bytes.NewBufferString(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if user != "" {
-		request.Header.Set("Authorization", "Bearer "+token(t, user, ""))
-	}
-	request.Header.Set("Content-Type", kind)
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var answer frame
-	if err := json.Unmarshal(text, &answer); err != nil {
-		t.Fatalf("%s %s: %s: %s", method, path, response.Status, text)
-	}
-	return response.StatusCode, answer
-}

@@ -12,17 +12,18 @@ import (
 
 	"github.com/latido/latido/bridge"
 	"github.com/latido/latido/deploy/stack"
+	"github.com/latido/latido/tests/kit"
 )
 
 // A team sees which of its people are there, over HTTP and live; nobody else does.
 func TestATeamSeesItsPeople(t *testing.T) {
 	t.Parallel()
 	s := run(t, stack.Config{})
-	ana, luis := open(t, s, "ana", "web"), open(t, s, "luis", "")
-	luis.call("group:team", "create", frame{"members": []string{"ana"}})
-	luis.must(frame{"op": "subscribe", "channel": "presence:group.team", "presence": true})
-	luis.await("presence:group.team", "ana", status("online"))
-	code, got := request(t, s, http.MethodGet, "/api/groups/team/online", "luis", "", "")
+	ana, luis := s.open("ana", "web"), s.open("luis", "")
+	luis.Call("group:team", "create", kit.Frame{"members": []string{"ana"}})
+	luis.Must(kit.Frame{"op": "subscribe", "channel": "presence:group.team", "presence": true})
+	luis.await(t, "presence:group.team", "ana", status("online"))
+	code, got := s.request(http.MethodGet, "/api/groups/team/online", "luis", "", "")
 	users, _ := got["online_users"].([]any)
 	if code != http.StatusOK || got["online_count"] != 1.0 || len(users) != 1 {
 		t.Fatalf("%d %v", code, got)
@@ -34,22 +35,20 @@ func TestATeamSeesItsPeople(t *testing.T) {
 		t.Errorf("the team sees %v", user)
 	}
 	for _, path := range []string{"/api/groups/team/online", "/api/groups/none/online"} {
-		if code, got := request(t, s, http.MethodGet, path, "eve", "", ""); code != http.StatusForbidden {
+		if code, got := s.request(http.MethodGet, path, "eve", "", ""); code != http.StatusForbidden {
 			t.Errorf("eve asks %s: %d %v", path, code, got)
 		}
 	}
-	ana.call("user:ana", "set_status", frame{"status": "dnd", "custom_message": "focus"})
-	luis.await("presence:group.team", "ana", func(card map[string]any) bool { return card["status"] == "dnd" && card["custom_message"] == "focus" })
-	if err := ana.conn.Close(1000, ""); err != nil {
-		t.Fatal(err)
-	}
-	luis.await("presence:group.team", "ana", left)
+	ana.Call("user:ana", "set_status", kit.Frame{"status": "dnd", "custom_message": "focus"})
+	luis.await(t, "presence:group.team", "ana", func(card map[string]any) bool { return card["status"] == "dnd" && card["custom_message"] == "focus" })
+	ana.Leave()
+	luis.await(t, "presence:group.team", "ana", left)
 	at := time.Now().UTC()
-	code, got = request(t, s, http.MethodGet, "/api/groups/team/online?at="+url.QueryEscape(at.Add(-time.Hour).Format(time.RFC3339)), "luis", "", "")
+	code, got = s.request(http.MethodGet, "/api/groups/team/online?at="+url.QueryEscape(at.Add(-time.Hour).Format(time.RFC3339)), "luis", "", "")
 	if code != http.StatusOK || got["online_count"] != 0.0 {
 		t.Errorf("an hour ago: %d %v", code, got)
 	}
-	code, got = request(t, s, http.MethodGet, "/api/users/ana/duty?from="+url.QueryEscape(at.Add(-time.Hour).Format(time.RFC3339)), "ana", "", "")
+	code, got = s.request(http.MethodGet, "/api/users/ana/duty?from="+url.QueryEscape(at.Add(-time.Hour).Format(time.RFC3339)), "ana", "", "")
 	if seconds, _ := got["seconds"].(float64); code != http.StatusOK || seconds <= 0 {
 		t.Errorf("on duty: %d %v", code, got)
 	}
@@ -60,8 +59,8 @@ func TestATeamSeesItsPeople(t *testing.T) {
 func TestTheStatusForm(t *testing.T) {
 	t.Parallel()
 	s := run(t, stack.Config{})
-	ana := open(t, s, "ana", "web")
-	ana.must(frame{"op": "subscribe", "channel": "user:ana", "last": 10})
+	ana := s.open("ana", "web")
+	ana.Must(kit.Frame{"op": "subscribe", "channel": "user:ana", "last": 10})
 	const path = "/api/presence/status"
 	for body, field := range map[string]string{
 		`{}`:                  "status",
@@ -71,12 +70,12 @@ func TestTheStatusForm(t *testing.T) {
 		`{"status":"busy","until":"soon"}`:                                      "until",
 		`{"status":"busy","until":"2001-01-01T00:00:00Z"}`:                      "until",
 	} {
-		code, got := request(t, s, http.MethodPost, path, "ana", "application/json", body)
+		code, got := s.request(http.MethodPost, path, "ana", "application/json", body)
 		if wrong, _ := got["errors"].(map[string]any); code != http.StatusUnprocessableEntity || wrong[field] == nil {
 			t.Errorf("%.60s: %d %v, want 422 for %s", body, code, got, field)
 		}
 	}
-	mine := token(t, "ana", "")
+	mine := s.token("ana", "")
 	for i, sent := range []struct{ user, kind, body string }{
 		{"ana", "application/json", `{"status":"busy","custom_message":"%d ` + strings.Repeat("ñ", 98) + `"}`},
 		{"", "text/plain;charset=UTF-8", `{"status":"away","custom_message":"%d","token":"` + mine + `"}`},
@@ -85,19 +84,19 @@ func TestTheStatusForm(t *testing.T) {
 			"--x\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\n" + mine + "\r\n--x--\r\n"},
 	} {
 		message := fmt.Sprint(i)
-		if code, got := request(t, s, http.MethodPost, path, sent.user, sent.kind, fmt.Sprintf(sent.body, i)); code != http.StatusOK {
+		if code, got := s.request(http.MethodPost, path, sent.user, sent.kind, fmt.Sprintf(sent.body, i)); code != http.StatusOK {
 			t.Fatalf("%s: %d %v", sent.kind, code, got)
 		}
-		ana.find(sent.kind, func(f frame) bool {
+		ana.Find(sent.kind, func(f kit.Frame) bool {
 			data, _ := f["data"].(map[string]any)
 			said, _ := data["custom_message"].(string)
 			return f["event"] == "status_changed" && strings.HasPrefix(said, message)
 		})
 	}
-	if code, got := request(t, s, http.MethodPost, path, "", "text/plain", `{"status":"away","token":"nonsense"}`); code != http.StatusUnauthorized {
+	if code, got := s.request(http.MethodPost, path, "", "text/plain", `{"status":"away","token":"nonsense"}`); code != http.StatusUnauthorized {
 		t.Errorf("with a wrong token: %d %v", code, got)
 	}
-	if code, got := request(t, s, http.MethodDelete, path, "ana", "", ""); code != http.StatusOK {
+	if code, got := s.request(http.MethodDelete, path, "ana", "", ""); code != http.StatusOK {
 		t.Errorf("clear: %d %v", code, got)
 	}
 }
@@ -107,31 +106,31 @@ func TestTheStatusForm(t *testing.T) {
 func TestWatchingUsers(t *testing.T) {
 	t.Parallel()
 	s := run(t, stack.Config{})
-	ana := open(t, s, "ana", "mobile")
-	luis := open(t, s, "luis", "")
+	ana := s.open("ana", "mobile")
+	luis := s.open("luis", "")
 	many := make([]string, 101)
 	for i := range many {
 		many[i] = fmt.Sprint("user ", i)
 	}
-	if answer := luis.ask(frame{"op": "watch", "users": many}); answer["code"] != 4131.0 {
+	if answer := luis.Ask(kit.Frame{"op": "watch", "users": many}); answer["code"] != 4131.0 {
 		t.Errorf("101 users: %v", answer)
 	}
-	data, _ := luis.must(frame{"op": "watch", "users": append(many[:98:98], "ana", "eva")}).(map[string]any)
+	data, _ := luis.Must(kit.Frame{"op": "watch", "users": append(many[:98:98], "ana", "eva")}).(map[string]any)
 	if looks, _ := data["users"].([]any); len(looks) != 100 {
 		t.Errorf("told of %d", len(looks))
 	}
-	luis.await("presence:user.ana", "ana", status("online"))
-	eva := open(t, s, "eva", "desktop")
-	luis.await("presence:user.eva", "eva", status("online"))
-	eva.call("user:eva", "set_status", frame{"status": "invisible"})
-	luis.await("presence:user.eva", "eva", left)
-	luis.must(frame{"op": "subscribe", "channel": "presence:user.user 1", "presence": true})
-	luis.must(frame{"op": "watch", "users": []string{"eva"}})
-	luis.must(frame{"op": "unsubscribe", "channel": "presence:user.user 1"}) // by hand it was, and still is
-	ana.call("user:ana", "set_status", frame{"status": "busy"})
-	eva.call("user:eva", "clear_status", frame{})
-	luis.await("presence:user.eva", "eva", status("online"))
-	for _, f := range luis.frames {
+	luis.await(t, "presence:user.ana", "ana", status("online"))
+	eva := s.open("eva", "desktop")
+	luis.await(t, "presence:user.eva", "eva", status("online"))
+	eva.Call("user:eva", "set_status", kit.Frame{"status": "invisible"})
+	luis.await(t, "presence:user.eva", "eva", left)
+	luis.Must(kit.Frame{"op": "subscribe", "channel": "presence:user.user 1", "presence": true})
+	luis.Must(kit.Frame{"op": "watch", "users": []string{"eva"}})
+	luis.Must(kit.Frame{"op": "unsubscribe", "channel": "presence:user.user 1"}) // by hand it was, and still is
+	ana.Call("user:ana", "set_status", kit.Frame{"status": "busy"})
+	eva.Call("user:eva", "clear_status", kit.Frame{})
+	luis.await(t, "presence:user.eva", "eva", status("online"))
+	for _, f := range luis.Kept() {
 		if f["channel"] == "presence:user.ana" && f["updates"] != nil {
 			t.Errorf("still told of ana: %v", f)
 		}
@@ -142,20 +141,20 @@ func TestWatchingUsers(t *testing.T) {
 func TestAwayByItself(t *testing.T) {
 	t.Parallel()
 	s := run(t, stack.Config{Limits: bridge.Limits{Idle: time.Second, Away: 2 * time.Second, Grace: 2 * time.Second}})
-	phone, laptop := open(t, s, "ana", "mobile"), open(t, s, "ana", "web")
-	luis := open(t, s, "luis", "")
-	luis.must(frame{"op": "watch", "users": []string{"ana"}})
-	luis.await("presence:user.ana", "ana", status("away"))
-	laptop.send(frame{"op": "activity"})
-	luis.await("presence:user.ana", "ana", status("online"))
-	_ = laptop.conn.CloseNow()
-	luis.await("presence:user.ana", "ana", func(card map[string]any) bool {
+	phone, laptop := s.open("ana", "mobile"), s.open("ana", "web")
+	luis := s.open("luis", "")
+	luis.Must(kit.Frame{"op": "watch", "users": []string{"ana"}})
+	luis.await(t, "presence:user.ana", "ana", status("away"))
+	laptop.Say(kit.Frame{"op": "activity"})
+	luis.await(t, "presence:user.ana", "ana", status("online"))
+	laptop.Drop()
+	luis.await(t, "presence:user.ana", "ana", func(card map[string]any) bool {
 		devices, _ := card["devices"].([]any)
 		return len(devices) == 1
 	})
-	_ = phone.conn.CloseNow() // the last one, without a goodbye: gone after its grace
-	luis.await("presence:user.ana", "ana", left)
-	seen, _ := luis.call("user:ana", "status", frame{}).(map[string]any)
+	phone.Drop() // the last one, without a goodbye: gone after its grace
+	luis.await(t, "presence:user.ana", "ana", left)
+	seen, _ := luis.Call("user:ana", "status", kit.Frame{}).(map[string]any)
 	if seen["status"] != "offline" || seen["last_seen"] == nil {
 		t.Errorf("then %v", seen)
 	}
@@ -166,25 +165,23 @@ func TestLastSeenSurvives(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
 	s := run(t, stack.Config{Data: data})
-	ana := open(t, s, "ana", "web")
-	ana.must(frame{"op": "subscribe", "channel": "user:ana", "last": 1})
-	ana.find("online", func(f frame) bool { return f["event"] == "online" })
-	luis := open(t, s, "luis", "")
-	luis.must(frame{"op": "watch", "users": []string{"ana"}})
-	luis.await("presence:user.ana", "ana", status("online"))
-	if err := ana.conn.Close(1000, ""); err != nil {
-		t.Fatal(err)
-	}
-	luis.await("presence:user.ana", "ana", left)
-	before, _ := luis.call("user:ana", "status", frame{}).(map[string]any)
+	ana := s.open("ana", "web")
+	ana.Must(kit.Frame{"op": "subscribe", "channel": "user:ana", "last": 1})
+	ana.Find("online", func(f kit.Frame) bool { return f["event"] == "online" })
+	luis := s.open("luis", "")
+	luis.Must(kit.Frame{"op": "watch", "users": []string{"ana"}})
+	luis.await(t, "presence:user.ana", "ana", status("online"))
+	ana.Leave()
+	luis.await(t, "presence:user.ana", "ana", left)
+	before, _ := luis.Call("user:ana", "status", kit.Frame{}).(map[string]any)
 	if before["last_seen"] == nil {
 		t.Fatalf("before %v", before)
 	}
-	if err := s.Close(); err != nil {
+	if err := s.stack.Close(); err != nil {
 		t.Fatal(err)
 	}
 	again := run(t, stack.Config{Data: data})
-	after, _ := open(t, again, "luis", "").call("user:ana", "status", frame{}).(map[string]any)
+	after, _ := again.open("luis", "").Call("user:ana", "status", kit.Frame{}).(map[string]any)
 	if after["last_seen"] != before["last_seen"] {
 		t.Errorf("last seen %v, was %v", after, before)
 	}
@@ -195,33 +192,33 @@ func TestLastSeenSurvives(t *testing.T) {
 func TestWhoWantsPeaceHasIt(t *testing.T) {
 	t.Parallel()
 	s := run(t, stack.Config{})
-	olga := openAs(t, s, "olga", "operator", "web")
-	boss := openAs(t, s, "boss", "supervisor", "")
-	ana := openAs(t, s, "ana", "client", "")
-	olga.must(frame{"op": "subscribe", "channel": "ops:broadcast"})
-	ana.call("room:1", "open", frame{"members": []string{"olga"}})
-	ana.must(frame{"op": "subscribe", "channel": "room:1"})
-	request := func(n int, priority string) frame {
+	olga := s.openAs("olga", "operator", "web")
+	boss := s.openAs("boss", "supervisor", "")
+	ana := s.openAs("ana", "client", "")
+	olga.Must(kit.Frame{"op": "subscribe", "channel": "ops:broadcast"})
+	ana.Call("room:1", "open", kit.Frame{"members": []string{"olga"}})
+	ana.Must(kit.Frame{"op": "subscribe", "channel": "room:1"})
+	request := func(n int, priority string) kit.Frame {
 		channel := fmt.Sprint("ops:", priority, n)
-		ana.call(channel, "request", frame{"zona": "centro", "precio": 12.5, "priority": priority})
-		return boss.ask(frame{"op": "call", "channel": channel, "command": "offer", "data": frame{"operator": "olga"}})
+		ana.Call(channel, "request", kit.Frame{"zona": "centro", "precio": 12.5, "priority": priority})
+		return boss.Ask(kit.Frame{"op": "call", "channel": channel, "command": "offer", "data": kit.Frame{"operator": "olga"}})
 	}
 	if answer := request(0, "normal"); answer["op"] != "ok" {
 		t.Fatalf("an offer: %v", answer)
 	}
-	olga.find("the offer", func(f frame) bool {
+	olga.Find("the offer", func(f kit.Frame) bool {
 		data, _ := f["data"].(map[string]any)
 		return f["event"] == "request_offered" && data["id"] == "normal0" && data["operator"] == "olga"
 	})
-	olga.call("user:olga", "set_status", frame{"status": "dnd"})
+	olga.Call("user:olga", "set_status", kit.Frame{"status": "dnd"})
 	began := time.Now()
-	for n, answer := 1, frame(nil); answer["code"] != 4090.0; n++ {
-		if answer = request(n, "normal"); time.Since(began) > patience {
+	for n, answer := 1, kit.Frame(nil); answer["code"] != 4090.0; n++ {
+		if answer = request(n, "normal"); time.Since(began) > kit.Patience {
 			t.Fatalf("offered although it disturbs: %v", answer)
 		}
 	}
-	ana.must(frame{"op": "publish", "channel": "room:1", "event": "new_message", "data": frame{"text": "hola"}})
-	said := ana.find("the message", func(f frame) bool { return f["event"] == "new_message" })
+	ana.Must(kit.Frame{"op": "publish", "channel": "room:1", "event": "new_message", "data": kit.Frame{"text": "hola"}})
+	said := ana.Find("the message", func(f kit.Frame) bool { return f["event"] == "new_message" })
 	if data, _ := said["data"].(map[string]any); len(data) != 2 {
 		t.Errorf("a message tells %v, more than its text and attachments", data)
 	}
@@ -239,9 +236,9 @@ func TestMetaFitsTheAppsSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := run(t, stack.Config{Meta: []string{"app=" + file}})
-	ana := open(t, s, "ana", "")
-	if answer := ana.ask(frame{"op": "track", "channel": "app:table", "meta": frame{"seat": "window"}}); answer["code"] != 4003.0 {
+	ana := s.open("ana", "")
+	if answer := ana.Ask(kit.Frame{"op": "track", "channel": "app:table", "meta": kit.Frame{"seat": "window"}}); answer["code"] != 4003.0 {
 		t.Errorf("a seat by the window: %v", answer)
 	}
-	ana.must(frame{"op": "track", "channel": "app:table", "meta": frame{"seat": 7}})
+	ana.Must(kit.Frame{"op": "track", "channel": "app:table", "meta": kit.Frame{"seat": 7}})
 }
