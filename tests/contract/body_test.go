@@ -1,7 +1,6 @@
 package contract
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/latido/latido/deploy/stack"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
 )
@@ -26,23 +24,12 @@ type saidNo struct {
 // sentence that says which part is wrong.
 func TestBodiesAreObjects(t *testing.T) {
 	t.Parallel()
-	s := run(t, func(cfg *stack.Config) {
-		generous(cfg)
-		cfg.NATSUser, cfg.NATSPassword = "tests", "password"
-	})
-	nc, err := nats.Connect(s.NATSURL(), nats.UserInfo("tests", "password"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	l := &line{t: t, s: s}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	l.hello(ctx)
+	s := run(t, generous)
+	l := s.hello(t)
 	socket := func(channel subjects.Channel, command, data string) (no saidNo) {
 		l.next++
 		frame := fmt.Sprintf(`{"id":%d,"op":"call","channel":%q,"command":%q,"data":%s}`, l.next, channel, command, data)
-		told, err := json.Marshal(l.outcome(ctx, []byte(frame)))
+		told, err := json.Marshal(l.outcome([]byte(frame)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,15 +38,15 @@ func TestBodiesAreObjects(t *testing.T) {
 	}
 	http := func(channel subjects.Channel, command, data string) (no saidNo) {
 		path := "/api/channels/" + channel.String() + "/commands/" + command
-		_ = json.Unmarshal([]byte(ask(t, s, "POST", path, `{"data":`+data+`}`, nil).raw), &no)
+		_ = json.Unmarshal(s.ask("POST", path, `{"data":`+data+`}`, nil).Raw, &no)
 		return no
 	}
 	bus := func(channel subjects.Channel, command, data string) (no saidNo) {
 		message := nats.NewMsg(channel.Command(command))
 		message.Data = []byte(data)
-		message.Header.Set(subjects.HeaderProof, token(t, "ana", "operator"))
+		message.Header.Set(subjects.HeaderProof, s.token("ana", "operator"))
 		message.Header.Set(nats.MsgIdHdr, subjects.MessageID(channel, "ana", command+data))
-		reply, err := nc.RequestMsgWithContext(ctx, message)
+		reply, err := s.NATS.RequestMsgWithContext(s.Ctx, message)
 		if err != nil {
 			t.Fatal(err)
 		}

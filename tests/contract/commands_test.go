@@ -1,7 +1,6 @@
 package contract
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/tests/kit"
 )
 
 // TestCommandsAreAsTheirSchemasSay sends the boundary values of every command's
@@ -22,15 +22,12 @@ func TestCommandsAreAsTheirSchemasSay(t *testing.T) {
 		for _, name := range schemas.Commands(kind) {
 			t.Run(kind+" "+name, func(t *testing.T) {
 				t.Parallel()
-				ctx, cancel := context.WithTimeout(t.Context(), patience)
-				defer cancel()
 				schema, err := schemas.Command(kind, name)
 				if err != nil {
 					t.Fatal(err)
 				}
 				written, example := schemaOf(t, of.Owner+"/commands", name)
-				l := &line{t: t, s: s}
-				l.hello(ctx)
+				l := s.hello(t)
 				variants := mutants(written, example)
 				for i, variant := range slices.Sorted(maps.Keys(variants)) {
 					data := variants[variant]
@@ -41,7 +38,7 @@ func TestCommandsAreAsTheirSchemasSay(t *testing.T) {
 					frame := text(map[string]any{
 						"id": i + 1, "op": "call", "channel": kind + ":" + id, "command": name, "data": data, "key": fmt.Sprint(name, i),
 					})
-					told := l.outcome(ctx, frame)
+					told := l.outcome(frame)
 					judgeCommand(t, variant, data, schema.Validate(data) == nil, told)
 				}
 			})
@@ -49,13 +46,12 @@ func TestCommandsAreAsTheirSchemasSay(t *testing.T) {
 	}
 }
 
-func judgeCommand(t *testing.T, variant string, data json.RawMessage, fits bool, told map[string]any) {
+func judgeCommand(t *testing.T, variant string, data json.RawMessage, fits bool, told kit.Frame) {
 	t.Helper()
-	number, _ := told["code"].(float64)
-	code := schemas.Code(number)
+	code := told.Code()
 	invalid := code == schemas.InvalidData || code == schemas.InvalidJSON
 	switch {
-	case code == schemas.Internal, code == schemas.Timeout, code == schemas.Unavailable, told["op"] == "closed":
+	case code == schemas.Internal, code == schemas.Timeout, code == schemas.Unavailable, told["op"] == kit.Closed:
 		t.Errorf("%s: %v: %.300s", variant, told, data)
 	case !fits && !invalid:
 		t.Errorf("%s: the schema forbids it, but %v: %.300s", variant, told, data)

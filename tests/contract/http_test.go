@@ -64,13 +64,13 @@ func TestEveryRefusalHasItsShape(t *testing.T) {
 		{method: "POST", path: "/api/presence/status", body: `{"status":"asleep"}`, status: 422, code: 4003},
 	} {
 		name := fmt.Sprintf("%s %s %.60s", row.method, row.path, row.body)
-		a := ask(t, s, row.method, row.path, row.body, row.headers)
-		code, _ := a.body["code"].(float64)
-		reason, _ := a.body["reason"].(string)
-		message, _ := a.body["message"].(string)
-		_, retry := a.body["retry"].(bool)
-		if a.status != row.status || int(code) != row.code || reason == "" || message == "" || !retry {
-			t.Errorf("%s: %d %.200s, want %d and code %d with reason, retry and message", name, a.status, a.raw, row.status, row.code)
+		a := s.ask(row.method, row.path, row.body, row.headers)
+		code, _ := a.Body["code"].(float64)
+		reason, _ := a.Body["reason"].(string)
+		message, _ := a.Body["message"].(string)
+		_, retry := a.Body["retry"].(bool)
+		if a.Status != row.status || int(code) != row.code || reason == "" || message == "" || !retry {
+			t.Errorf("%s: %d %.200s, want %d and code %d with reason, retry and message", name, a.Status, a.Raw, row.status, row.code)
 		}
 		for _, inner := range []string{"schema ", "json:", "missing property 'members'", "goroutine", ".go:"} {
 			if strings.Contains(message, inner) {
@@ -93,8 +93,8 @@ func TestRefusalsNameWhatIsWrong(t *testing.T) {
 		{"GET", "/api/channels/app:x/presence?limits=5", ``, `limits`},
 		{"POST", "/api/channels/room:x/commands/remove", `{"data":{}}`, `remove`},
 	} {
-		if a := ask(t, s, row.method, row.path, row.body, nil); !strings.Contains(fmt.Sprint(a.body["message"]), row.says) {
-			t.Errorf("%s %s %s: %v does not name %s", row.method, row.path, row.body, a.body["message"], row.says)
+		if a := s.ask(row.method, row.path, row.body, nil); !strings.Contains(fmt.Sprint(a.Body["message"]), row.says) {
+			t.Errorf("%s %s %s: %v does not name %s", row.method, row.path, row.body, a.Body["message"], row.says)
 		}
 	}
 }
@@ -110,8 +110,8 @@ func TestBodiesOfCurl(t *testing.T) {
 		{"/api/presence/status", `{"status":"busy"}`},
 		{"/api/presence/status", `status=busy`},
 	} {
-		if a := ask(t, s, "POST", row.path, row.body, curl); a.status != http.StatusOK {
-			t.Errorf("%s %s: %d %s", row.path, row.body, a.status, a.raw)
+		if a := s.ask("POST", row.path, row.body, curl); a.Status != http.StatusOK {
+			t.Errorf("%s %s: %d %s", row.path, row.body, a.Status, a.Raw)
 		}
 	}
 }
@@ -122,20 +122,20 @@ func TestOriginsHoldForTheAPI(t *testing.T) {
 	t.Parallel()
 	s := run(t, allow("https://shop.example"))
 	for _, path := range []string{"/api/channels/app:x/events", "/api/presence/status", "/api/users/ana/status", "/api/groups/g/online"} {
-		asked := ask(t, s, "OPTIONS", path, "", map[string]string{
+		asked := s.ask("OPTIONS", path, "", map[string]string{
 			"Origin": "https://shop.example", "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization, content-type",
 		})
-		if asked.status != http.StatusNoContent || asked.header.Get("Access-Control-Allow-Origin") != "https://shop.example" ||
-			!strings.Contains(asked.header.Get("Access-Control-Allow-Headers"), "authorization") || asked.header.Get("Access-Control-Max-Age") == "" {
-			t.Errorf("preflight of %s: %d %v", path, asked.status, asked.header)
+		if asked.Status != http.StatusNoContent || asked.Header.Get("Access-Control-Allow-Origin") != "https://shop.example" ||
+			!strings.Contains(asked.Header.Get("Access-Control-Allow-Headers"), "authorization") || asked.Header.Get("Access-Control-Max-Age") == "" {
+			t.Errorf("preflight of %s: %d %v", path, asked.Status, asked.Header)
 		}
-		refused := ask(t, s, "POST", path, `{"event":"e","data":{}}`, map[string]string{"Origin": "https://evil.example"})
-		if refused.status != http.StatusForbidden || fmt.Sprint(refused.body["code"]) != "4032" {
-			t.Errorf("%s of another origin: %d %s", path, refused.status, refused.raw)
+		refused := s.ask("POST", path, `{"event":"e","data":{}}`, map[string]string{"Origin": "https://evil.example"})
+		if refused.Status != http.StatusForbidden || fmt.Sprint(refused.Body["code"]) != "4032" {
+			t.Errorf("%s of another origin: %d %s", path, refused.Status, refused.Raw)
 		}
 	}
-	seen := ask(t, s, "GET", "/api/nothing", "", map[string]string{"Origin": "https://shop.example"})
-	if seen.header.Get("Access-Control-Allow-Origin") != "https://shop.example" {
-		t.Errorf("a page cannot read a refusal: %v", seen.header)
+	seen := s.ask("GET", "/api/nothing", "", map[string]string{"Origin": "https://shop.example"})
+	if seen.Header.Get("Access-Control-Allow-Origin") != "https://shop.example" {
+		t.Errorf("a page cannot read a refusal: %v", seen.Header)
 	}
 }
