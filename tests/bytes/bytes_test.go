@@ -15,6 +15,7 @@ import (
 
 	"github.com/latido/latido/schemas/sample"
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/tests/kit"
 )
 
 var (
@@ -101,7 +102,7 @@ func TestWhatEntersCanBeRead(t *testing.T) {
 			t.Fatalf("the end of %s: %d", channel, code)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), kit.Patience)
 	defer cancel()
 	for _, r := range readers {
 		r.wait(ctx, t)

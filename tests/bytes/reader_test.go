@@ -14,8 +14,6 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/coder/websocket"
-
 	"github.com/latido/latido/subjects"
 )
 
@@ -94,34 +92,29 @@ func (r *reader) wait(ctx context.Context, t *testing.T) {
 
 // readSocket reads a socket: text frames only, each of lines that end at "\n".
 func (s *system) readSocket() *reader {
-	s.t.Helper()
+	s.T.Helper()
 	r, reading := newReader("the socket"), s.dial()
 	ready := make(chan struct{})
 	for i, channel := range []subjects.Channel{live, stored, room} {
-		request := fmt.Appendf(nil, `{"id":%d,"op":"subscribe","channel":%q}`, i+1, channel)
-		if err := reading.conn.Write(s.t.Context(), websocket.MessageText, request); err != nil {
-			s.t.Fatal(err)
-		}
+		reading.Say(fmt.Sprintf(`{"id":%d,"op":"subscribe","channel":%q}`, i+1, channel))
 	}
-	ctx, stop := context.WithCancel(context.WithoutCancel(s.t.Context()))
+	ctx, stop := context.WithCancel(context.WithoutCancel(s.T.Context()))
 	var done sync.WaitGroup
-	s.t.Cleanup(func() { stop(); done.Wait() })
+	s.T.Cleanup(func() { stop(); done.Wait() })
 	done.Go(func() {
 		for answers := 0; ; {
-			kind, text, err := reading.conn.Read(ctx)
+			line, err := reading.Line(ctx)
 			if ctx.Err() != nil {
 				return
 			}
-			if err != nil || kind != websocket.MessageText {
-				s.t.Errorf("the reader's socket was closed: %v", err)
+			if err != nil {
+				s.T.Errorf("the reader's socket was closed: %v", err)
 				return
 			}
-			for line := range bytes.SplitSeq(text, []byte("\n")) {
-				r.line(line)
-				if bytes.Contains(line, []byte(`"op":"ok"`)) {
-					if answers++; answers == 3 {
-						close(ready)
-					}
+			r.line(line)
+			if bytes.Contains(line, []byte(`"op":"ok"`)) {
+				if answers++; answers == 3 {
+					close(ready)
 				}
 			}
 		}
@@ -132,29 +125,29 @@ func (s *system) readSocket() *reader {
 
 // readByClient reads with the client, in Node. It returns nil where there is none.
 func (s *system) readByClient() *reader {
-	s.t.Helper()
+	s.T.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
 		if os.Getenv("LATIDO_BROWSER") == "required" {
-			s.t.Fatal(err)
+			s.T.Fatal(err)
 		}
-		s.t.Log("the client is not tried: ", err)
+		s.T.Log("the client is not tried: ", err)
 		return nil
 	}
 	r := newReader("the client")
-	ctx, stop := context.WithCancel(context.WithoutCancel(s.t.Context()))
-	process := exec.CommandContext(ctx, node, "--experimental-websocket", "reader.mjs", s.origin, s.token, live.String(), stored.String(), room.String())
+	ctx, stop := context.WithCancel(context.WithoutCancel(s.T.Context()))
+	process := exec.CommandContext(ctx, node, "--experimental-websocket", "reader.mjs", "http://"+s.address, s.token, live.String(), stored.String(), room.String())
 	process.Stderr = os.Stderr
 	output, err := process.StdoutPipe()
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	if err := process.Start(); err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	ready := make(chan struct{})
 	var done sync.WaitGroup
-	s.t.Cleanup(func() {
+	s.T.Cleanup(func() {
 		stop()
 		done.Wait()
 		_ = process.Wait() // it was ended
@@ -183,7 +176,7 @@ func (r *reader) follow(output io.Reader, ready chan<- struct{}) {
 
 // readList reads the list of stored events, page by page.
 func (s *system) readList(channel subjects.Channel, into *reader) {
-	s.t.Helper()
+	s.T.Helper()
 	since := uint64(0)
 	for {
 		var page struct {

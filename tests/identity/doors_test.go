@@ -1,13 +1,9 @@
 package identity
 
 import (
-	"bytes"
 	"cmp"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -15,55 +11,30 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coder/websocket"
-	"github.com/golang-jwt/jwt/v5"
 	"github.com/nats-io/nats.go"
 
 	"github.com/latido/latido/deploy/stack"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/tests/kit"
 )
 
-var secret = bytes.Repeat([]byte("identity"), 8)
-
-// system is a stack and a login to its bus.
+// system is a whole system, and where its bridge is.
 type system struct {
-	t     *testing.T
-	stack *stack.Stack
-	nc    *nats.Conn
+	*kit.Stage
+
+	address string
 }
 
 func run(t *testing.T) system {
 	t.Helper()
-	s, err := stack.Start(context.WithoutCancel(t.Context()), stack.Config{
-		HTTP: "127.0.0.1:0", NATSListen: "127.0.0.1:0", Data: t.TempDir(), Secret: secret, Drain: time.Millisecond,
-		Log: slog.New(slog.DiscardHandler), NATSUser: "tests", NATSPassword: "password",
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil && !errors.Is(err, stack.ErrStopped) {
-			t.Error(err)
-		}
-	})
-	nc, err := nats.Connect(s.NATSURL(), nats.UserInfo("tests", "password"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	return system{t, s, nc}
+	s := kit.NewStage(t, kit.Config{})
+	return system{s, s.Start(stack.Config{}).HTTPAddr()}
 }
 
-func token(t *testing.T, user, role, name string) string {
-	t.Helper()
-	signed, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
-		"sub": user, "role": role, "name": name, "exp": time.Now().Add(time.Hour).Unix(),
-	}).SignedString(secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signed
+// token has all its claims, also the empty ones.
+func (s system) token(user, role, name string) string {
+	return s.Secret.Sign(map[string]any{"sub": user, "role": role, "name": name}, time.Hour)
 }
 
 // command is a command to a room, and who sends it by which token.
@@ -76,59 +47,29 @@ type command struct {
 // doors lead to the owner of a room. Each returns the code of a refusal, or 0.
 var doors = map[string]func(system, command) int{
 	"socket": func(s system, c command) int {
-		conn, _, err := websocket.Dial(s.t.Context(), "ws://"+s.stack.HTTPAddr()+"/ws", nil)
-		if err != nil {
-			s.t.Fatal(err)
+		client := kit.Dial(s.T, s.address)
+		defer client.Drop()
+		client.Say(kit.Frame{"op": "hello", "token": c.token})
+		welcome := client.Next()
+		if welcome["op"] != "welcome" {
+			return int(welcome.Code())
 		}
-		defer func() { _ = conn.CloseNow() }()
-		say := func(frame map[string]any) (answer struct {
-			Op, User string
-			Code     int
-		},
-		) {
-			text, err := json.Marshal(frame)
-			if err != nil {
-				s.t.Fatal(err)
-			}
-			if err := conn.Write(s.t.Context(), websocket.MessageText, text); err != nil {
-				s.t.Fatal(err)
-			}
-			_, text, err = conn.Read(s.t.Context())
-			if err != nil {
-				s.t.Fatal(err)
-			}
-			if err := json.Unmarshal(text, &answer); err != nil {
-				s.t.Fatalf("%s: %v", text, err)
-			}
-			return answer
+		if welcome["user"] != c.user {
+			s.T.Errorf("%q is welcomed as %q", c.user, welcome["user"])
 		}
-		welcome := say(map[string]any{"op": "hello", "token": c.token})
-		if welcome.Op != "welcome" {
-			return welcome.Code
-		}
-		if welcome.User != c.user {
-			s.t.Errorf("%q is welcomed as %q", c.user, welcome.User)
-		}
-		return say(map[string]any{"id": 1, "op": "call", "channel": c.room.String(), "command": c.name, "data": json.RawMessage(c.data)}).Code
+		client.Say(kit.Frame{"id": 1, "op": "call", "channel": c.room.String(), "command": c.name, "data": json.RawMessage(c.data)})
+		return int(client.Next().Code())
 	},
 	"HTTP": func(s system, c command) int {
-		path := "/api/channels/" + url.PathEscape(c.room.String()) + "/commands/" + c.name
-		request, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, "http://"+s.stack.HTTPAddr()+path, strings.NewReader(`{"data":`+c.data+`}`))
-		if err != nil {
-			s.t.Fatal(err)
+		answer, err := kit.Ask(s.Ctx, s.address, kit.Request{
+			Method: http.MethodPost, Path: "/api/channels/" + url.PathEscape(c.room.String()) + "/commands/" + c.name,
+			Token: c.token, Body: `{"data":` + c.data + `}`, Header: map[string]string{"Content-Type": "application/json"},
+		})
+		s.Must(err)
+		if answer.Body == nil {
+			s.T.Fatalf("%d: %s", answer.Status, answer.Raw)
 		}
-		request.Header.Set("Authorization", "Bearer "+c.token)
-		request.Header.Set("Content-Type", "application/json")
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		defer func() { _ = response.Body.Close() }() // it was only read
-		var answer struct{ Code int }
-		if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
-			s.t.Fatal(err)
-		}
-		return answer.Code
+		return int(answer.Body.Code())
 	},
 	"NATS": func(s system, c command) int {
 		message := nats.NewMsg(c.room.Command(c.name))
@@ -138,10 +79,8 @@ var doors = map[string]func(system, command) int{
 		// What a bridge says beside the proof is not heard.
 		subjects.SetText(message.Header, subjects.HeaderFrom, "luis")
 		subjects.SetText(message.Header, subjects.HeaderRole, subjects.RoleService)
-		answer, err := s.nc.RequestMsgWithContext(s.t.Context(), message)
-		if err != nil {
-			s.t.Fatal(err)
-		}
+		answer, err := s.NATS.RequestMsgWithContext(s.Ctx, message)
+		s.Must(err)
 		code, _ := strconv.Atoi(answer.Header.Get("Nats-Service-Error-Code")) // none is 0
 		return code
 	},
@@ -152,12 +91,12 @@ var doors = map[string]func(system, command) int{
 func TestWhoActsAtEveryDoor(t *testing.T) {
 	t.Parallel()
 	s := run(t)
-	feed, err := s.nc.SubscribeSync("feed.room.*")
+	feed, err := s.NATS.SubscribeSync("feed.room.*")
 	if err != nil {
 		t.Fatal(err)
 	}
 	private := subjects.Channel{Kind: "room", ID: "private"}
-	if code := doors["HTTP"](s, command{private, "open", `{"members":["josé"]}`, "luis", token(t, "luis", "", "")}); code != 0 {
+	if code := doors["HTTP"](s, command{private, "open", `{"members":["josé"]}`, "luis", s.token("luis", "", "")}); code != 0 {
 		t.Fatalf("open: %d", code)
 	}
 	next := func() *nats.Msg {
@@ -202,7 +141,7 @@ func TestWhoActsAtEveryDoor(t *testing.T) {
 		{"service:ops", "service ", "", nobody},
 		{"service:", "operator", "", nobody},
 	} {
-		proof := token(t, test.user, test.role, test.name)
+		proof := s.token(test.user, test.role, test.name)
 		for name, door := range doors {
 			who := fmt.Sprintf("%q as %q through %s", test.user, test.role, name)
 			if code := door(s, command{private, "post", `{"text":"hola"}`, test.user, proof}); code != cmp.Or(test.code, int(schemas.Forbidden)) {
@@ -224,7 +163,7 @@ func TestWhoActsAtEveryDoor(t *testing.T) {
 	// Role service is a role, and what begins with its name a service's. Nothing
 	// else was stored before.
 	for name, door := range doors {
-		invite := command{private, "invite", fmt.Sprintf(`{"user":%q}`, name), "service:app", token(t, "service:app", "service", "")}
+		invite := command{private, "invite", fmt.Sprintf(`{"user":%q}`, name), "service:app", s.token("service:app", "service", "")}
 		if code := door(s, invite); code != 0 {
 			t.Errorf("a service through %s: %d", name, code)
 		}
