@@ -1,6 +1,18 @@
 // Package tests answers "promised what?": it holds the whole of Latido to its
 // promises from outside. This folder's own tests keep the shape of the source;
-// the folders below it drive a running stack through sockets and subjects.
+// the folders below it drive a running stack through sockets and subjects, each of
+// them one promise. What they are made of is in tests/kit; only tests/load, which
+// measures programs from outside, is on its own.
+//
+// How to write a test: begin with the sentence that is promised, and look for the
+// folder whose package comment promises it. Make a kit.Stage, start on it what the
+// promise needs and nothing more, and put clients on it: a kit.Client where a good
+// one is meant, a kit.RawClient where something wrong is said. Break what is to
+// break (a kit.Proxy, a Process that is killed, a server of the Bus), then wait for
+// what must come of it, never for a time. At the end judge what everybody was told
+// against what is stored: Stage.Settle for events, Ledger and Owed for presence.
+// See that the test fails when the promise is broken. The kit's package comment has
+// such a test in twenty lines.
 package tests
 
 import (
@@ -68,7 +80,7 @@ var rules = []rule{
 	{"deploy/latido", []string{"deploy/stack", "bridge", "github.com/alecthomas/kong", "github.com/goccy/go-yaml"}, "the program turns words into a stack.Config"},
 	{"tests/kit", []string{"deploy/stack", "subjects", "schemas", "github.com/nats-io/nats.go", "github.com/coder/websocket", "github.com/golang-jwt"}, "it starts a system, and then knows it from outside"},
 	{"tests/load", []string{"tests/load", "github.com/alecthomas/kong", "github.com/golang-jwt", "golang.org/x"}, "it measures programs from outside, as anyone could"},
-	{"tests", []string{"tests", "deploy/stack", "subjects", "schemas", "github.com/nats-io/nats.go", "github.com/coder/websocket", "github.com/golang-jwt", "golang.org/x"}, "promises are tested through sockets and subjects"},
+	{"tests", []string{"tests/kit", "schemas"}, "promises are tested with the kit, through sockets and subjects"},
 }
 
 var dialect = []string{"bridge/wire", "schemas", "subjects"}
@@ -129,6 +141,25 @@ func TestServicesDoNotKnowEachOther(t *testing.T) {
 		for _, imported := range slices.Concat(pkg.Imports, pkg.TestImports, pkg.XTestImports) {
 			if path.Dir(below(imported)) == "services" && below(imported) != folder {
 				t.Errorf("%s imports %s: services talk over the bus, in tests too", folder, imported)
+			}
+		}
+	}
+}
+
+// A promise is tested by itself, with what all tests are made of.
+func TestTestsShareTheKitOnly(t *testing.T) {
+	t.Parallel()
+	for _, pkg := range packages(t) {
+		folder := below(pkg.ImportPath)
+		if !within(folder, "tests") || within(folder, "tests/load") {
+			continue
+		}
+		for _, imported := range slices.Concat(pkg.Imports, pkg.TestImports, pkg.XTestImports) {
+			if other := below(imported); within(other, "tests") && other != "tests/kit" {
+				t.Errorf("%s imports %s: what two of them need belongs in tests/kit", folder, imported)
+			}
+			if within(imported, "github.com/coder/websocket") && folder != "tests/kit" {
+				t.Errorf("%s imports %s: the client of all tests is in tests/kit", folder, imported)
 			}
 		}
 	}

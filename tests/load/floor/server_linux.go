@@ -21,7 +21,6 @@ const (
 type Server struct {
 	epoll    int
 	listener int
-	address  netip.AddrPort
 
 	connections []*connection // by descriptor
 	rooms       map[uint32]*room
@@ -31,8 +30,8 @@ type Server struct {
 	journal     journal
 }
 
-// Listen opens a server on an IPv4 address; port 0 picks one. What is to be stored
-// goes to file, and to the disk before it is answered if flush says so.
+// Listen opens a server on an IPv4 address. What is to be stored goes
+// to file, and to the disk before it is answered if flush says so.
 func Listen(address netip.AddrPort, file *os.File, flush bool) (*Server, error) {
 	s := &Server{
 		epoll: -1, listener: -1, rooms: make(map[uint32]*room), buffer: make([]byte, readSize),
@@ -62,16 +61,8 @@ func (s *Server) open(address netip.AddrPort) (err error) {
 	if err := unix.Listen(s.listener, backlog); err != nil {
 		return err
 	}
-	bound, err := unix.Getsockname(s.listener)
-	if err != nil {
-		return err
-	}
-	s.address = netip.AddrPortFrom(address.Addr(), uint16(bound.(*unix.SockaddrInet4).Port))
 	return s.watch(s.listener, unix.EPOLLIN)
 }
-
-// Address is where the server listens.
-func (s *Server) Address() netip.AddrPort { return s.address }
 
 // Run serves until ctx ends. What one epoll_wait finds readable is read first and
 // written then, so that whatever came together leaves in one write per subscriber.
