@@ -40,7 +40,8 @@ func (f Frame) Code() schemas.Code {
 const Closed = "closed"
 
 // RawClient is one connection that says whatever a test wants, right or wrong, and
-// reads what it is told one after another. It does not come back: [Client] does.
+// reads what it is told one after another. It does not come back: [Client] does. Of
+// itself it only answers pings, while it reads.
 type RawClient struct {
 	t      testing.TB
 	socket *socket
@@ -128,6 +129,17 @@ func (r *RawClient) Next() Frame {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.t.Context()), Patience)
 	defer cancel()
+	for {
+		f := r.next(ctx)
+		if f["op"] != "ping" {
+			return f
+		}
+		r.Say(bridge.Pong{Op: "pong"})
+	}
+}
+
+func (r *RawClient) next(ctx context.Context) Frame {
+	r.t.Helper()
 	line, err := r.Line(ctx)
 	if closed, is := errors.AsType[websocket.CloseError](err); is {
 		return Frame{"op": Closed, "code": float64(closed.Code), "message": closed.Reason}
