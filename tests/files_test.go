@@ -37,9 +37,9 @@ type file struct {
 	content []byte // of a link to a folder none
 }
 
-func (f file) base() string      { return path.Base(f.name) }
-func (f file) isGo() bool        { return strings.HasSuffix(f.name, ".go") }
-func (f file) isTest() bool      { return strings.HasSuffix(f.name, "_test.go") }
+func (f file) base() string { return path.Base(f.name) }
+func (f file) isGo() bool   { return strings.HasSuffix(f.name, ".go") }
+func (f file) isTest() bool { return strings.HasSuffix(f.name, "_test.go") }
 func (f file) isGenerated() bool {
 	return strings.HasSuffix(f.name, "_gen.go") || strings.HasSuffix(f.name, "_gen_test.go")
 }
