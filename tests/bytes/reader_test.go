@@ -96,7 +96,7 @@ func (s *system) readSocket() *reader {
 	r, reading := newReader("the socket"), s.dial()
 	ready := make(chan struct{})
 	for i, channel := range []subjects.Channel{live, stored, room} {
-		reading.Say(fmt.Sprintf(`{"id":%d,"op":"subscribe","channel":%q}`, i+1, channel))
+		reading.Send(fmt.Sprintf(`{"id":%d,"op":"subscribe","channel":%q}`, i+1, channel))
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(s.T.Context()))
 	var done sync.WaitGroup

@@ -72,7 +72,7 @@ func (s *system) bySocket(body string) int {
 	s.T.Helper()
 	s.last++
 	frame := fmt.Sprintf(`{"id":%d,%s}`, s.last, body)
-	s.socket.Say(frame)
+	s.socket.Send(frame)
 	for {
 		answer := s.socket.Next()
 		code := int(answer.Code())

@@ -42,12 +42,12 @@ func (s system) hello(t *testing.T) *line {
 // outcome is what a frame led to: one frame at a time is sent, so the first answer
 // or refusal is its own. Behind one that has no answer a question is asked.
 func (l *line) outcome(frame []byte) kit.Frame {
-	l.Say(frame)
+	l.Send(frame)
 	probe := float64(0)
 	if unanswered(frame) {
 		l.next++
 		probe = float64(1<<40 + l.next)
-		l.Say(fmt.Appendf(nil, `{"id":%.0f,"op":"count","channel":"nokind:x"}`, probe))
+		l.Send(fmt.Appendf(nil, `{"id":%.0f,"op":"count","channel":"nokind:x"}`, probe))
 	}
 	for told := kit.Frame(nil); ; {
 		notice := l.Next()
@@ -105,7 +105,7 @@ func TestRequestsAreAsTheirSchemasSay(t *testing.T) {
 				told := outcomeOf(l, name, frame)
 				judge(t, variant, frame, fits, told)
 				if name == "hello" || told["op"] == kit.Closed || told["close"] == true {
-					l.Drop()
+					l.CloseNow()
 					l = nil
 				}
 			}
@@ -115,7 +115,7 @@ func TestRequestsAreAsTheirSchemasSay(t *testing.T) {
 
 func outcomeOf(l *line, name string, frame []byte) kit.Frame {
 	if name == "hello" {
-		l.Say(frame)
+		l.Send(frame)
 		return l.Next()
 	}
 	return l.outcome(frame)

@@ -27,11 +27,11 @@ func (w *world) cutAtRandom(ctx context.Context, over time.Duration) {
 			return
 		case <-half.C:
 			for _, client := range w.Clients() {
-				client.Cut(w.Draw(2) == 0)
+				client.Cut(w.IntN(2) == 0)
 			}
 		case <-ticker.C:
 			clients := w.Clients()
-			clients[w.Draw(len(clients))].Cut(w.Draw(2) == 0)
+			clients[w.IntN(len(clients))].Cut(w.IntN(2) == 0)
 		}
 	}
 }

@@ -55,24 +55,24 @@ func (c *crowd) judgePresence(into *counts) {
 	}
 	for _, watcher := range c.watchers() {
 		c.Check(c.sameAsBucket(watcher))
-		told := map[string][]kit.Edge{}
-		for _, edge := range watcher.Ledger.Edges() {
-			told[edge.User] = append(told[edge.User], edge)
+		told := map[string][]kit.Change{}
+		for _, change := range watcher.Ledger.Changes() {
+			told[change.User] = append(told[change.User], change)
 		}
-		for user, edges := range told {
+		for user, changes := range told {
 			joins := 0
-			for _, edge := range edges {
-				if edge.Came {
+			for _, change := range changes {
+				if change.Came {
 					joins++
 				}
 			}
-			leaves := len(edges) - joins
+			leaves := len(changes) - joins
 			if joins <= come[user] && leaves <= gone[user] || excused[user] {
 				continue
 			}
 			into.flickers++
 			c.T.Errorf("%s saw %s come %d times and go %d times, who came %d times and went %d times: told\n%v\nwritten\n%s",
-				watcher.User(), user, joins, leaves, come[user], gone[user], edges, c.log.of(user))
+				watcher.User(), user, joins, leaves, come[user], gone[user], changes, c.log.of(user))
 		}
 	}
 }

@@ -101,7 +101,7 @@ func (s *conversation) whole(connections int) {
 			s.T.Errorf("%s needed %d connections, want %d", client.User(), tally.Connections, connections)
 		}
 	}
-	s.Disperse()
+	s.StopClients()
 }
 
 // deafen breaks the bridge's NATS connections of a purpose, on the server's side.
@@ -158,13 +158,13 @@ func TestFeedLosesMessages(t *testing.T) {
 	w := newWorld(t, slack, bustest.Start(t))
 	s := newConversation(w, 3)
 	var delivered atomic.Int64
-	s.proxy.LoseIf(func(subject string) bool { return strings.HasPrefix(subject, "feed.room.") && delivered.Add(1)%3 == 0 })
+	s.proxy.DropIf(func(subject string) bool { return strings.HasPrefix(subject, "feed.room.") && delivered.Add(1)%3 == 0 })
 	s.talk(time.Millisecond)
 	w.Until(func() bool { return delivered.Load() > 600 })
 	s.hush()
-	s.proxy.LoseIf(nil)
+	s.proxy.DropIf(nil)
 	w.Check(s.say(-1)) // reveals the loss of the last one
-	if dropped := s.proxy.Lost(); dropped < 200 {
+	if dropped := s.proxy.Dropped(); dropped < 200 {
 		t.Errorf("%d deliveries were lost", dropped)
 	}
 	for _, client := range s.listeners {
@@ -182,11 +182,11 @@ func TestLastMessageIsLost(t *testing.T) {
 	w := newWorld(t, slack, bustest.Start(t))
 	s := newConversation(w, 2)
 	lose := func() {
-		dropped := s.proxy.Lost()
-		s.proxy.LoseIf(func(subject string) bool { return strings.HasPrefix(subject, "feed.room.") })
+		dropped := s.proxy.Dropped()
+		s.proxy.DropIf(func(subject string) bool { return strings.HasPrefix(subject, "feed.room.") })
 		w.Check(s.say(0))
-		w.Until(func() bool { return s.proxy.Lost() > dropped })
-		s.proxy.LoseIf(nil)
+		w.Until(func() bool { return s.proxy.Dropped() > dropped })
+		s.proxy.DropIf(nil)
 	}
 	caughtUp := func() {
 		truth, err := kit.ReadTruth(w.Ctx, w.NATS, subjects.StreamRoom)
@@ -303,10 +303,10 @@ func TestCutWhileTracking(t *testing.T) {
 		}
 		for i, other := range breaking {
 			for id := range 40 {
-				other.Say(kit.Frame{"id": id + 1, "op": "track", "channel": s.channel, "meta": i})
+				other.Send(kit.Frame{"id": id + 1, "op": "track", "channel": s.channel, "meta": i})
 			}
 			other.Next() // the first is answered, the next is under way
-			other.Drop()
+			other.CloseNow()
 		}
 	}
 	pace := time.NewTicker(500 * time.Millisecond)

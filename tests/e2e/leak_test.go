@@ -20,22 +20,22 @@ func TestAbuseLeavesNothing(t *testing.T) {
 	hello := kit.Frame{"op": "hello", "token": token}
 	misdeeds := []func(*kit.RawClient){
 		func(s *kit.RawClient) {},
-		func(s *kit.RawClient) { s.Say(`{"op":"hello","token":"x"}`) },
-		func(s *kit.RawClient) { s.Say(hello) },
+		func(s *kit.RawClient) { s.Send(`{"op":"hello","token":"x"}`) },
+		func(s *kit.RawClient) { s.Send(hello) },
 		func(s *kit.RawClient) {
-			s.Say(hello)
+			s.Send(hello)
 			for id := range 50 {
-				s.Say(fmt.Sprintf(`{"id":%d,"op":"subscribe","channel":"app:%d","presence":true}`, id+1, id))
-				s.Say(fmt.Sprintf(`{"id":%d,"op":"track","channel":"app:%d","meta":{}}`, id+51, id))
+				s.Send(fmt.Sprintf(`{"id":%d,"op":"subscribe","channel":"app:%d","presence":true}`, id+1, id))
+				s.Send(fmt.Sprintf(`{"id":%d,"op":"track","channel":"app:%d","meta":{}}`, id+51, id))
 			}
 		},
 		func(s *kit.RawClient) {
-			s.Say(hello)
-			s.Say(`{"id":1,"op":"call","channel":"room:nowhere","command":"join","data":{}}`)
+			s.Send(hello)
+			s.Send(`{"id":1,"op":"call","channel":"room:nowhere","command":"join","data":{}}`)
 		},
 		func(s *kit.RawClient) {
-			s.Say(hello)
-			s.Say(strings.Repeat("x", 1<<20))
+			s.Send(hello)
+			s.Send(strings.Repeat("x", 1<<20))
 		},
 	}
 	abuse := func() {
@@ -46,7 +46,7 @@ func TestAbuseLeavesNothing(t *testing.T) {
 			abusers = append(abusers, s)
 		}
 		for _, s := range abusers {
-			s.Drop()
+			s.CloseNow()
 		}
 	}
 	abuse() // what is made once is made now

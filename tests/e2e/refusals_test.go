@@ -79,7 +79,7 @@ func (b *bystanders) unharmed(others int) {
 			b.T.Errorf("%s needed %d connections", client.User(), tally.Connections)
 		}
 	}
-	b.Disperse()
+	b.StopClients()
 }
 
 // TestRefusedFrames says one wrong thing after hello: it is answered with its
@@ -118,7 +118,7 @@ func TestRefusedFrames(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := b.welcomed(address, "mallory")
-			s.Say(test.frame)
+			s.Send(test.frame)
 			refused := s.Refused()
 			if code := refused.Code(); code != test.code || refused["reason"] != code.Reason() || refused["retry"] != code.Retry() {
 				t.Errorf("refused with %v; want %d %s", refused, test.code, test.code.Reason())
@@ -163,9 +163,9 @@ func TestRefusedConnections(t *testing.T) {
 				t.Parallel()
 				s := kit.Dial(t, address)
 				for _, frame := range test.frames {
-					s.Say(frame)
+					s.Send(frame)
 				}
-				if code := s.Ended(); code != test.code {
+				if code := s.CloseCode(); code != test.code {
 					t.Errorf("closed with %d, want %d %s", code, test.code, test.code.Reason())
 				}
 			})
@@ -173,8 +173,8 @@ func TestRefusedConnections(t *testing.T) {
 		t.Run("binary", func(t *testing.T) {
 			t.Parallel()
 			s := kit.Welcomed(t, address, bridge.Hello{Token: good})
-			s.SayBinary([]byte{0, 1, 2})
-			if code := s.Ended(); code != kit.UnsupportedData {
+			s.SendBinary([]byte{0, 1, 2})
+			if code := s.CloseCode(); code != kit.UnsupportedData {
 				t.Errorf("closed with %d", code)
 			}
 		})
@@ -203,7 +203,7 @@ func TestNoDifference(t *testing.T) {
 		var answers []kit.Frame
 		for _, channel := range []string{theirs, "room:of nobody"} {
 			fields["id"], fields["channel"] = 1, channel
-			s.Say(fields)
+			s.Send(fields)
 			answers = append(answers, s.Refused())
 		}
 		if code := answers[0].Code(); !reflect.DeepEqual(answers[0], answers[1]) || code != schemas.Forbidden && code != schemas.NotSubscribed {
@@ -219,7 +219,7 @@ func TestReusedKey(t *testing.T) {
 	b, address := besides(t, stack.Config{})
 	s := b.welcomed(address, "listener")
 	say := func(id int, text string) kit.Frame {
-		s.Say(kit.Frame{
+		s.Send(kit.Frame{
 			"id": id, "op": "publish", "channel": theirs, "event": "new_message", "key": "one", "data": kit.Frame{"text": text},
 		})
 		return s.Next()
@@ -247,7 +247,7 @@ func TestTooManyChannels(t *testing.T) {
 	var asking sync.WaitGroup
 	asking.Go(func() {
 		for id := range wanted {
-			s.Say(fmt.Sprintf(`{"id":%d,"op":"subscribe","channel":"app:%d"}`, id+1, id))
+			s.Send(fmt.Sprintf(`{"id":%d,"op":"subscribe","channel":"app:%d"}`, id+1, id))
 		}
 	})
 	given, refused := 0, map[schemas.Code]int{}
@@ -311,7 +311,7 @@ func TestDraining(t *testing.T) {
 		t.Errorf("%d of %d were told of the drain, %d publishes were refused with draining", drained, guestsOfDrain, refused)
 	}
 	w.settle(&counts{})
-	w.Disperse()
+	w.StopClients()
 }
 
 const guestsOfDrain = 10
@@ -324,7 +324,7 @@ func (w *world) publishUntilClosed(s *kit.RawClient, guest int, ready chan<- str
 	defer pace.Stop()
 	for id := 1; ; id++ {
 		<-pace.C
-		s.Say(kit.Frame{
+		s.Send(kit.Frame{
 			"id": id, "op": "publish", "channel": theirs, "event": "new_message",
 			"key": fmt.Sprintf("%d-%d", guest, id), "data": kit.Frame{"text": "still here"},
 		})

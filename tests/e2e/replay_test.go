@@ -101,7 +101,7 @@ func (w *world) finish(into *counts, began time.Time, crowds []*crowd, cabs *fle
 	if cabs != nil {
 		cabs.judge(truth, into)
 	}
-	w.Disperse()
+	w.StopClients()
 	into.took = time.Since(began)
 	report(*into)
 }

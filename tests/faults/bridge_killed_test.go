@@ -30,12 +30,12 @@ func TestBridgeKilled(t *testing.T) {
 	everybody := seats(leavers, returners)
 	s.truth(time.Now(), everybody, observers...)
 	cost := s.writes(*idle)
-	turn(observers...)
+	reset(observers...)
 
 	killed := time.Now()
 	doomed.Kill()
-	elsewhere.Lead(haven.HTTP)
-	away.Sever()
+	elsewhere.Redirect(haven.HTTP)
+	away.Cut()
 	for _, client := range returners {
 		s.Must(client.Back(s.Ctx, 2))
 	}

@@ -27,7 +27,7 @@ func TestBridgeSuspended(t *testing.T) {
 	s.truth(time.Now(), here, watching)
 	s.truth(time.Now(), on(own, here), devices)
 
-	turn(watching, devices)
+	reset(watching, devices)
 	s.Must(sleeper.OS.Signal(syscall.SIGSTOP))
 	slept := time.Now()
 	gone := s.truth(slept, nil, watching, devices)

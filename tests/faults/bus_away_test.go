@@ -21,7 +21,7 @@ func TestBusAway(t *testing.T) {
 	observers := []*kit.Client{s.observer("one", one.HTTP, channels...), s.observer("other", other.HTTP, channels...)}
 	everybody := seats(s.crowd("at one", 10, one.HTTP, channels), s.crowd("at other", 10, other.HTTP, channels))
 	s.truth(time.Now(), everybody, observers...)
-	turn(observers...)
+	reset(observers...)
 
 	s.Bus.Kill(0)
 	kit.Wait(s.Ctx, outage)

@@ -23,7 +23,7 @@ func TestBusRestarts(t *testing.T) {
 	stayers := append(s.crowd("stayer", 10, one.HTTP, channels), s.crowd("lodger", 10, other.HTTP, channels)...)
 	staying := seats(stayers)
 	s.truth(time.Now(), staying, observers...)
-	turn(observers...)
+	reset(observers...)
 
 	guests := []*guest{}
 	var visiting sync.WaitGroup
@@ -98,21 +98,21 @@ func (g *guest) comeAndGo(until time.Time) {
 func (s *stage) judgeComing(observer *kit.Client, guests []*guest) int {
 	s.T.Helper()
 	owed := kit.Owed{Came: map[kit.Seat]int{}, Went: map[kit.Seat]int{}}
-	told := map[kit.Edge]int{}
+	told := map[kit.Change]int{}
 	for _, g := range guests {
 		maps.Copy(owed.Came, g.came)
 		maps.Copy(owed.Went, g.went)
 	}
-	var surplus []kit.Edge
-	for _, edge := range observer.Ledger.Edges() {
-		most := owed.Went[edge.Seat]
-		if edge.Came {
-			most = owed.Came[edge.Seat]
+	var surplus []kit.Change
+	for _, change := range observer.Ledger.Changes() {
+		most := owed.Went[change.Seat]
+		if change.Came {
+			most = owed.Came[change.Seat]
 		}
-		kind := kit.Edge{Seat: edge.Seat, Came: edge.Came}
+		kind := kit.Change{Seat: change.Seat, Came: change.Came}
 		if told[kind]++; told[kind] > most {
-			surplus = append(surplus, edge)
+			surplus = append(surplus, change)
 		}
 	}
-	return s.judgeEdges(observer, surplus, kit.Owed{})
+	return s.judgeChanges(observer, surplus, kit.Owed{})
 }

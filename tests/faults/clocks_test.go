@@ -34,7 +34,7 @@ func TestClocks(t *testing.T) {
 	everybody := seats(back, lost, stayers)
 	s.truth(time.Now(), everybody, observers...)
 
-	turn(observers...)
+	reset(observers...)
 	kit.Wait(s.Ctx, topology.LeaseTTL+3*time.Second) // a wrong clock would have ended a lease by now
 	idle := 0
 	for _, observer := range observers {
@@ -42,11 +42,11 @@ func TestClocks(t *testing.T) {
 	}
 
 	for _, proxy := range []*kit.Proxy{toFast, toSlow, nowhere} {
-		proxy.Sever()
+		proxy.Cut()
 	}
 	cut := time.Now()
-	toFast.Lead(fast.HTTP)
-	toSlow.Lead(slow.HTTP)
+	toFast.Redirect(fast.HTTP)
+	toSlow.Redirect(slow.HTTP)
 	remaining := seats(back, stayers)
 	gone := s.truth(cut, remaining, observers...)
 	s.stored(cut, remaining)
@@ -56,10 +56,10 @@ func TestClocks(t *testing.T) {
 		wrong += s.judge(observer, owed)
 	}
 
-	turn(observers...)
+	reset(observers...)
 	killed := time.Now()
 	fast.Kill()
-	toFast.Lead(exact.HTTP)
+	toFast.Redirect(exact.HTTP)
 	s.truth(killed, remaining, observers[:2]...)
 	s.stored(killed, remaining)
 	kit.Wait(s.Ctx, topology.LeaseTTL+3*time.Second)

@@ -30,8 +30,8 @@ func TestDevices(t *testing.T) {
 	s.truth(time.Now(), on(own, both), devices)
 	s.facts("online")
 
-	turn(watching, devices)
-	proxy.Sever()
+	reset(watching, devices)
+	proxy.Cut()
 	died := time.Now()
 	gone := s.truth(died, seats([]*kit.Client{laptop}), watching)
 	gone = max(gone, s.truth(died, on(own, seats([]*kit.Client{laptop})), devices))

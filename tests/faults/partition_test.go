@@ -23,10 +23,10 @@ func TestPartition(t *testing.T) {
 		breaks func(*kit.Proxy)
 		longer bool
 	}{
-		"severed, shorter than the lease": {4 * time.Second, (*kit.Proxy).Sever, false},
-		"severed, longer than the lease":  {long, (*kit.Proxy).Sever, true},
-		"silent, shorter than the lease":  {4 * time.Second, (*kit.Proxy).Silence, false},
-		"silent, longer than the lease":   {long, (*kit.Proxy).Silence, true},
+		"cut, shorter than the lease":     {4 * time.Second, (*kit.Proxy).Cut, false},
+		"cut, longer than the lease":      {long, (*kit.Proxy).Cut, true},
+		"stalled, shorter than the lease": {4 * time.Second, (*kit.Proxy).Stall, false},
+		"stalled, longer than the lease":  {long, (*kit.Proxy).Stall, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -64,7 +64,7 @@ func (p *partition) run(name string, lasts time.Duration, breaks func(*kit.Proxy
 	islanders, others := seats(p.islanders), seats(p.others)
 	everybody := slices.Concat(islanders, others)
 	p.truth(time.Now(), everybody, p.within, p.outside)
-	turn(p.within, p.outside)
+	reset(p.within, p.outside)
 	breaks(p.proxy)
 	broken := time.Now()
 	var gone time.Duration
@@ -77,7 +77,7 @@ func (p *partition) run(name string, lasts time.Duration, breaks func(*kit.Proxy
 	}
 	kit.Wait(p.Ctx, time.Until(broken.Add(lasts)))
 
-	p.proxy.Mend()
+	p.proxy.Restore()
 	mended := time.Now()
 	p.Must(p.islanders[0].Track(p.Ctx, afterwards, nil))
 	message := on(afterwards, islanders[:1])

@@ -31,7 +31,7 @@ func quorumLost(t *testing.T, outage time.Duration) {
 	observers := []*kit.Client{s.observer("at the survivor", survivor.HTTP, channels...), s.observer("elsewhere", elsewhere.HTTP, channels...)}
 	everybody := seats(s.crowd("one", 10, survivor.HTTP, channels), s.crowd("other", 10, elsewhere.HTTP, channels))
 	s.truth(time.Now(), everybody, observers...)
-	turn(observers...)
+	reset(observers...)
 
 	s.Bus.Kill(1)
 	s.Bus.Kill(2)

@@ -28,20 +28,20 @@ func TestSilence(t *testing.T) {
 	everybody := seats(lost, stayers)
 	s.truth(time.Now(), everybody, observers...)
 
-	turn(observers...)
-	proxy.Silence()
+	reset(observers...)
+	proxy.Stall()
 	silenced := time.Now()
 	s.truth(silenced, seats(stayers), observers...)
 	wrong, owed := 0, kit.Owed{Went: kit.Each(seats(lost))}
 	var first, last time.Duration
 	for _, observer := range observers {
 		wrong += s.judge(observer, owed)
-		edges := observer.Ledger.Edges()
-		first, last = edges[0].At.Sub(silenced), max(last, edges[len(edges)-1].At.Sub(silenced))
+		changes := observer.Ledger.Changes()
+		first, last = changes[0].At.Sub(silenced), max(last, changes[len(changes)-1].At.Sub(silenced))
 	}
 
-	turn(observers...)
-	proxy.Mend()
+	reset(observers...)
+	proxy.Restore()
 	mended := time.Now()
 	back := s.truth(mended, everybody, observers...)
 	for _, observer := range observers {

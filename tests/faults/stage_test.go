@@ -119,12 +119,12 @@ func (s *stage) stored(since time.Time, wanted []kit.Seat) time.Duration {
 // what happened, and returns how many seats were told of wrongly.
 func (s *stage) judge(observer *kit.Client, owed kit.Owed) int {
 	s.T.Helper()
-	return s.judgeEdges(observer, observer.Ledger.Edges(), owed)
+	return s.judgeChanges(observer, observer.Ledger.Changes(), owed)
 }
 
-func (s *stage) judgeEdges(observer *kit.Client, edges []kit.Edge, owed kit.Owed) int {
+func (s *stage) judgeChanges(observer *kit.Client, changes []kit.Change, owed kit.Owed) int {
 	s.T.Helper()
-	wrong := owed.Judge(edges)
+	wrong := owed.Judge(changes)
 	if len(wrong) > 0 {
 		s.T.Errorf("%s: %d seats were told of wrongly, as\n%s", observer.User(), len(wrong), strings.Join(wrong[:min(5, len(wrong))], "\n"))
 	}
@@ -132,9 +132,9 @@ func (s *stage) judgeEdges(observer *kit.Client, edges []kit.Edge, owed kit.Owed
 }
 
 // turn begins a new page in every observer's ledger.
-func turn(observers ...*kit.Client) {
+func reset(observers ...*kit.Client) {
 	for _, observer := range observers {
-		observer.Ledger.Turn()
+		observer.Ledger.Reset()
 	}
 }
 

@@ -44,7 +44,7 @@ func (r *rows) print(w io.Writer) {
 	}
 	slices.SortFunc(r.rows, func(a, b row) int { return strings.Compare(a.fault, b.fault) })
 	columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintf(columns, "seed %d\twhat was done\tpresences\tedges owed\twrong\ts to truth\ts to truth after the end\t\n", *seed)
+	_, _ = fmt.Fprintf(columns, "seed %d\twhat was done\tpresences\tchanges owed\twrong\ts to truth\ts to truth after the end\t\n", *seed)
 	for _, one := range r.rows {
 		_, _ = fmt.Fprintf(columns, "%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\n",
 			one.fault, one.did, one.presences, one.owed, one.wrong, seconds(one.gone), seconds(one.back), one.note)

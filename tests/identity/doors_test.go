@@ -48,8 +48,8 @@ type command struct {
 var doors = map[string]func(system, command) int{
 	"socket": func(s system, c command) int {
 		client := kit.Dial(s.T, s.address)
-		defer client.Drop()
-		client.Say(kit.Frame{"op": "hello", "token": c.token})
+		defer client.CloseNow()
+		client.Send(kit.Frame{"op": "hello", "token": c.token})
 		welcome := client.Next()
 		if welcome["op"] != "welcome" {
 			return int(welcome.Code())
@@ -57,7 +57,7 @@ var doors = map[string]func(system, command) int{
 		if welcome["user"] != c.user {
 			s.T.Errorf("%q is welcomed as %q", c.user, welcome["user"])
 		}
-		client.Say(kit.Frame{"id": 1, "op": "call", "channel": c.room.String(), "command": c.name, "data": json.RawMessage(c.data)})
+		client.Send(kit.Frame{"id": 1, "op": "call", "channel": c.room.String(), "command": c.name, "data": json.RawMessage(c.data)})
 		return int(client.Next().Code())
 	},
 	"HTTP": func(s system, c command) int {

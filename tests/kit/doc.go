@@ -20,19 +20,19 @@
 //		s := kit.NewStage(t, kit.Config{})
 //		address := s.Start(stack.Config{}).HTTPAddr()
 //		proxy := s.Proxy(address)
-//		ana := s.Join(kit.ClientConfig{Who: kit.Identity{User: "ana"}})
-//		luis := s.Join(kit.ClientConfig{Who: kit.Identity{User: "luis"}, Bridges: []string{proxy.Addr()}})
+//		ana := s.Connect(kit.ClientConfig{Who: kit.Identity{User: "ana"}})
+//		luis := s.Connect(kit.ClientConfig{Who: kit.Identity{User: "luis"}, Bridges: []string{proxy.Addr()}})
 //		_, _, err := ana.Call(s.Ctx, "room:1", "open", chat.Open{Members: []string{"luis"}})
 //		s.Must(err)
 //		s.Must(luis.Follow(s.Ctx, "room:1", kit.FromFirst, true))
-//		proxy.Sever() // luis comes back by himself, once he can
+//		proxy.Cut() // luis comes back by himself, once he can
 //		_, _, err = ana.Publish(s.Ctx, "room:1", "new_message", chat.Post{Text: "hola"})
 //		s.Must(err)
-//		proxy.Mend()
+//		proxy.Restore()
 //		s.Settle(subjects.StreamRoom) // fails the test when anything is lost or comes twice
 //	}
 //
 // Nothing here sleeps or expects to be fast: a test waits for the thing itself
-// ([Client.Back], [Client.Event], [Ledger.Await], [RawClient.Find], [Stage.Until]),
+// ([Client.Back], [Client.Event], [Ledger.Await], [RawClient.Expect], [Stage.Until]),
 // and ends in any case when the time of its stage is over.
 package kit

@@ -16,15 +16,15 @@ func CompareSeats(a, b Seat) int {
 	return cmp.Or(cmp.Compare(a.Channel, b.Channel), cmp.Compare(a.User, b.User), cmp.Compare(a.Ref, b.Ref))
 }
 
-// Edge is a change of presence as it was told.
-type Edge struct {
+// Change is a change of presence as it was told.
+type Change struct {
 	Seat
 	Came bool // or went
 	At   time.Time
 }
 
 // String is a line of a report.
-func (e Edge) String() string {
+func (e Change) String() string {
 	if e.Came {
 		return e.At.Format("05.000 ") + e.Ref + " came"
 	}
@@ -38,12 +38,12 @@ type Ledger struct {
 	// spread is how much later than another bridge a bridge may tell of a change:
 	// what it waits to tell many at once, and the way there. A client that moves
 	// between bridges may so be told a state that is older than what it knows, which
-	// is no edge.
+	// is no change.
 	spread time.Duration
 
-	mu    monitor
-	lists map[string]*list // by channel
-	edges []Edge
+	mu      monitor
+	lists   map[string]*list // by channel
+	changes []Change
 }
 
 // list is one channel. While a state comes in pages, before is who was there
@@ -79,7 +79,7 @@ func (l *Ledger) take(n *presence) {
 		seat := Seat{n.Channel, leave.User, leave.Ref}
 		delete(known.here, seat)
 		delete(known.before, seat)
-		l.edges = append(l.edges, Edge{seat, false, time.Now()})
+		l.changes = append(l.changes, Change{seat, false, time.Now()})
 	}
 	known.count = n.Count
 	if known.paging && len(known.here) >= n.Count {
@@ -93,7 +93,7 @@ func (l *Ledger) join(known *list, seat Seat) {
 	case known.here[seat] || known.before[seat]:
 	case known.paging && l.retract(seat, false): // it has not left yet on another bridge
 	default:
-		l.edges = append(l.edges, Edge{seat, true, time.Now()})
+		l.changes = append(l.changes, Change{seat, true, time.Now()})
 	}
 	known.here[seat] = true
 }
@@ -103,20 +103,20 @@ func (l *Ledger) join(known *list, seat Seat) {
 func (l *Ledger) endState(known *list) {
 	for seat := range known.before {
 		if !known.here[seat] && !l.retract(seat, true) {
-			l.edges = append(l.edges, Edge{seat, false, time.Now()})
+			l.changes = append(l.changes, Change{seat, false, time.Now()})
 		}
 	}
 	known.before, known.paging = nil, false
 }
 
-// retract takes back a seat's last edge when it is such a one, and of just now.
+// retract takes back a seat's last change when it is such a one, and of just now.
 func (l *Ledger) retract(seat Seat, came bool) bool {
-	for i := len(l.edges) - 1; i >= 0 && time.Since(l.edges[i].At) < l.spread; i-- {
-		if l.edges[i].Seat == seat {
-			if l.edges[i].Came != came {
+	for i := len(l.changes) - 1; i >= 0 && time.Since(l.changes[i].At) < l.spread; i-- {
+		if l.changes[i].Seat == seat {
+			if l.changes[i].Came != came {
 				return false
 			}
-			l.edges = slices.Delete(l.edges, i, i+1)
+			l.changes = slices.Delete(l.changes, i, i+1)
 			return true
 		}
 	}
@@ -151,18 +151,18 @@ func (l *Ledger) Count(channel string) (count int, told bool) {
 	return 0, false
 }
 
-// Edges are the changes since the last Turn.
-func (l *Ledger) Edges() []Edge {
+// Changes are the changes since the last Reset.
+func (l *Ledger) Changes() []Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Clone(l.edges)
+	return slices.Clone(l.changes)
 }
 
-// Turn begins a new page: the changes until now are forgotten.
-func (l *Ledger) Turn() {
+// Reset begins anew: the changes until now are forgotten.
+func (l *Ledger) Reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.edges = nil
+	l.changes = nil
 }
 
 // Await blocks until exactly the wanted are there, and says when that was.

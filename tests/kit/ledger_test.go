@@ -21,7 +21,7 @@ func TestLedgerCountsWhoCameAndWent(t *testing.T) {
 		"an empty state":            {[]presence{{Joins: []bridge.Member{ana}, Count: 1}, {State: []bridge.Member{}, Count: 0}}, 0, 1, 1},
 		"a leave between pages":     {[]presence{{State: []bridge.Member{ana, eva}, Count: 2}, {State: []bridge.Member{eva}, Count: 2}, {Leaves: []bridge.Leave{{User: "ana", Ref: "a"}}, Count: 1}}, 1, 2, 1},
 		"a flicker":                 {[]presence{{Joins: []bridge.Member{luis}, Count: 1}, {Leaves: []bridge.Leave{{User: "luis", Ref: "l"}}}, {Joins: []bridge.Member{luis}, Count: 1}}, 1, 2, 1},
-		"an update is no edge":      {[]presence{{Joins: []bridge.Member{luis}, Count: 1}, {Updates: []bridge.Member{luis}, Count: 1}}, 1, 1, 0},
+		"an update is no change":    {[]presence{{Joins: []bridge.Member{luis}, Count: 1}, {Updates: []bridge.Member{luis}, Count: 1}}, 1, 1, 0},
 		"a change follows an empty": {[]presence{{State: []bridge.Member{}}, {Joins: []bridge.Member{luis}, Count: 1}}, 1, 1, 0},
 	} {
 		var l Ledger
@@ -55,8 +55,8 @@ func TestLedgerOfManyBridges(t *testing.T) {
 }
 
 func tally(l *Ledger) (come, left int) {
-	for _, edge := range l.Edges() {
-		if edge.Came {
+	for _, change := range l.Changes() {
+		if change.Came {
 			come++
 		} else {
 			left++

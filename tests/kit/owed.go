@@ -10,15 +10,15 @@ type Owed struct{ Came, Went map[Seat]int }
 
 // Judge compares what was told with what happened, and returns each seat that was
 // told of too often or not often enough.
-func (o Owed) Judge(edges []Edge) []string {
+func (o Owed) Judge(changes []Change) []string {
 	came, went := map[Seat]int{}, map[Seat]int{}
 	seats := map[Seat]bool{}
-	for _, edge := range edges {
-		seats[edge.Seat] = true
-		if edge.Came {
-			came[edge.Seat]++
+	for _, change := range changes {
+		seats[change.Seat] = true
+		if change.Came {
+			came[change.Seat]++
 		} else {
-			went[edge.Seat]++
+			went[change.Seat]++
 		}
 	}
 	for _, counts := range []map[Seat]int{o.Came, o.Went} {

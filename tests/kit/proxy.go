@@ -13,7 +13,7 @@ import (
 
 // Proxy carries TCP connections to an address, and breaks on command: silently, as
 // radio does, or with an end that both sides notice. It can also be slow
-// ([Proxy.Slow]), and lose what a NATS server delivers ([Proxy.LoseIf]).
+// ([Proxy.Slow]), and lose what a NATS server delivers ([Proxy.DropIf]).
 type Proxy struct {
 	listener net.Listener
 	carrying sync.WaitGroup
@@ -25,16 +25,16 @@ type Proxy struct {
 	nats      bool // the target is a NATS server
 	ends      map[net.Conn]struct{}
 	perSecond int // bytes to a client, 0 for any
-	loses     func(subject string) bool
-	lost      int
+	drops     func(subject string) bool
+	dropped   int
 }
 
 type proxyState int
 
 const (
 	whole proxyState = iota
-	silent
-	severed
+	stalled
+	cut
 	removed
 )
 
@@ -60,18 +60,18 @@ func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 // URL is where it listens, as a NATS server.
 func (p *Proxy) URL() string { return "nats://" + p.Addr() }
 
-// Silence lets nothing pass any more, in either direction, and nobody is told:
+// Stall lets nothing pass any more, in either direction, and nobody is told:
 // what is sent waits, also the end of a connection, and a new one is not answered.
-func (p *Proxy) Silence() { p.become(silent, "") }
+func (p *Proxy) Stall() { p.become(stalled, "") }
 
-// Sever ends every connection and every new one at once.
-func (p *Proxy) Sever() { p.become(severed, "") }
+// Cut ends every connection and every new one at once.
+func (p *Proxy) Cut() { p.become(cut, "") }
 
-// Mend lets everything pass again: what waited as well.
-func (p *Proxy) Mend() { p.become(whole, "") }
+// Restore lets everything pass again: what waited as well.
+func (p *Proxy) Restore() { p.become(whole, "") }
 
-// Lead is Mend with another target: new connections go there.
-func (p *Proxy) Lead(target string) { p.become(whole, target) }
+// Redirect is Restore with another target: new connections go there.
+func (p *Proxy) Redirect(target string) { p.become(whole, target) }
 
 // Slow carries so many bytes per second to each client, and all that comes from it,
 // on new connections. The buffer is small, as on a narrow link: what is on its way
@@ -82,19 +82,19 @@ func (p *Proxy) Slow(perSecond int) {
 	p.perSecond = perSecond
 }
 
-// LoseIf has deliveries of a NATS server lost from now on when their subject meets a
+// DropIf has deliveries of a NATS server lost from now on when their subject meets a
 // condition; nil loses none. The target must be the URL of one.
-func (p *Proxy) LoseIf(condition func(subject string) bool) {
+func (p *Proxy) DropIf(condition func(subject string) bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.loses = condition
+	p.drops = condition
 }
 
-// Lost is how many deliveries were lost.
-func (p *Proxy) Lost() int {
+// Dropped is how many deliveries were lost.
+func (p *Proxy) Dropped() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.lost
+	return p.dropped
 }
 
 func (p *Proxy) remove() {
@@ -107,7 +107,7 @@ func (p *Proxy) become(state proxyState, target string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.target = cmp.Or(target, p.target)
-	if p.state = state; state == severed || state == removed {
+	if p.state = state; state == cut || state == removed {
 		for end := range p.ends {
 			_ = end.Close()
 		}
@@ -120,7 +120,7 @@ func (p *Proxy) become(state proxyState, target string) {
 func (p *Proxy) pass() (target string, open bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.state == silent {
+	for p.state == stalled {
 		p.changed.Wait()
 	}
 	return p.target, p.state == whole
@@ -153,7 +153,7 @@ func (p *Proxy) carry(from net.Conn) {
 	back.Wait()
 }
 
-// hold makes Sever end a connection; what it returns ends it too.
+// hold makes Cut end a connection; what it returns ends it too.
 func (p *Proxy) hold(end net.Conn) (release func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -172,7 +172,7 @@ func (p *Proxy) source(target net.Conn) io.Reader {
 	defer p.mu.Unlock()
 	switch {
 	case p.nats:
-		return &lossy{from: bufio.NewReader(target), lose: p.lose}
+		return &dropping{from: bufio.NewReader(target), drop: p.drop}
 	case p.perSecond > 0:
 		_ = target.(*net.TCPConn).SetReadBuffer(4 << 10) // a larger one only hides how slow it is
 		return &slow{from: target, perSecond: p.perSecond}

@@ -52,20 +52,20 @@ func TestProxyBreaks(t *testing.T) {
 	}
 	say(first, "one")
 	hear(heard, "one")
-	proxy.Silence()
+	proxy.Stall()
 	say(first, "two")
-	second, later := dial() // is not answered before it is mended
+	second, later := dial() // is not answered before it is restored
 	say(second, "three")
-	proxy.Mend()
+	proxy.Restore()
 	hear(heard, "two")
 	hear(later, "three")
-	proxy.Sever()
+	proxy.Cut()
 	for _, from := range []*bufio.Reader{heard, later} {
 		if _, err := from.ReadString('\n'); err == nil {
-			t.Error("heard something on a severed connection")
+			t.Error("heard something on a cut connection")
 		}
 	}
-	proxy.Mend()
+	proxy.Restore()
 	proxy.Slow(100)
 	third, slowly := dial()
 	say(third, strings.Repeat("x", 20))
@@ -75,9 +75,9 @@ func TestProxyBreaks(t *testing.T) {
 func TestProxyLosesDeliveries(t *testing.T) {
 	t.Parallel()
 	const said = "INFO {}\r\nMSG lost 1 4\r\nMSG \r\nHMSG kept 1 2 4\r\n\r\nhi\r\nHMSG lost 2 reply 1 1\r\nx\r\nPING\r\n"
-	p := &Proxy{loses: func(subject string) bool { return subject == "lost" }}
-	heard, err := io.ReadAll(&lossy{from: bufio.NewReader(strings.NewReader(said)), lose: p.lose})
-	if want := "INFO {}\r\nHMSG kept 1 2 4\r\n\r\nhi\r\nPING\r\n"; err != nil || string(heard) != want || p.Lost() != 2 {
-		t.Errorf("%q, %v, %d lost; want %q", heard, err, p.Lost(), want)
+	p := &Proxy{drops: func(subject string) bool { return subject == "lost" }}
+	heard, err := io.ReadAll(&dropping{from: bufio.NewReader(strings.NewReader(said)), drop: p.drop})
+	if want := "INFO {}\r\nHMSG kept 1 2 4\r\n\r\nhi\r\nPING\r\n"; err != nil || string(heard) != want || p.Dropped() != 2 {
+		t.Errorf("%q, %v, %d lost; want %q", heard, err, p.Dropped(), want)
 	}
 }

@@ -43,11 +43,11 @@ const Closed = "closed"
 // reads what it is told one after another. It does not come back: [Client] does. Of
 // itself it only answers pings, while it reads.
 type RawClient struct {
-	t      testing.TB
-	socket *socket
-	lines  [][]byte // of the last message, not read yet
-	kept   []Frame  // read while another was looked for
-	last   int      // id of a request
+	t       testing.TB
+	socket  *socket
+	lines   [][]byte // of the last message, not read yet
+	skipped []Frame  // read while another was looked for
+	last    int      // id of a request
 }
 
 // Dial connects to a bridge's address until the test ends.
@@ -60,7 +60,7 @@ func Dial(t testing.TB, address string) *RawClient {
 		t.Fatal(err)
 	}
 	r := &RawClient{t: t, socket: socket}
-	t.Cleanup(r.Drop)
+	t.Cleanup(r.CloseNow)
 	return r
 }
 
@@ -69,16 +69,16 @@ func Welcomed(t testing.TB, address string, hello bridge.Hello) *RawClient {
 	t.Helper()
 	r := Dial(t, address)
 	hello.Op = "hello"
-	r.Say(hello)
+	r.Send(hello)
 	if welcome := r.Next(); welcome["op"] != "welcome" {
 		t.Fatalf("not welcome: %v", welcome)
 	}
 	return r
 }
 
-// Say sends a frame: text and bytes as they are, all else as JSON. It does not mind
+// Send sends a frame: text and bytes as they are, all else as JSON. It does not mind
 // that the bridge may have hung up: what that said before is still to be heard.
-func (r *RawClient) Say(frame any) {
+func (r *RawClient) Send(frame any) {
 	r.t.Helper()
 	var data []byte
 	switch frame := frame.(type) {
@@ -95,19 +95,19 @@ func (r *RawClient) Say(frame any) {
 	_ = r.socket.write(websocket.MessageText, data)
 }
 
-// SayBinary sends a binary message.
-func (r *RawClient) SayBinary(data []byte) { _ = r.socket.write(websocket.MessageBinary, data) }
+// SendBinary sends a binary message.
+func (r *RawClient) SendBinary(data []byte) { _ = r.socket.write(websocket.MessageBinary, data) }
 
-// Leave says goodbye, as a page does that is closed.
-func (r *RawClient) Leave() {
+// Close says goodbye, as a page does that is closed.
+func (r *RawClient) Close() {
 	r.t.Helper()
 	if err := r.socket.leave(); err != nil {
 		r.t.Fatal(err)
 	}
 }
 
-// Drop ends the connection without a goodbye.
-func (r *RawClient) Drop() { _ = r.socket.conn.CloseNow() }
+// CloseNow ends the connection without a goodbye.
+func (r *RawClient) CloseNow() { _ = r.socket.conn.CloseNow() }
 
 // Line returns the next notice as it came, without its end of line.
 func (r *RawClient) Line(ctx context.Context) ([]byte, error) {
@@ -134,7 +134,7 @@ func (r *RawClient) Next() Frame {
 		if f["op"] != "ping" {
 			return f
 		}
-		r.Say(bridge.Pong{Op: "pong"})
+		r.Send(bridge.Pong{Op: "pong"})
 	}
 }
 
@@ -158,13 +158,13 @@ func (r *RawClient) next(ctx context.Context) Frame {
 	return f
 }
 
-// Find returns the first notice that fits, also of those that were passed over, and
+// Expect returns the first notice that fits, also of those that were passed over, and
 // keeps the others for later.
-func (r *RawClient) Find(what string, fits func(Frame) bool) Frame {
+func (r *RawClient) Expect(what string, fits func(Frame) bool) Frame {
 	r.t.Helper()
-	if at := slices.IndexFunc(r.kept, fits); at >= 0 {
-		found := r.kept[at]
-		r.kept = slices.Delete(r.kept, at, at+1)
+	if at := slices.IndexFunc(r.skipped, fits); at >= 0 {
+		found := r.skipped[at]
+		r.skipped = slices.Delete(r.skipped, at, at+1)
 		return found
 	}
 	for deadline := time.Now().Add(Patience); time.Now().Before(deadline); {
@@ -173,25 +173,25 @@ func (r *RawClient) Find(what string, fits func(Frame) bool) Frame {
 			return f
 		}
 		if f["op"] == Closed {
-			r.t.Fatalf("waited for %s: %v; have %v", what, f, r.kept)
+			r.t.Fatalf("waited for %s: %v; have %v", what, f, r.skipped)
 		}
-		r.kept = append(r.kept, f)
+		r.skipped = append(r.skipped, f)
 	}
-	r.t.Fatalf("waited for %s for %v; have %v", what, Patience, r.kept)
+	r.t.Fatalf("waited for %s for %v; have %v", what, Patience, r.skipped)
 	return nil
 }
 
-// Kept are the notices that were passed over by Find.
-func (r *RawClient) Kept() []Frame { return r.kept }
+// Skipped are the notices that were passed over by Expect.
+func (r *RawClient) Skipped() []Frame { return r.skipped }
 
 // Ask sends a request under an id of its own and returns the answer.
 func (r *RawClient) Ask(request Frame) Frame {
 	r.t.Helper()
 	r.last++
 	request["id"] = r.last
-	r.Say(request)
+	r.Send(request)
 	id := float64(r.last)
-	return r.Find("an answer", func(f Frame) bool { return f["id"] == id })
+	return r.Expect("an answer", func(f Frame) bool { return f["id"] == id })
 }
 
 // Must asks for what must be granted, and returns the answer's data.
@@ -224,8 +224,8 @@ func (r *RawClient) Refused() Frame {
 	}
 }
 
-// Ended reads on until the connection ends, and returns the code.
-func (r *RawClient) Ended() schemas.Code {
+// CloseCode reads on until the connection ends, and returns the code.
+func (r *RawClient) CloseCode() schemas.Code {
 	r.t.Helper()
 	for {
 		if f := r.Next(); f["op"] == Closed {
@@ -238,7 +238,7 @@ func (r *RawClient) Ended() schemas.Code {
 func (r *RawClient) Works() bool {
 	r.t.Helper()
 	const id = 1<<53 - 1 // no test's own
-	r.Say(fmt.Sprintf(`{"id":%d,"op":"subscribe","channel":"app:still-here"}`, int64(id)))
+	r.Send(fmt.Sprintf(`{"id":%d,"op":"subscribe","channel":"app:still-here"}`, int64(id)))
 	for {
 		switch f := r.Next(); {
 		case f["op"] == "ok" && f["id"] == float64(id):

@@ -61,7 +61,7 @@ func NewStage(t *testing.T, cfg Config) *Stage {
 		s.Secret = bytes.Repeat([]byte("secrets "), 8)
 	}
 	s.end = func(cause error) { end(cause); stop() }
-	t.Cleanup(s.Disperse)
+	t.Cleanup(s.StopClients)
 	if s.Bus != nil {
 		s.NATS = s.Bus.Connect(t)
 	}
@@ -98,7 +98,7 @@ func (s *Stage) Start(cfg stack.Config) *stack.Stack {
 		s.T.Fatal(err)
 	}
 	s.T.Cleanup(func() {
-		s.Disperse()
+		s.StopClients()
 		if err := running.Close(); err != nil && !errors.Is(err, stack.ErrStopped) {
 			s.T.Errorf("close %s: %v", cfg.Node, err)
 		}
@@ -130,7 +130,7 @@ func (s *Stage) Process(part string, program Program) *Process {
 	}
 	program.Arguments = append(arguments, program.Arguments...)
 	p := Launch(s.T, program)
-	s.T.Cleanup(s.Disperse)
+	s.T.Cleanup(s.StopClients)
 	p.Serves(s.T)
 	return p
 }
@@ -178,8 +178,8 @@ func (s *Stage) Run(c *Client) (stop func()) {
 	return func() { cancel(); <-done }
 }
 
-// Join adds a client, runs it, and returns when it is connected.
-func (s *Stage) Join(cfg ClientConfig) *Client {
+// Connect adds a client, runs it, and returns when it is connected.
+func (s *Stage) Connect(cfg ClientConfig) *Client {
 	s.T.Helper()
 	c := s.Client(cfg)
 	s.Run(c)
@@ -197,8 +197,8 @@ func (s *Stage) Clients() []*Client {
 // errOver is why the clients go.
 var errOver = errors.New("the test is over")
 
-// Disperse has all clients say goodbye, and reports their faults, once.
-func (s *Stage) Disperse() {
+// StopClients has all clients say goodbye, and reports their faults, once.
+func (s *Stage) StopClients() {
 	s.end(errOver)
 	s.running.Wait()
 	s.mu.Lock()
@@ -211,8 +211,8 @@ func (s *Stage) Disperse() {
 	s.clients = nil
 }
 
-// Draw is a number below n that follows from the seed.
-func (s *Stage) Draw(n int) int {
+// IntN is a number below n that follows from the seed.
+func (s *Stage) IntN(n int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.random.IntN(n)

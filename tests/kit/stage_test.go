@@ -15,15 +15,15 @@ func TestWhatIsSaidIsHeard(t *testing.T) {
 	s := kit.NewStage(t, kit.Config{})
 	address := s.Start(stack.Config{}).HTTPAddr()
 	proxy := s.Proxy(address)
-	ana := s.Join(kit.ClientConfig{Who: kit.Identity{User: "ana"}})
-	luis := s.Join(kit.ClientConfig{Who: kit.Identity{User: "luis"}, Bridges: []string{proxy.Addr()}})
+	ana := s.Connect(kit.ClientConfig{Who: kit.Identity{User: "ana"}})
+	luis := s.Connect(kit.ClientConfig{Who: kit.Identity{User: "luis"}, Bridges: []string{proxy.Addr()}})
 	_, _, err := ana.Call(s.Ctx, "room:1", "open", chat.Open{Members: []string{"luis"}})
 	s.Must(err)
 	s.Must(luis.Follow(s.Ctx, "room:1", kit.FromFirst, true))
-	proxy.Sever() // luis comes back by himself, once he can
+	proxy.Cut() // luis comes back by himself, once he can
 	_, _, err = ana.Publish(s.Ctx, "room:1", "new_message", chat.Post{Text: "hola"})
 	s.Must(err)
-	proxy.Mend()
+	proxy.Restore()
 	_, verdict := s.Settle(subjects.StreamRoom)
 	if verdict.Deliveries != 2 || luis.Tally().Connections != 2 {
 		t.Errorf("%d deliveries on %d connections", verdict.Deliveries, luis.Tally().Connections)

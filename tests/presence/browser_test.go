@@ -61,7 +61,7 @@ type browser struct{ *kit.RawClient }
 // has left.
 func (b browser) await(t *testing.T, channel, user string, fits func(card map[string]any) bool) {
 	t.Helper()
-	b.Find(fmt.Sprintf("%s on %s", user, channel), func(f kit.Frame) bool {
+	b.Expect(fmt.Sprintf("%s on %s", user, channel), func(f kit.Frame) bool {
 		if f["op"] != "presence" || f["channel"] != channel {
 			return false
 		}

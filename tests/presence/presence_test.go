@@ -41,7 +41,7 @@ func TestATeamSeesItsPeople(t *testing.T) {
 	}
 	ana.Call("user:ana", "set_status", kit.Frame{"status": "dnd", "custom_message": "focus"})
 	luis.await(t, "presence:group.team", "ana", func(card map[string]any) bool { return card["status"] == "dnd" && card["custom_message"] == "focus" })
-	ana.Leave()
+	ana.Close()
 	luis.await(t, "presence:group.team", "ana", left)
 	at := time.Now().UTC()
 	code, got = s.request(http.MethodGet, "/api/groups/team/online?at="+url.QueryEscape(at.Add(-time.Hour).Format(time.RFC3339)), "luis", "", "")
@@ -87,7 +87,7 @@ func TestTheStatusForm(t *testing.T) {
 		if code, got := s.request(http.MethodPost, path, sent.user, sent.kind, fmt.Sprintf(sent.body, i)); code != http.StatusOK {
 			t.Fatalf("%s: %d %v", sent.kind, code, got)
 		}
-		ana.Find(sent.kind, func(f kit.Frame) bool {
+		ana.Expect(sent.kind, func(f kit.Frame) bool {
 			data, _ := f["data"].(map[string]any)
 			said, _ := data["custom_message"].(string)
 			return f["event"] == "status_changed" && strings.HasPrefix(said, message)
@@ -130,7 +130,7 @@ func TestWatchingUsers(t *testing.T) {
 	ana.Call("user:ana", "set_status", kit.Frame{"status": "busy"})
 	eva.Call("user:eva", "clear_status", kit.Frame{})
 	luis.await(t, "presence:user.eva", "eva", status("online"))
-	for _, f := range luis.Kept() {
+	for _, f := range luis.Skipped() {
 		if f["channel"] == "presence:user.ana" && f["updates"] != nil {
 			t.Errorf("still told of ana: %v", f)
 		}
@@ -145,14 +145,14 @@ func TestAwayByItself(t *testing.T) {
 	luis := s.open("luis", "")
 	luis.Must(kit.Frame{"op": "watch", "users": []string{"ana"}})
 	luis.await(t, "presence:user.ana", "ana", status("away"))
-	laptop.Say(kit.Frame{"op": "activity"})
+	laptop.Send(kit.Frame{"op": "activity"})
 	luis.await(t, "presence:user.ana", "ana", status("online"))
-	laptop.Drop()
+	laptop.CloseNow()
 	luis.await(t, "presence:user.ana", "ana", func(card map[string]any) bool {
 		devices, _ := card["devices"].([]any)
 		return len(devices) == 1
 	})
-	phone.Drop() // the last one, without a goodbye: gone after its grace
+	phone.CloseNow() // the last one, without a goodbye: gone after its grace
 	luis.await(t, "presence:user.ana", "ana", left)
 	seen, _ := luis.Call("user:ana", "status", kit.Frame{}).(map[string]any)
 	if seen["status"] != "offline" || seen["last_seen"] == nil {
@@ -167,11 +167,11 @@ func TestLastSeenSurvives(t *testing.T) {
 	s := run(t, stack.Config{Data: data})
 	ana := s.open("ana", "web")
 	ana.Must(kit.Frame{"op": "subscribe", "channel": "user:ana", "last": 1})
-	ana.Find("online", func(f kit.Frame) bool { return f["event"] == "online" })
+	ana.Expect("online", func(f kit.Frame) bool { return f["event"] == "online" })
 	luis := s.open("luis", "")
 	luis.Must(kit.Frame{"op": "watch", "users": []string{"ana"}})
 	luis.await(t, "presence:user.ana", "ana", status("online"))
-	ana.Leave()
+	ana.Close()
 	luis.await(t, "presence:user.ana", "ana", left)
 	before, _ := luis.Call("user:ana", "status", kit.Frame{}).(map[string]any)
 	if before["last_seen"] == nil {
@@ -206,7 +206,7 @@ func TestWhoWantsPeaceHasIt(t *testing.T) {
 	if answer := request(0, "normal"); answer["op"] != "ok" {
 		t.Fatalf("an offer: %v", answer)
 	}
-	olga.Find("the offer", func(f kit.Frame) bool {
+	olga.Expect("the offer", func(f kit.Frame) bool {
 		data, _ := f["data"].(map[string]any)
 		return f["event"] == "request_offered" && data["id"] == "normal0" && data["operator"] == "olga"
 	})
@@ -218,7 +218,7 @@ func TestWhoWantsPeaceHasIt(t *testing.T) {
 		}
 	}
 	ana.Must(kit.Frame{"op": "publish", "channel": "room:1", "event": "new_message", "data": kit.Frame{"text": "hola"}})
-	said := ana.Find("the message", func(f kit.Frame) bool { return f["event"] == "new_message" })
+	said := ana.Expect("the message", func(f kit.Frame) bool { return f["event"] == "new_message" })
 	if data, _ := said["data"].(map[string]any); len(data) != 2 {
 		t.Errorf("a message tells %v, more than its text and attachments", data)
 	}

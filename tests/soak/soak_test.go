@@ -100,7 +100,7 @@ func (s *stage) fallSilent() map[kit.Seat]time.Time {
 	for _, c := range clients {
 		s.Must(c.Track(s.Ctx, radio, nil))
 	}
-	proxy.Silence()
+	proxy.Stall()
 	silent := map[kit.Seat]time.Time{}
 	for _, c := range clients {
 		for _, seat := range c.Seats() {
@@ -205,14 +205,14 @@ func (s *stage) judgePresence(observers []*kit.Client, silent map[kit.Seat]time.
 		s.Must(observer.Ledger.AwaitGone(s.Ctx, slices.Collect(maps.Keys(silent))))
 		came, went := map[kit.Seat]int{}, map[kit.Seat]int{}
 		longest := time.Duration(0)
-		for _, edge := range observer.Ledger.Edges() {
-			if edge.Came {
-				came[edge.Seat]++
+		for _, change := range observer.Ledger.Changes() {
+			if change.Came {
+				came[change.Seat]++
 				continue
 			}
-			went[edge.Seat]++
-			if since, is := silent[edge.Seat]; is {
-				longest = max(longest, edge.At.Sub(since))
+			went[change.Seat]++
+			if since, is := silent[change.Seat]; is {
+				longest = max(longest, change.At.Sub(since))
 			}
 		}
 		for seat, times := range came {

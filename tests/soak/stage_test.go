@@ -66,7 +66,7 @@ type player struct {
 func (s *stage) play(kind, user, address string) *player {
 	s.T.Helper()
 	p := &player{kind: kind, radio: hearing{last: map[string]int{}}}
-	p.Client = s.Join(kit.ClientConfig{Who: kit.Identity{User: user}, Bridges: []string{address}, OnEvent: p.radio.take})
+	p.Client = s.Connect(kit.ClientConfig{Who: kit.Identity{User: user}, Bridges: []string{address}, OnEvent: p.radio.take})
 	s.players = append(s.players, p)
 	s.Must(p.Track(s.Ctx, radio, map[string]string{"as": kind}))
 	return p
@@ -133,7 +133,7 @@ func (s *stage) every(interval time.Duration, do func(n int) bool) {
 func (s *stage) observer(cfg kit.ClientConfig, channel string) *kit.Client {
 	s.T.Helper()
 	cfg.Unsteady = true
-	c := s.Join(cfg)
+	c := s.Connect(cfg)
 	s.Must(c.Follow(s.Ctx, channel, kit.FromNow, true))
 	return c
 }

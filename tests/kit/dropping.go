@@ -8,32 +8,32 @@ import (
 	"strings"
 )
 
-// lossy reads the server's side of the NATS protocol without the deliveries that get
+// dropping reads the server's side of the NATS protocol without the deliveries that get
 // lost. It is made of lines, of which MSG and HMSG end with the size of a body that
 // follows.
-type lossy struct {
+type dropping struct {
 	from *bufio.Reader
-	lose func(subject string) bool
+	drop func(subject string) bool
 	rest []byte // of what was read last
 }
 
-func (l *lossy) Read(into []byte) (int, error) {
-	for len(l.rest) == 0 {
-		if err := l.next(); err != nil {
+func (d *dropping) Read(into []byte) (int, error) {
+	for len(d.rest) == 0 {
+		if err := d.next(); err != nil {
 			return 0, err
 		}
 	}
-	n := copy(into, l.rest)
-	l.rest = l.rest[n:]
+	n := copy(into, d.rest)
+	d.rest = d.rest[n:]
 	return n, nil
 }
 
-func (l *lossy) next() error {
-	line, err := l.from.ReadString('\n')
+func (d *dropping) next() error {
+	line, err := d.from.ReadString('\n')
 	if err != nil {
 		return err
 	}
-	l.rest = []byte(line)
+	d.rest = []byte(line)
 	fields := strings.Fields(line)
 	if len(fields) < 4 || fields[0] != "MSG" && fields[0] != "HMSG" {
 		return nil
@@ -43,22 +43,22 @@ func (l *lossy) next() error {
 		return fmt.Errorf("line %q: %w", line, err)
 	}
 	body := make([]byte, size+len("\r\n"))
-	if _, err := io.ReadFull(l.from, body); err != nil {
+	if _, err := io.ReadFull(d.from, body); err != nil {
 		return err
 	}
-	if l.rest = append(l.rest, body...); l.lose(fields[1]) {
-		l.rest = nil
+	if d.rest = append(d.rest, body...); d.drop(fields[1]) {
+		d.rest = nil
 	}
 	return nil
 }
 
-// lose decides about a delivery, and counts it.
-func (p *Proxy) lose(subject string) bool {
+// drop decides about a delivery, and counts it.
+func (p *Proxy) drop(subject string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.loses == nil || !p.loses(subject) {
+	if p.drops == nil || !p.drops(subject) {
 		return false
 	}
-	p.lost++
+	p.dropped++
 	return true
 }
