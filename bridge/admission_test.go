@@ -81,7 +81,7 @@ func TestEveryRequestOfASocketIsLimited(t *testing.T) {
 	bus := bustest.Start(t)
 	b, _ := runBridge(t, bus, Config{Limits: Limits{Work: 1}})
 	loud, quiet := dial(t, b, "ana"), dial(t, b, "ana")
-	exhaust(t, b, admission.Payer{Session: &b.node.registry.find(loud.ref()).account})
+	exhaust(t, b, admission.Payer{Session: b.node.account(loud.ref())})
 	for _, request := range []string{
 		`"op":"publish","channel":"app:1","event":"x","data":{}`,
 		`"op":"publish","channel":"nokind:1","event":"x","data":{}`,
@@ -223,6 +223,7 @@ func TestStrangersAreBounded(t *testing.T) {
 	var silent []*client
 	for range 3 {
 		silent = append(silent, dialFrom(t, b, "192.0.2.1"))
+		wait(t, "it to be counted", func() bool { return b.node.sessionCount() == 1+len(silent) })
 	}
 	if code := dialFrom(t, b, "192.0.2.1").closed(); code != 4511 {
 		t.Errorf("one too many of an address: %d", code)
@@ -233,7 +234,7 @@ func TestStrangersAreBounded(t *testing.T) {
 	for i := range 4 {
 		dialFrom(t, b, fmt.Sprintf("198.51.100.%d", i))
 	}
-	wait(t, "those who were told to have gone", func() bool { return len(b.node.registry.all()) == 10 })
+	wait(t, "those who were told to have gone", func() bool { return b.node.sessionCount() == 10 })
 	if code := dialFrom(t, b, "203.0.113.1").closed(); code != 4511 {
 		t.Errorf("one too many in all: %d", code)
 	}
@@ -245,7 +246,7 @@ func TestAStrangersFrameIsSmall(t *testing.T) {
 	bus := bustest.Start(t)
 	b, _ := runBridge(t, bus, Config{})
 	c := dialFrom(t, b, "192.0.2.1")
-	c.send(`{"op":"hello","token":"` + strings.Repeat("x", helloBytes) + `"}`)
+	c.send(`{"op":"hello","token":"` + strings.Repeat("x", 16<<10) + `"}`)
 	if code := c.closed(); code != 4130 {
 		t.Errorf("closed with %d", code)
 	}

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -29,7 +30,7 @@ func runBridge(t *testing.T, bus *bustest.Bus, config Config) (b *Bridge, stop f
 // runBridgeAt is runBridge on the bus at an address.
 func runBridgeAt(t *testing.T, url string, config Config) (b *Bridge, stop func()) {
 	t.Helper()
-	config.Listen, config.Drain = "127.0.0.1:0", time.Millisecond
+	config.Listen, config.Drain = "127.0.0.1:0", cmp.Or(config.Drain, time.Millisecond)
 	config.Log = slog.New(slog.DiscardHandler)
 	config.Verifier = identity.New(identity.Config{Secret: testSecret})
 	config.Connect = func(string) (*nats.Conn, error) {

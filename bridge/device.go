@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -114,18 +113,6 @@ func (d *device) activity(now time.Time, limits Limits) int32 {
 		return idle
 	}
 	return away
-}
-
-// quiet is for how long at least, and how long at most, nobody touched a device
-// of an activity.
-func (l Limits) quiet(activity string) (least, most time.Duration) {
-	switch activity {
-	case activities[idle]:
-		return l.Idle, l.Away
-	case activities[away]:
-		return l.Away, math.MaxInt64
-	}
-	return 0, l.Idle
 }
 
 // showDevice writes the entry of the session's device until it is true.

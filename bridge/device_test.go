@@ -3,7 +3,6 @@ package bridge
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"strings"
 	"testing"
 	"time"
@@ -135,9 +134,8 @@ func TestADeviceIsConfirmed(t *testing.T) {
 	seen := watchDevices(t, bus)
 	ana := plug(t, one, "")
 	seen.expect("active")
-	if _, err := one.node.store(t.Context(), seat.Leave(one.node.registry.find(ana.ref()).deviceKey(), time.Second)); err != nil {
-		t.Fatal(err)
-	}
+	on := subjects.Channel{Kind: "user", ID: "ana"}
+	record(t, bus, seat.Leave(subjects.PresenceKey("one", on.Seat("ana", ana.ref())), time.Second))
 	seen.expect("gone")
 	one.node.confirmDevices(t.Context())
 	seen.expect("active")
@@ -282,31 +280,6 @@ func TestWhatAMemberSays(t *testing.T) {
 	}
 	ana.must(`"op":"untrack","channel":%q`, lobby)
 	ana.change("leaves", ana.ref())
-}
-
-func TestCoarsen(t *testing.T) {
-	t.Parallel()
-	metres := func(a, b wire.Place) float64 {
-		return math.Hypot((a.Lat-b.Lat)*degree, (a.Lng-b.Lng)*degree*math.Cos(a.Lat*math.Pi/180))
-	}
-	for _, at := range []wire.Place{{Lat: 40.4168, Lng: -3.7038}, {Lat: -33.4489, Lng: -70.6693}, {Lat: 69.6492, Lng: 18.9553}, {Lat: 89.9999, Lng: 179.9999}} {
-		for accuracy, most := range map[string]float64{"exact": 0, "100m": 75, "city": 7500} {
-			at.Accuracy = accuracy
-			got, err := coarsen(&at)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if off := metres(at, *got); off > most || accuracy != "exact" && off == 0 {
-				t.Errorf("%+v became %+v, %.0f m away", at, got, off)
-			}
-			if again, err := coarsen(got); err != nil || metres(*got, *again) > 1 {
-				t.Errorf("%+v became %+v, %v when it was made inexact again", got, again, err)
-			}
-		}
-	}
-	if got, err := coarsen(nil); got != nil || err != nil {
-		t.Errorf("no position became %v, %v", got, err)
-	}
 }
 
 // Who types is seen to, stops when they say so, and after a while when they do not.

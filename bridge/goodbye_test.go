@@ -8,6 +8,7 @@ import (
 
 	"github.com/latido/latido/bridge/netpoll"
 	"github.com/latido/latido/bridge/websocket"
+	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
 
@@ -64,7 +65,7 @@ func TestPlaceIsKept(t *testing.T) {
 		r.expect("ok")
 		witness.find("the join", func(m message) bool { return len(refs(m, "joins")) == 1 })
 		part(r)
-		wait(t, "the session to leave", func() bool { return len(b.node.registry.all()) == 1 })
+		wait(t, "the session to leave", func() bool { return b.node.sessionCount() == 1 })
 	}
 	var page struct{ Count int }
 	get(t, b, "witness", "/api/channels/app%3Ax/presence", &page)
@@ -73,13 +74,9 @@ func TestPlaceIsKept(t *testing.T) {
 	}
 }
 
-// endOther ends the only session beside the witness's as a drain does.
+// endOther ends a session as a drain does.
 func endOther(b *Bridge, r *raw) {
-	for _, s := range b.node.registry.all() {
-		if s.user != "witness" {
-			s.end(errDraining)
-		}
-	}
+	b.node.disconnect(r.ref, schemas.Refuse(schemas.Draining, "this node stops"))
 	for {
 		if opcode, _, err := r.frame(); err != nil || opcode == websocket.Close {
 			return

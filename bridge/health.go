@@ -80,7 +80,7 @@ func (b *Bridge) watchStorage() {
 
 // degrade tells the sessions that there is a cause.
 func (b *Bridge) degrade(of, cause string) {
-	if b.node.draining.Load() {
+	if b.node.isDraining() {
 		return // it is us who leaves
 	}
 	b.health.fail(of, cause)

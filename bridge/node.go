@@ -120,3 +120,27 @@ func (n *node) reviewNode(name string, lost bool) {
 	}
 	n.hub.Start(func(context.Context) { n.hub.Review(name) })
 }
+
+// sessionCount is how many sessions are open.
+func (n *node) sessionCount() int { return len(n.registry.all()) }
+
+// disconnect ends the session with a reference, and says whether there is one.
+func (n *node) disconnect(ref string, refusal schemas.Refusal) bool {
+	s := n.registry.find(ref)
+	if s != nil {
+		s.end(refusal)
+	}
+	return s != nil
+}
+
+// account is what the requests of the session with a reference are charged to, or
+// nil where there is none.
+func (n *node) account(ref string) *admission.Account {
+	if s := n.registry.find(ref); s != nil {
+		return &s.account
+	}
+	return nil
+}
+
+// isDraining says whether no session is welcome any more.
+func (n *node) isDraining() bool { return n.draining.Load() }

@@ -6,13 +6,17 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/latido/latido/bridge/hub"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/seat"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
@@ -121,7 +125,7 @@ func TestASessionGoesOnElsewhere(t *testing.T) {
 	first := dial(t, one, "ana")
 	first.must(`"op":"track","channel":%q,"meta":1`, lobby)
 	watcher.change("joins", first.ref())
-	dead := one.node.registry.find(first.ref()).tracks[lobby]
+	dead := seatOf(t, bus, "one", "ana", first.ref())
 
 	second := dial(t, two, "ana", first.secret())
 	second.must(`"op":"track","channel":%q,"meta":2`, lobby)
@@ -129,16 +133,9 @@ func TestASessionGoesOnElsewhere(t *testing.T) {
 	if code := first.closed(); code != int(schemas.Replaced) {
 		t.Errorf("the older connection was closed with %d", code)
 	}
-	for _, late := range []hub.Record{{Node: "one"}, {Node: "one", Grace: seat.GraceOf(time.Hour)}} {
-		value, err := dead.value(late)
-		if err != nil {
-			t.Fatal(err)
-		}
-		msg := seat.Hold(dead.key, value)
-		seat.SetGeneration(msg, dead.generation)
-		if _, err := one.node.store(t.Context(), msg); err != nil {
-			t.Fatal(err)
-		}
+	waits := []byte(strings.Replace(string(dead.Data), `"node":"one"`, `"node":"one","grace":3600`, 1))
+	for _, late := range [][]byte{dead.Data, waits} {
+		record(t, bus, &nats.Msg{Subject: dead.Subject, Data: late, Header: nats.Header{generation: dead.Header[generation]}})
 		second.must(`"op":"track","channel":%q,"meta":2`, lobby)
 	}
 	_ = second.conn.CloseNow()
@@ -158,14 +155,46 @@ func TestASessionGoesOnWhateverTheClocks(t *testing.T) {
 	one, _ := runBridge(t, bus, Config{Node: "one"})
 	two, _ := runBridge(t, bus, Config{Node: "two"})
 	first := dial(t, one, "ana")
-	one.node.registry.find(first.ref()).generation += 1_000_000
 	first.must(`"op":"track","channel":%q`, lobby)
+	ahead := seatOf(t, bus, "one", "ana", first.ref())
+	number, err := strconv.ParseUint(ahead.Header.Get(generation), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := nats.Header{}
+	late.Set(generation, strconv.FormatUint(number+1_000_000, 10))
+	record(t, bus, &nats.Msg{Subject: ahead.Subject, Data: ahead.Data, Header: late})
 	second := dial(t, two, "ana", first.secret())
 	second.must(`"op":"track","channel":%q`, lobby)
 	if code := first.closed(); code != int(schemas.Replaced) {
 		t.Errorf("the older connection was closed with %d", code)
 	}
 	second.must(`"op":"untrack","channel":%q`, lobby)
+}
+
+const generation = "Latido-Generation"
+
+// seatOf is what the bucket says of a session in the lobby, by a node.
+func seatOf(t *testing.T, bus *bustest.Bus, node, user, ref string) *jetstream.RawStreamMsg {
+	t.Helper()
+	stream, err := jetStream(t, bus).Stream(t.Context(), seat.Stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	channel := subjects.Channel{Kind: "app", ID: "lobby"}
+	entry, err := stream.GetLastMsgForSubject(t.Context(), seat.Keys+subjects.PresenceKey(node, channel.Seat(user, ref)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return entry
+}
+
+// record stores a message in the bucket of presence.
+func record(t *testing.T, bus *bustest.Bus, msg *nats.Msg) {
+	t.Helper()
+	if _, err := jetStream(t, bus).PublishMsg(t.Context(), msg); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func scrape(t *testing.T, b *Bridge) string {
@@ -219,20 +248,11 @@ func TestRemovedEntryIsRestored(t *testing.T) {
 	ana.must(`"op":"track","channel":%q`, lobby)
 	ana.must(`"op":"subscribe","channel":%q,"presence":true`, lobby)
 	ana.find("a state with ana", func(m message) bool { return m["count"] == 1.0 })
-	name, _, err := b.node.resolve(lobby)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := b.node.registry.find(ana.ref())
-	entry := s.tracks[name.String()]
-	before := entry.revision
-	if _, err := b.node.store(t.Context(), seat.Leave(entry.key, time.Second)); err != nil {
-		t.Fatal(err)
-	}
+	entry := seatOf(t, bus, b.config.Node, "ana", ana.ref())
+	record(t, bus, seat.Leave(strings.TrimPrefix(entry.Subject, seat.Keys), time.Second))
 	wait(t, "the entry to be written again", func() bool {
-		entry.mu.Lock()
-		defer entry.mu.Unlock()
-		return entry.revision > before+1
+		again := seatOf(t, bus, b.config.Node, "ana", ana.ref())
+		return again.Sequence > entry.Sequence && len(again.Data) > 0
 	})
 }
 
@@ -316,16 +336,24 @@ func TestStateHoldsWhatOthersWereTold(t *testing.T) {
 	}
 }
 
-// A session works until it was told to go, whatever the bridge intends.
+// A session works until it was told to go, although others were already.
 func TestSessionsWorkUntilTheirGoodbye(t *testing.T) {
 	t.Parallel()
-	b, _ := runBridge(t, bustest.Start(t), Config{})
-	ana := dial(t, b, "ana")
-	ana.must(`"op":"subscribe","channel":%q`, lobby)
-	b.node.draining.Store(true)
-	ana.must(`"op":"publish","channel":%q,"event":"still here","data":{}`, lobby)
-	ana.expect("event")
-	b.node.draining.Store(false)
+	b, stop := runBridge(t, bustest.Start(t), Config{Drain: time.Hour})
+	first, second := dial(t, b, "ana"), dial(t, b, "luis")
+	for _, c := range []*client{first, second} {
+		c.must(`"op":"subscribe","channel":%q`, lobby)
+	}
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); stop() }()
+	wait(t, "a goodbye", func() bool { return b.node.sessionCount() == 1 })
+	if b.node.account(first.ref()) == nil {
+		first, second = second, first
+	}
+	first.must(`"op":"publish","channel":%q,"event":"still here","data":{}`, lobby)
+	first.expect("event")
+	_ = first.conn.CloseNow()
+	<-stopped
 }
 
 // Without room to store it, what must be stored is refused, and nothing else is.

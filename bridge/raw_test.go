@@ -22,6 +22,7 @@ type raw struct {
 	tcp      *net.TCPConn
 	in       *bufio.Reader
 	response *http.Response
+	ref      string // of its session, once it was welcomed
 }
 
 const upgradeHeaders = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -61,7 +62,7 @@ func greeted(t *testing.T, b *Bridge, user, headers string) *raw {
 	t.Helper()
 	r := dialRaw(t, b, upgradeHeaders+headers)
 	r.write(text(fmt.Sprintf(`{"op":"hello","token":%q}`, token(t, b, user, ""))))
-	r.expect("welcome")
+	r.ref, _ = r.expect("welcome")["ref"].(string)
 	return r
 }
 

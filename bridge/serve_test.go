@@ -1,14 +1,10 @@
 package bridge
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net"
 	"net/http"
-	"runtime"
-	"runtime/pprof"
-	"slices"
 	"strings"
 	"testing"
 
@@ -35,7 +31,7 @@ func dialTCP(t *testing.T, b *Bridge, user string) (c *client, tcp *net.TCPConn)
 	t.Cleanup(func() { _ = conn.CloseNow() })
 	c = &client{t: t, conn: conn}
 	c.send(fmt.Sprintf(`{"op":"hello","token":%q}`, token(t, b, user, "")))
-	c.expect("welcome")
+	c.welcome = c.expect("welcome")
 	return c, tcp
 }
 
@@ -48,36 +44,6 @@ func frames(texts ...string) []byte {
 		all = append(all, text...)
 	}
 	return all
-}
-
-// An idle session holds no goroutine where the poller waits for it.
-func TestAnIdleSessionHoldsNoGoroutine(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("each session waits for itself here")
-	}
-	t.Parallel()
-	b, _ := runBridge(t, bustest.Start(t), Config{})
-	idle := make([]*client, 20)
-	for i := range idle {
-		idle[i] = dial(t, b, fmt.Sprint("user ", i))
-		idle[i].must(`"op":"subscribe","channel":"app:x"`)
-	}
-	sessions := b.node.registry.all()
-	wait(t, "sessions to be parked", func() bool {
-		return !slices.ContainsFunc(sessions, func(s *session) bool { return !s.socket.Parked() })
-	})
-	var stacks bytes.Buffer
-	if err := pprof.Lookup("goroutine").WriteTo(&stacks, 2); err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range sessions {
-		if bytes.Contains(stacks.Bytes(), fmt.Appendf(nil, "(*session).Serve(%p", s)) {
-			t.Errorf("somebody serves an idle session:\n%s", &stacks)
-		}
-	}
-	for _, c := range idle {
-		c.must(`"op":"publish","channel":"app:x","event":"e","data":{}`)
-	}
 }
 
 // More than one read takes is handled to its end, although no news of it comes.
@@ -115,7 +81,7 @@ func TestLastWords(t *testing.T) {
 		}
 		witness.find("the last word", func(m message) bool { return m["event"] == fmt.Sprint("e", i) })
 	}
-	wait(t, "sessions to leave", func() bool { return len(b.node.registry.all()) == 1 })
+	wait(t, "sessions to leave", func() bool { return b.node.sessionCount() == 1 })
 }
 
 // Whose session ended has no more say, and leaves although its channels are busy
@@ -125,10 +91,9 @@ func TestWhoWasEndedLeaves(t *testing.T) {
 	b, _ := runBridge(t, bustest.Start(t), Config{Limits: Limits{Publishes: 1 << 20, UserPublishes: 1 << 20}})
 	c, tcp := dialTCP(t, b, "ana")
 	c.must(`"op":"subscribe","channel":"app:x"`)
-	ended := b.node.registry.all()[0]
 	other := dial(t, b, "luis")
 	other.must(`"op":"subscribe","channel":"app:x"`)
-	ended.end(schemas.Refuse(schemas.TokenExpired, "the token has expired"))
+	b.node.disconnect(c.ref(), schemas.Refuse(schemas.TokenExpired, "the token has expired"))
 	if _, err := tcp.Write(frames(`{"id":7,"op":"publish","channel":"app:x","event":"late","data":{}}`)); err != nil {
 		t.Fatal(err)
 	}
@@ -137,6 +102,6 @@ func TestWhoWasEndedLeaves(t *testing.T) {
 		if m := other.expect("event"); m["event"] == "late" {
 			t.Fatalf("an ended session published: %v", m)
 		}
-		return len(b.node.registry.all()) == 1
+		return b.node.sessionCount() == 1
 	})
 }

@@ -109,7 +109,7 @@ func TestClosingRefusals(t *testing.T) {
 			t.Errorf("%s: closed with %d, want %d", name, code, test.code)
 		}
 	}
-	wait(t, "all sessions to be gone", func() bool { return len(b.node.registry.all()) == 0 })
+	wait(t, "all sessions to be gone", func() bool { return b.node.sessionCount() == 0 })
 }
 
 // Nothing follows the goodbye, however busy the session's channels are.
@@ -120,14 +120,13 @@ func TestNothingFollowsTheGoodbye(t *testing.T) {
 	for range 20 {
 		c := dial(t, b, "ana")
 		c.must(`"op":"subscribe","channel":%q`, room)
-		s := b.node.registry.find(c.ref())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
 			publish(t, bus, 200, 10)
 		}()
 		c.events(room, 20)
-		s.end(errDraining)
+		b.node.disconnect(c.ref(), schemas.Refuse(schemas.Draining, "this node stops"))
 		if code := c.closed(); code != 4503 {
 			t.Errorf("closed with %d, want 4503", code)
 		}
@@ -202,7 +201,7 @@ func TestResumeAtTheLimit(t *testing.T) {
 	}
 	second.must(`"op":"subscribe","channel":"app:x"`)
 	first.must(`"op":"subscribe","channel":"app:x"`)
-	wait(t, "the replaced to leave", func() bool { return len(b.node.registry.all()) == 2 })
+	wait(t, "the replaced to leave", func() bool { return b.node.sessionCount() == 2 })
 	conn, _, err := websocket.Dial(t.Context(), "ws://"+b.Addr()+"/ws", nil)
 	if err != nil {
 		t.Fatal(err)

@@ -1,10 +1,14 @@
 package netpoll
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"runtime"
+	"runtime/pprof"
 	"sync"
 	"testing"
 )
@@ -110,6 +114,37 @@ func TestServesManySockets(t *testing.T) {
 			})
 		}
 		peers.Wait()
+	}
+}
+
+// An idle socket holds no goroutine.
+func TestAnIdleSocketHoldsNoGoroutine(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("each socket is waited for by itself here")
+	}
+	t.Parallel()
+	poller, pool := serving(t)
+	near, far := pair(t)
+	e := &echo{ended: make(chan struct{})}
+	e.socket.Open(near, nil, poller, pool, e)
+	e.socket.Start()
+	for range 3 {
+		if _, err := far.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(far, make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		for !e.socket.Parked() {
+			runtime.Gosched()
+		}
+		var stacks bytes.Buffer
+		if err := pprof.Lookup("goroutine").WriteTo(&stacks, 2); err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(stacks.Bytes(), fmt.Appendf(nil, "(*echo).Serve(%p", e)) {
+			t.Errorf("somebody serves an idle socket:\n%s", &stacks)
+		}
 	}
 }
 
