@@ -66,7 +66,10 @@ func (d devices) next() string {
 		}
 		var value struct {
 			hub.Record
-			Meta about `json:"meta"`
+			Meta struct {
+				Activity   string    `json:"activity"`
+				LastActive time.Time `json:"last_active"`
+			} `json:"meta"`
 		}
 		if err := json.Unmarshal(entry.Value(), &value); err != nil {
 			d.t.Fatal(err)

@@ -16,9 +16,9 @@ import (
 func (s *server) fault(c *fiber.Ctx, err error) error {
 	refusal := refusalOfHTTP(err)
 	if refusal.Code == schemas.Internal {
-		s.node.log.Error("request", "path", c.Path(), "error", err)
+		s.config.Log.Error("request", "path", c.Path(), "error", err)
 	}
-	s.node.metrics.refuse(refusal.Code)
+	s.node.countRefusal(refusal.Code)
 	if limited, ok := errors.AsType[*admission.LimitedError](err); ok {
 		retryAfter(c, limited.After)
 	}

@@ -144,3 +144,6 @@ func (n *node) account(ref string) *admission.Account {
 
 // isDraining says whether no session is welcome any more.
 func (n *node) isDraining() bool { return n.draining.Load() }
+
+// countRefusal counts a refusal for operators.
+func (n *node) countRefusal(code schemas.Code) { n.metrics.refuse(code) }
