@@ -2,14 +2,14 @@ package bridge
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"strings"
 	"testing"
 
+	"github.com/latido/latido/bridge/session"
+
 	"github.com/coder/websocket"
-	"github.com/valyala/fasthttp"
 
 	"github.com/latido/latido/bridge/admission"
 	"github.com/latido/latido/subjects/topology/bustest"
@@ -69,7 +69,7 @@ func (c *client) hello(b *Bridge, user string) {
 // exhaust has accounts owe so much that they are refused for as long as a test lasts.
 func exhaust(t *testing.T, b *Bridge, payer admission.Payer) {
 	t.Helper()
-	if err := b.node.door.Take(&payer, admission.Cost{Publishes: 1 << 20, Work: 1 << 20}); err != nil {
+	if err := b.node.Door.Take(&payer, admission.Cost{Publishes: 1 << 20, Work: 1 << 20}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -79,9 +79,9 @@ func exhaust(t *testing.T, b *Bridge, payer admission.Payer) {
 func TestEveryRequestOfASocketIsLimited(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
-	b, _ := runBridge(t, bus, Config{Limits: Limits{Work: 1}})
+	b, _ := runBridge(t, bus, Config{Limits: session.Limits{Work: 1}})
 	loud, quiet := dial(t, b, "ana"), dial(t, b, "ana")
-	exhaust(t, b, admission.Payer{Session: b.node.account(loud.ref())})
+	exhaust(t, b, admission.Payer{Session: b.node.Account(loud.ref())})
 	for _, request := range []string{
 		`"op":"publish","channel":"app:1","event":"x","data":{}`,
 		`"op":"publish","channel":"nokind:1","event":"x","data":{}`,
@@ -110,9 +110,9 @@ func TestEveryRequestOfASocketIsLimited(t *testing.T) {
 func TestEveryRequestOverHTTPIsLimited(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
-	b, _ := runBridge(t, bus, Config{Limits: Limits{UserWork: 1}})
-	exhaust(t, b, admission.Payer{User: b.node.door.User("ana")})
-	exhaust(t, b, admission.Payer{Address: b.node.door.Address(netip.MustParseAddr("192.0.2.1"))})
+	b, _ := runBridge(t, bus, Config{Limits: session.Limits{UserWork: 1}})
+	exhaust(t, b, admission.Payer{User: b.node.Door.User("ana")})
+	exhaust(t, b, admission.Payer{Address: b.node.Door.Address(netip.MustParseAddr("192.0.2.1"))})
 	ana, eva := token(t, b, "ana", ""), token(t, b, "eva", "")
 	const channel = "/api/channels/app%3A1"
 	for _, request := range []struct {
@@ -160,7 +160,7 @@ func TestEveryRequestOverHTTPIsLimited(t *testing.T) {
 		if status, _ := from(t, b, "192.0.2.9", "nonsense", http.MethodGet, channel+"/presence", ""); status == http.StatusTooManyRequests {
 			return
 		}
-		b.node.door.Charge(&admission.Payer{Address: b.node.door.Address(netip.MustParseAddr("192.0.2.9"))}, 1000)
+		b.node.Door.Charge(&admission.Payer{Address: b.node.Door.Address(netip.MustParseAddr("192.0.2.9"))}, 1000)
 	}
 	t.Error("whoever guesses tokens is never refused")
 }
@@ -169,7 +169,7 @@ func TestEveryRequestOverHTTPIsLimited(t *testing.T) {
 func TestAFloodIsClosed(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
-	b, _ := runBridge(t, bus, Config{Limits: Limits{Publishes: 5}})
+	b, _ := runBridge(t, bus, Config{Limits: session.Limits{Publishes: 5}})
 	quiet := dial(t, b, "eva")
 	quiet.must(`"op":"subscribe","channel":"app:1"`)
 	for name, frame := range map[string]string{
@@ -218,12 +218,12 @@ func TestManyChannelsAtOnce(t *testing.T) {
 func TestStrangersAreBounded(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
-	b, _ := runBridge(t, bus, Config{Limits: Limits{Pending: 6, AddressPending: 3}})
+	b, _ := runBridge(t, bus, Config{Limits: session.Limits{Pending: 6, AddressPending: 3}})
 	dialFrom(t, b, "192.0.2.1").hello(b, "ana")
 	var silent []*client
 	for range 3 {
 		silent = append(silent, dialFrom(t, b, "192.0.2.1"))
-		wait(t, "it to be counted", func() bool { return b.node.sessionCount() == 1+len(silent) })
+		wait(t, "it to be counted", func() bool { return b.node.SessionCount() == 1+len(silent) })
 	}
 	if code := dialFrom(t, b, "192.0.2.1").closed(); code != 4511 {
 		t.Errorf("one too many of an address: %d", code)
@@ -234,7 +234,7 @@ func TestStrangersAreBounded(t *testing.T) {
 	for i := range 4 {
 		dialFrom(t, b, fmt.Sprintf("198.51.100.%d", i))
 	}
-	wait(t, "those who were told to have gone", func() bool { return b.node.sessionCount() == 10 })
+	wait(t, "those who were told to have gone", func() bool { return b.node.SessionCount() == 10 })
 	if code := dialFrom(t, b, "203.0.113.1").closed(); code != 4511 {
 		t.Errorf("one too many in all: %d", code)
 	}
@@ -276,39 +276,5 @@ func TestMetricsAreNotForEverybody(t *testing.T) {
 			t.Errorf("%+v from %s with %q: %d, want %d", test.config, test.address, test.bearer, status, test.want)
 		}
 		stop()
-	}
-}
-
-// peer is a connection from an address.
-type peer struct {
-	net.Conn
-	address net.Addr
-	closed  bool
-}
-
-func (p *peer) RemoteAddr() net.Addr { return p.address }
-func (p *peer) Close() error         { p.closed = true; return nil }
-
-// Nobody keeps others out by connections that say nothing.
-func TestConnectionsOfAPeerAreBounded(t *testing.T) {
-	t.Parallel()
-	s := &server{node: &node{door: admission.New(Limits{}.withDefaults().admission())}, config: serverConfig{TrustedProxies: admission.Loopback}}
-	open := func(address string) *peer {
-		p := &peer{address: net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(address), 4711))}
-		s.count(p, fasthttp.StateNew)
-		return p
-	}
-	var all []*peer
-	for range 1000 {
-		all = append(all, open("192.0.2.1"))
-	}
-	one := open("192.0.2.1")
-	if all[999].closed || !one.closed || open("192.0.2.2").closed || open("127.0.0.1").closed {
-		t.Error("the bound of a peer does not hold, or holds for others")
-	}
-	s.count(one, fasthttp.StateClosed)
-	s.count(all[0], fasthttp.StateHijacked)
-	if open("192.0.2.1").closed {
-		t.Error("there is no room after one has become a socket")
 	}
 }

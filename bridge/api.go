@@ -3,6 +3,8 @@ package bridge
 import (
 	"encoding/json"
 
+	"github.com/latido/latido/bridge/session"
+
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/latido/latido/bridge/native"
@@ -22,21 +24,21 @@ func (s *server) postEvent(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	name, kind, err := s.node.resolve(channel)
+	name, kind, err := s.node.Resolve(channel)
 	if err != nil {
 		return err
 	}
 	if command, owned := kind.Publish[r.Event]; owned {
 		return s.answerCommand(c, by, wire.Call{Channel: channel, Command: command, Key: r.Key, Data: r.Data})
 	}
-	_, err = s.node.mayRead(c.UserContext(), by.Identity, name, kind)
+	_, err = s.node.MayRead(c.UserContext(), by.Identity, name, kind)
 	following := err == nil
 	type outcome struct {
 		Sequence uint64 `json:"seq,omitempty"`
 		err      error
 	}
 	outcomes := make(chan outcome, 1)
-	s.node.broadcast(by, following, name, kind, r, func(sequence uint64, err error) { outcomes <- outcome{sequence, err} })
+	s.node.Broadcast(by, following, name, kind, r, func(sequence uint64, err error) { outcomes <- outcome{sequence, err} })
 	o := <-outcomes
 	if o.err != nil {
 		return o.err
@@ -60,8 +62,8 @@ func (s *server) postCommand(c *fiber.Ctx) error {
 	return s.answerCommand(c, by, r)
 }
 
-func (s *server) answerCommand(c *fiber.Ctx, by sender, call wire.Call) error {
-	result, err := s.node.command(c.UserContext(), by, call)
+func (s *server) answerCommand(c *fiber.Ctx, by session.Sender, call wire.Call) error {
+	result, err := s.node.Command(c.UserContext(), by, call)
 	if err != nil {
 		return err
 	}

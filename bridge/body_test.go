@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/latido/latido/bridge/session"
+
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/history"
 	"github.com/latido/latido/subjects/topology"
@@ -21,7 +23,7 @@ func TestBodies(t *testing.T) {
 		t.Fatal(err)
 	}
 	bus := bustest.StartWith(t, topology.Config{Kinds: []subjects.Kind{kind}})
-	b, _ := runBridge(t, bus, Config{Dev: true, Kinds: []subjects.Kind{kind}, Limits: Limits{Frame: 8 << 10}})
+	b, _ := runBridge(t, bus, Config{Dev: true, Kinds: []subjects.Kind{kind}, Limits: session.Limits{Frame: 8 << 10}})
 	const events, status, form = "/api/channels/log%3A1/events", "/api/presence/status", "application/x-www-form-urlencoded"
 	bomb := layers(t, bytes.Repeat([]byte{'0'}, 1<<20), 2)
 	for name, row := range map[string]struct {

@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/latido/latido/bridge/session"
+
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -35,7 +37,7 @@ type Bridge struct {
 	listener net.Listener
 	bus      hub.Bus
 	leases   *lease.Leases
-	node     *node
+	node     *session.Node
 	http     *server
 	health   health
 
@@ -72,7 +74,7 @@ func (b *Bridge) assemble() (err error) {
 	b.leases = lease.New(lease.Config{
 		Node: b.config.Node, Feed: b.bus.Live, Ask: b.bus.Publish, Changed: b.nodeChanged, Stored: b.leaseStored,
 	})
-	b.node, err = newNode(nodeConfig{
+	b.node, err = session.New(session.Config{
 		Name: b.config.Node, Bus: b.bus, Kinds: kinds, Leases: b.leases, Limits: b.config.Limits, Log: b.log,
 		Metrics: b.metrics, Verifier: b.config.Verifier, Meta: b.config.Meta, Flushers: runtime.GOMAXPROCS(0),
 	})
@@ -126,8 +128,8 @@ func (b *Bridge) Run(ctx context.Context) error {
 			}
 		})
 	}
-	b.node.hub.Bind(inner)
-	for _, run := range b.node.parts(inner) {
+	b.node.Hub.Bind(inner)
+	for _, run := range b.node.Parts(inner) {
 		part(run)
 	}
 	if err := b.begin(ctx); err != nil {
@@ -136,8 +138,8 @@ func (b *Bridge) Run(ctx context.Context) error {
 		return errors.Join(err, b.listener.Close())
 	}
 	part(func() error { return b.http.serve(b.listener) })
-	part(func() error { b.node.care(inner); return nil })
-	part(func() error { b.node.refresh(inner); return nil })
+	part(func() error { b.node.Care(inner); return nil })
+	part(func() error { b.node.Refresh(inner); return nil })
 	if b.config.Storage != nil {
 		part(func() error { hub.Every(inner, hub.Tick, b.watchStorage); return nil })
 	}
@@ -149,9 +151,9 @@ func (b *Bridge) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	b.ready.Store(false)
-	b.node.drain(b.config.Drain)
+	b.node.Drain(b.config.Drain)
 	err = errors.Join(err, b.http.shutdown())
-	b.node.close()
+	b.node.Close()
 	b.sayGoodbye()
 	stop(errors.New("the bridge has stopped"))
 	parts.Wait()
@@ -163,10 +165,10 @@ func (b *Bridge) Run(ctx context.Context) error {
 // for the bus as long as ctx lasts.
 func (b *Bridge) begin(ctx context.Context) error {
 	live := b.bus.Live
-	if err := b.node.hub.WatchMembers(); err != nil {
+	if err := b.node.Hub.WatchMembers(); err != nil {
 		return err
 	}
-	if err := b.insist(ctx, func() error { return b.node.hub.SettleMembers(ctx) }); err != nil {
+	if err := b.insist(ctx, func() error { return b.node.Hub.SettleMembers(ctx) }); err != nil {
 		return err
 	}
 	live.SetDisconnectErrHandler(func(*nats.Conn, error) { b.degrade(causeBus, "the bus is away") })
@@ -175,17 +177,17 @@ func (b *Bridge) begin(ctx context.Context) error {
 	live.SetErrorHandler(func(nc *nats.Conn, subscription *nats.Subscription, err error) {
 		tell(nc, subscription, err)
 		if nc.IsConnected() { // or it was refused, at each attempt
-			b.node.hub.CheckAll()
+			b.node.Hub.CheckAll()
 		}
 	})
 	began := make(chan struct{})
 	failed := make(chan error, 1)
-	b.node.hub.Start(func(ctx context.Context) {
+	b.node.Hub.Start(func(ctx context.Context) {
 		failed <- b.leases.Run(ctx, func() { close(began) })
 	})
 	select {
 	case <-began:
-		return b.insist(ctx, func() error { return b.node.leftovers(ctx) })
+		return b.insist(ctx, func() error { return b.node.Leftovers(ctx) })
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
@@ -220,7 +222,7 @@ func (b *Bridge) leaseStored(err error) {
 
 // nodeChanged looks again at who was there through a node that is gone or back.
 func (b *Bridge) nodeChanged(node string, change lease.Change) {
-	b.node.reviewNode(node, change == lease.Lost)
+	b.node.ReviewNode(node, change == lease.Lost)
 }
 
 func (b *Bridge) closeBus() {

@@ -96,7 +96,7 @@ type client struct {
 
 func token(t *testing.T, b *Bridge, user, role string) string {
 	t.Helper()
-	token, err := b.node.verifier.Sign(user, user, role, time.Hour)
+	token, err := b.node.Verifier.Sign(user, user, role, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/latido/latido/bridge/session"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/latido/latido/bridge/admission"
@@ -47,3 +49,6 @@ type Config struct {
 	Drain  time.Duration // how long the goodbyes are spread when the bridge stops; default 5 s
 	Log    *slog.Logger  // default slog.Default
 }
+
+// Limits bound what one browser or user can cost.
+type Limits = session.Limits

@@ -103,7 +103,7 @@ func TestGoneBeforeItWasHeard(t *testing.T) {
 		purge(t, bus)
 		kept = publish(t, bus, 2, 10)
 	})
-	b.node.hub.CheckAll()
+	b.node.Hub.CheckAll()
 	gap := c.expect("gap")
 	if gap["from"] != float64(lost[0]) || gap["to"] != float64(lost[4]) {
 		t.Errorf("gap %v, want %d to %d", gap, lost[0], lost[4])
@@ -210,10 +210,10 @@ func TestStreamMadeAnewWhileWatched(t *testing.T) {
 		t.Fatal(err)
 	}
 	renewed := publish(t, bus, 15, 10)
-	b.node.hub.CheckAll()
+	b.node.Hub.CheckAll()
 	c.expect("gap")
 	equal(t, "anew", c.events(room, 15), renewed)
-	b.node.hub.CheckAll()
+	b.node.Hub.CheckAll()
 	c.nothing("gap")
 }
 

@@ -70,11 +70,11 @@ func (s *server) devToken(c *fiber.Ctx) error {
 	if err := readObject(c, &ask); err != nil {
 		return schemas.Refuse(schemas.InvalidData, `a body such as {"user":"ana"} is needed`)
 	}
-	token, err := s.node.verifier.Sign(ask.User, ask.Name, ask.Role, devTokenAge)
+	token, err := s.node.Verifier.Sign(ask.User, ask.Name, ask.Role, devTokenAge)
 	if err != nil {
 		return err
 	}
-	if _, err := s.node.verifier.Verify(token); err != nil {
+	if _, err := s.node.Verifier.Verify(token); err != nil {
 		return schemas.Refuse(schemas.InvalidData, "%s", schemas.RefusalOf(err).Message)
 	}
 	return c.JSON(fiber.Map{"token": token})

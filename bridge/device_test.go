@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latido/latido/bridge/session"
+
 	"github.com/coder/websocket"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -100,7 +102,7 @@ func (d devices) expect(changes ...string) {
 func TestADeviceFallsAsleepAndWakes(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
-	b, _ := runBridge(t, bus, Config{Limits: Limits{Idle: time.Second, Away: 3 * time.Second}})
+	b, _ := runBridge(t, bus, Config{Limits: session.Limits{Idle: time.Second, Away: 3 * time.Second}})
 	seen := watchDevices(t, bus)
 	ana := plug(t, b, "")
 	seen.expect("active", "idle", "away")
@@ -112,7 +114,7 @@ func TestADeviceFallsAsleepAndWakes(t *testing.T) {
 func TestADeviceComesBackAsItWas(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
-	b, _ := runBridge(t, bus, Config{Limits: Limits{Idle: 3 * time.Second, Away: time.Hour}})
+	b, _ := runBridge(t, bus, Config{Limits: session.Limits{Idle: 3 * time.Second, Away: time.Hour}})
 	seen := watchDevices(t, bus)
 	ana := plug(t, b, "")
 	seen.expect("active", "idle")
@@ -140,9 +142,9 @@ func TestADeviceIsConfirmed(t *testing.T) {
 	on := subjects.Channel{Kind: "user", ID: "ana"}
 	record(t, bus, seat.Leave(subjects.PresenceKey("one", on.Seat("ana", ana.ref())), time.Second))
 	seen.expect("gone")
-	one.node.confirmDevices(t.Context())
+	one.node.ConfirmDevices(t.Context())
 	seen.expect("active")
-	one.node.confirmDevices(t.Context()) // all is well: nothing to write
+	one.node.ConfirmDevices(t.Context()) // all is well: nothing to write
 	_ = ana.conn.CloseNow()
 	seen.expect("in grace, active")
 }
@@ -152,8 +154,8 @@ func TestADeviceIsConfirmed(t *testing.T) {
 func TestADeviceGoesOnElsewhere(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
-	one, _ := runBridge(t, bus, Config{Node: "one", Limits: Limits{Idle: 2 * time.Second, Away: time.Hour}})
-	two, _ := runBridge(t, bus, Config{Node: "two", Limits: Limits{Idle: 2 * time.Second, Away: time.Hour}})
+	one, _ := runBridge(t, bus, Config{Node: "one", Limits: session.Limits{Idle: 2 * time.Second, Away: time.Hour}})
+	two, _ := runBridge(t, bus, Config{Node: "two", Limits: session.Limits{Idle: 2 * time.Second, Away: time.Hour}})
 	seen := watchDevices(t, bus)
 	ana := plug(t, one, "")
 	seen.expect("active", "idle")

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/latido/latido/bridge/session"
+
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
@@ -35,11 +37,11 @@ func (s *server) count(conn net.Conn, state fasthttp.ConnState) {
 	}
 	switch state {
 	case fasthttp.StateNew:
-		if !s.node.door.Connected(peer) {
+		if !s.node.Door.Connected(peer) {
 			_ = conn.Close()
 		}
 	case fasthttp.StateHijacked, fasthttp.StateClosed:
-		s.node.door.Disconnected(peer)
+		s.node.Door.Disconnected(peer)
 	case fasthttp.StateActive, fasthttp.StateIdle:
 	}
 }
@@ -66,22 +68,22 @@ func headers(c *fiber.Ctx, name string) []string {
 // are worked on at once, and none for longer than on a socket.
 func (s *server) enter(c *fiber.Ctx) error {
 	client := s.client(c)
-	payer := &admission.Payer{Address: s.node.door.Address(client)}
+	payer := &admission.Payer{Address: s.node.Door.Address(client)}
 	c.Locals(localClient, client)
 	c.Locals(localPayer, payer)
-	done, err := s.node.door.Request(payer.Address)
+	done, err := s.node.Door.Request(payer.Address)
 	if err != nil {
 		return err
 	}
 	defer done()
-	if err := s.node.door.Take(payer, admission.Cost{Work: admission.HTTPRequest}); err != nil {
+	if err := s.node.Door.Take(payer, admission.Cost{Work: admission.HTTPRequest}); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(c.UserContext(), requestTimeout)
+	ctx, cancel := context.WithTimeout(c.UserContext(), session.RequestTimeout)
 	defer cancel()
 	c.SetUserContext(ctx)
 	if err = c.Next(); err != nil && ctx.Err() != nil {
-		return errUnanswered
+		return session.ErrUnanswered
 	}
 	return err
 }
@@ -103,9 +105,9 @@ func (s *server) costs(cost admission.Cost) fiber.Handler {
 func (s *server) pay(c *fiber.Ctx, user string, cost admission.Cost) error {
 	payer := payerOf(c)
 	if user != "" {
-		payer.User = s.node.door.User(user)
+		payer.User = s.node.Door.User(user)
 	}
-	return s.node.door.Take(payer, cost)
+	return s.node.Door.Take(payer, cost)
 }
 
 func payerOf(c *fiber.Ctx) *admission.Payer {
@@ -119,7 +121,7 @@ func (s *server) reading(ctx context.Context, user *admission.Account) (done fun
 	if err != nil {
 		return nil, err
 	}
-	ofHub, err := s.node.hub.Reading(ctx)
+	ofHub, err := s.node.Hub.Reading(ctx)
 	if err != nil {
 		ofUser()
 		return nil, err
@@ -133,7 +135,7 @@ func (s *server) answer(c *fiber.Ctx, value any) error {
 	if err != nil {
 		return err
 	}
-	held, err := s.node.door.Hold(payerOf(c).User, body)
+	held, err := s.node.Door.Hold(payerOf(c).User, body)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/latido/latido/bridge/session"
+
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
@@ -18,7 +20,7 @@ func (s *server) fault(c *fiber.Ctx, err error) error {
 	if refusal.Code == schemas.Internal {
 		s.config.Log.Error("request", "path", c.Path(), "error", err)
 	}
-	s.node.countRefusal(refusal.Code)
+	s.node.CountRefusal(refusal.Code)
 	if limited, ok := errors.AsType[*admission.LimitedError](err); ok {
 		retryAfter(c, limited.After)
 	}
@@ -62,7 +64,7 @@ var refusedByFiber = map[int]schemas.Code{
 func refusalOfHTTP(err error) schemas.Refusal {
 	refused, ok := errors.AsType[*fiber.Error](err)
 	if !ok {
-		return refusalFor(err)
+		return session.RefusalFor(err)
 	}
 	if refused.Code == fiber.StatusRequestTimeout {
 		return schemas.Refuse(schemas.Slow, "the request did not come whole in time")
@@ -73,5 +75,5 @@ func refusalOfHTTP(err error) schemas.Refusal {
 	if refused.Code < fiber.StatusInternalServerError {
 		return schemas.Refuse(schemas.InvalidFrame, "%s", refused.Message)
 	}
-	return refusalFor(err)
+	return session.RefusalFor(err)
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latido/latido/bridge/session"
+
 	"github.com/latido/latido/bridge/netpoll"
 	"github.com/latido/latido/bridge/websocket"
 	"github.com/latido/latido/schemas"
@@ -16,7 +18,7 @@ import (
 // and the leave does not wait for the grace.
 func TestGoodbye(t *testing.T) {
 	t.Parallel()
-	b, _ := runBridge(t, bustest.Start(t), Config{Limits: Limits{Grace: time.Hour}})
+	b, _ := runBridge(t, bustest.Start(t), Config{Limits: session.Limits{Grace: time.Hour}})
 	witness := dial(t, b, "witness")
 	witness.must(`"op":"subscribe","channel":"app:x","presence":true`)
 	const times = 20
@@ -46,7 +48,7 @@ func TestGoodbye(t *testing.T) {
 // and whoever answers the server's own close.
 func TestPlaceIsKept(t *testing.T) {
 	t.Parallel()
-	b, _ := runBridge(t, bustest.Start(t), Config{Limits: Limits{Grace: time.Hour}})
+	b, _ := runBridge(t, bustest.Start(t), Config{Limits: session.Limits{Grace: time.Hour}})
 	witness := dial(t, b, "witness")
 	witness.must(`"op":"subscribe","channel":"app:x","presence":true`)
 	for name, part := range map[string]func(*raw){
@@ -65,7 +67,7 @@ func TestPlaceIsKept(t *testing.T) {
 		r.expect("ok")
 		witness.find("the join", func(m message) bool { return len(refs(m, "joins")) == 1 })
 		part(r)
-		wait(t, "the session to leave", func() bool { return b.node.sessionCount() == 1 })
+		wait(t, "the session to leave", func() bool { return b.node.SessionCount() == 1 })
 	}
 	var page struct{ Count int }
 	get(t, b, "witness", "/api/channels/app%3Ax/presence", &page)
@@ -76,7 +78,7 @@ func TestPlaceIsKept(t *testing.T) {
 
 // endOther ends a session as a drain does.
 func endOther(b *Bridge, r *raw) {
-	b.node.disconnect(r.ref, schemas.Refuse(schemas.Draining, "this node stops"))
+	b.node.Disconnect(r.ref, schemas.Refuse(schemas.Draining, "this node stops"))
 	for {
 		if opcode, _, err := r.frame(); err != nil || opcode == websocket.Close {
 			return

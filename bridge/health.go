@@ -57,13 +57,13 @@ func (b *Bridge) Ready() error {
 	switch {
 	case !b.ready.Load():
 		return errors.New("not taking sessions")
-	case b.node.hub.Degraded.Load():
+	case b.node.Hub.Degraded.Load():
 		return errors.New(cmp.Or(b.health.reason(), "catching up"))
 	}
-	if stream := b.node.hub.Missing(); stream != "" {
+	if stream := b.node.Hub.Missing(); stream != "" {
 		return fmt.Errorf("the stream %s is missing", stream)
 	}
-	return b.node.verifier.Ready()
+	return b.node.Verifier.Ready()
 }
 
 // watchStorage asks whoever runs the bus here whether there is room to store
@@ -71,47 +71,47 @@ func (b *Bridge) Ready() error {
 func (b *Bridge) watchStorage() {
 	switch err := b.config.Storage(); {
 	case err != nil:
-		b.node.setFull(true)
+		b.node.SetFull(true)
 		b.degrade(causeDisk, err.Error())
-	case b.node.setFull(false):
+	case b.node.SetFull(false):
 		b.mend(causeDisk)
 	}
 }
 
 // degrade tells the sessions that there is a cause.
 func (b *Bridge) degrade(of, cause string) {
-	if b.node.isDraining() {
+	if b.node.Draining() {
 		return // it is us who leaves
 	}
 	b.health.fail(of, cause)
-	if b.node.hub.Degraded.Swap(true) {
+	if b.node.Hub.Degraded.Swap(true) {
 		return
 	}
 	b.log.Warn("degraded", "cause", cause)
-	b.node.announce(wire.Degraded{})
+	b.node.Announce(wire.Degraded{})
 }
 
 // mend notes that a cause is over.
 func (b *Bridge) mend(of string) {
 	b.health.mend(of)
-	b.node.hub.Start(b.restore)
+	b.node.Hub.Start(b.restore)
 }
 
 // restore makes every channel whole after the last cause is over, and then says so.
 func (b *Bridge) restore(ctx context.Context) {
 	for b.health.reason() == "" {
-		err := b.node.hub.Settle(ctx)
+		err := b.node.Hub.Settle(ctx)
 		if err == nil || ctx.Err() != nil {
 			break
 		}
 		b.log.Warn("restore", "error", err)
 		hub.Pause(ctx, hub.RetryPause)
 	}
-	if ctx.Err() == nil && b.health.reason() == "" && b.node.hub.Degraded.Swap(false) {
+	if ctx.Err() == nil && b.health.reason() == "" && b.node.Hub.Degraded.Swap(false) {
 		b.log.Info("restored")
-		b.node.hub.FlushAll() // whoever came meanwhile is told who is there
-		b.node.announce(wire.Restored{})
-		b.node.confirmDevices(ctx)
-		b.node.hub.CheckAll()
+		b.node.Hub.FlushAll() // whoever came meanwhile is told who is there
+		b.node.Announce(wire.Restored{})
+		b.node.ConfirmDevices(ctx)
+		b.node.Hub.CheckAll()
 	}
 }

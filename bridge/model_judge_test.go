@@ -7,7 +7,7 @@ import "fmt"
 func (m *model) judge() {
 	m.note("judge")
 	m.whole()
-	if err := m.bridge.node.hub.Settle(m.t.Context()); err != nil {
+	if err := m.bridge.node.Hub.Settle(m.t.Context()); err != nil {
 		m.t.Errorf("settle: %v", err)
 	}
 	last := map[string]modelFact{}

@@ -238,6 +238,6 @@ func (m *model) whole() {
 		m.mend()
 	}
 	wait(m.t, "the bridge to be whole", func() bool {
-		return m.bridge.node.hub.Bus.Live.IsConnected() && m.bridge.node.hub.Bus.Replay.IsConnected() && !m.bridge.node.hub.Degraded.Load()
+		return m.bridge.node.Hub.Bus.Live.IsConnected() && m.bridge.node.Hub.Bus.Replay.IsConnected() && !m.bridge.node.Hub.Degraded.Load()
 	})
 }

@@ -49,7 +49,7 @@ func (s *server) getEvents(c *fiber.Ctx) error {
 	if err := knows(c, "since", "epoch", "at", "limit"); err != nil {
 		return err
 	}
-	name, kind, err := s.node.resolve(channel)
+	name, kind, err := s.node.Resolve(channel)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (s *server) getEvents(c *fiber.Ctx) error {
 		return err
 	}
 	ctx := c.UserContext()
-	member, err := s.node.mayRead(ctx, by.Identity, name, kind)
+	member, err := s.node.MayRead(ctx, by.Identity, name, kind)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (s *server) getEvents(c *fiber.Ctx) error {
 		return err
 	}
 	defer done()
-	past, err := s.node.hub.Past(ctx, hub.PastQuestion{Channel: name, Stream: kind.Stream, Member: member, Limit: limit}, since)
+	past, err := s.node.Hub.Past(ctx, hub.PastQuestion{Channel: name, Stream: kind.Stream, Member: member, Limit: limit}, since)
 	if err != nil {
 		return err
 	}

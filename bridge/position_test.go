@@ -108,7 +108,7 @@ func TestStreamLosesItsTailBehindAGap(t *testing.T) {
 	rolledBack(t, bus, func() {
 		publish(t, bus, 5, 10)
 		purge(t, bus)
-		wait(t, "the bridge", func() bool { return b.node.hub.Bus.Live.IsConnected() && b.node.hub.Bus.Replay.IsConnected() })
+		wait(t, "the bridge", func() bool { return b.node.Hub.Bus.Live.IsConnected() && b.node.Hub.Bus.Replay.IsConnected() })
 		c := dial(t, b, "ana")
 		c.must(`"op":"subscribe","channel":%q,"since":{"epoch":%q,"seq":%d}`, room, epoch, kept[2])
 		place = placeTold(t, c.expect("gap"))
@@ -146,7 +146,7 @@ func TestPositionOfSubscribingAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	settle := func() {
-		if err := b.node.hub.Settle(t.Context()); err != nil {
+		if err := b.node.Hub.Settle(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latido/latido/bridge/session"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -77,8 +79,8 @@ func TestPresenceAcrossNodes(t *testing.T) {
 func TestGrace(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
-	one, _ := runBridge(t, bus, Config{Node: "one", Limits: Limits{Grace: 3 * time.Second}})
-	two, _ := runBridge(t, bus, Config{Node: "two", Limits: Limits{Grace: 3 * time.Second}})
+	one, _ := runBridge(t, bus, Config{Node: "one", Limits: session.Limits{Grace: 3 * time.Second}})
+	two, _ := runBridge(t, bus, Config{Node: "two", Limits: session.Limits{Grace: 3 * time.Second}})
 	watcher := dial(t, one, "luis")
 	watcher.must(`"op":"subscribe","channel":%q,"presence":true`, lobby)
 	watcher.expect("presence")
@@ -117,8 +119,8 @@ func TestGrace(t *testing.T) {
 func TestASessionGoesOnElsewhere(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
-	one, _ := runBridge(t, bus, Config{Node: "one", Limits: Limits{Grace: 3 * time.Second}})
-	two, _ := runBridge(t, bus, Config{Node: "two", Limits: Limits{Grace: 3 * time.Second}})
+	one, _ := runBridge(t, bus, Config{Node: "one", Limits: session.Limits{Grace: 3 * time.Second}})
+	two, _ := runBridge(t, bus, Config{Node: "two", Limits: session.Limits{Grace: 3 * time.Second}})
 	watcher := dial(t, one, "luis")
 	watcher.must(`"op":"subscribe","channel":%q,"presence":true`, lobby)
 	watcher.expect("presence")
@@ -260,7 +262,7 @@ func TestRemovedEntryIsRestored(t *testing.T) {
 func TestLargeStateComesInPages(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
-	b, _ := runBridge(t, bus, Config{Limits: Limits{Sessions: 1000}})
+	b, _ := runBridge(t, bus, Config{Limits: session.Limits{Sessions: 1000}})
 	const crowd = 450
 	for range crowd {
 		dial(t, b, "ana").must(`"op":"track","channel":%q`, lobby)
@@ -346,8 +348,8 @@ func TestSessionsWorkUntilTheirGoodbye(t *testing.T) {
 	}
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); stop() }()
-	wait(t, "a goodbye", func() bool { return b.node.sessionCount() == 1 })
-	if b.node.account(first.ref()) == nil {
+	wait(t, "a goodbye", func() bool { return b.node.SessionCount() == 1 })
+	if b.node.Account(first.ref()) == nil {
 		first, second = second, first
 	}
 	first.must(`"op":"publish","channel":%q,"event":"still here","data":{}`, lobby)

@@ -125,7 +125,7 @@ func heard(t *testing.T, b *Bridge, sequence uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ch := b.node.hub.Lookup(name)
+	ch := b.node.Hub.Lookup(name)
 	wait(t, "the room's newest fact", func() bool {
 		if ch == nil {
 			return true
@@ -156,7 +156,7 @@ func TestLostLastMessageIsFound(t *testing.T) {
 	c.must(`"op":"subscribe","channel":%q`, room)
 	published := publish(t, bus, 5, 10)
 	deaf(t, b, func() { published = append(published, publish(t, bus, 1, 10)...) })
-	b.node.hub.CheckAll()
+	b.node.Hub.CheckAll()
 	equal(t, "events", c.events(room, len(published)), published)
 }
 
@@ -167,12 +167,12 @@ func deaf(t *testing.T, b *Bridge, f func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ch := b.node.hub.Lookup(name)
-	if err := b.node.hub.Unwatch(ch); err != nil {
+	ch := b.node.Hub.Lookup(name)
+	if err := b.node.Hub.Unwatch(ch); err != nil {
 		t.Fatal(err)
 	}
 	f()
-	if err := b.node.hub.Watch(ch); err != nil {
+	if err := b.node.Hub.Watch(ch); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -239,7 +239,7 @@ func TestNewEpochIsAGap(t *testing.T) {
 		t.Fatal(err)
 	}
 	renewed := publish(t, bus, 3, 10)
-	b.node.hub.CheckAll()
+	b.node.Hub.CheckAll()
 	c.expect("gap") // for who was there
 	equal(t, "of the new stream", c.events(room, 3), renewed)
 	again := dial(t, b, "ana") // and for who returns

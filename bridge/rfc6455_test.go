@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/latido/latido/bridge/session"
+
 	"github.com/latido/latido/bridge/websocket"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
@@ -230,8 +232,8 @@ func compressed(t *testing.T, limit int) []exchange {
 // and sizes, each as it comes and byte by byte; and RFC 7692.
 func TestRFC6455(t *testing.T) {
 	t.Parallel()
-	plain, _ := runBridge(t, bustest.Start(t), Config{Compress: true, Limits: Limits{Sessions: 1 << 20, Publishes: 1 << 20, UserPublishes: 1 << 20}})
-	limit := plain.node.limits.Frame
+	plain, _ := runBridge(t, bustest.Start(t), Config{Compress: true, Limits: session.Limits{Sessions: 1 << 20, Publishes: 1 << 20, UserPublishes: 1 << 20}})
+	limit := plain.node.Limits.Frame
 	all := slices.Concat(framing(), pings(), fragments(), utf8Cases(), closes(), sizes(limit))
 	for _, c := range all {
 		t.Run(c.name, func(t *testing.T) {

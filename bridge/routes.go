@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/latido/latido/bridge/session"
+
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,7 +31,7 @@ const connectionsAtOnce = 1 << 14
 
 // serverConfig is what the HTTP side is told.
 type serverConfig struct {
-	Node    *node
+	Node    *session.Node
 	Log     *slog.Logger
 	Metrics *prometheus.Registry
 	Ready   func() error // says why sessions would be ill served here
@@ -45,7 +47,7 @@ type serverConfig struct {
 // server speaks HTTP, and hands connections that became sockets to the node.
 type server struct {
 	config serverConfig
-	node   *node
+	node   *session.Node
 	app    *fiber.App
 }
 
@@ -60,7 +62,7 @@ func newServer(c serverConfig) *server {
 
 // serve answers on a listener until shutdown.
 func (s *server) serve(listener net.Listener) error {
-	return s.app.Listener(punctual{listener, s.node.limits.Handshake})
+	return s.app.Listener(punctual{listener, s.node.Limits.Handshake})
 }
 
 // shutdown ends serve. HTTP connections that idle, or are half through a handshake,
@@ -77,7 +79,7 @@ func (s *server) shutdown() error {
 func (s *server) routes() *fiber.App {
 	app := fiber.New(fiber.Config{
 		AppName: "latido", DisableStartupMessage: true, ReduceMemoryUsage: true, ReadBufferSize: 16 << 10,
-		BodyLimit: s.node.limits.Frame, DisablePreParseMultipartForm: true, ErrorHandler: s.fault, Concurrency: connectionsAtOnce,
+		BodyLimit: s.node.Limits.Frame, DisablePreParseMultipartForm: true, ErrorHandler: s.fault, Concurrency: connectionsAtOnce,
 		ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 10 * time.Second,
 	})
 	app.Server().KeepHijackedConns = true
@@ -154,7 +156,7 @@ func (s *server) authenticate(c *fiber.Ctx) error {
 	if len(header) <= len(scheme) || header[:len(scheme)] != scheme {
 		return schemas.Refuse(schemas.Unauthenticated, "the header Authorization: Bearer <token> is needed")
 	}
-	id, err := s.node.verifier.Verify(header[len(scheme):])
+	id, err := s.node.Verifier.Verify(header[len(scheme):])
 	if err != nil {
 		return err
 	}
@@ -164,13 +166,13 @@ func (s *server) authenticate(c *fiber.Ctx) error {
 
 // caller is who makes a request, and the channel it is about. The strings are
 // copied: Fiber uses its own again.
-func caller(c *fiber.Ctx) (sender, string, error) {
+func caller(c *fiber.Ctx) (session.Sender, string, error) {
 	channel, err := url.PathUnescape(c.Params("channel"))
 	if err != nil {
-		return sender{}, "", schemas.Refuse(schemas.UnknownKind, "a channel is named kind:id, percent-encoded")
+		return session.Sender{}, "", schemas.Refuse(schemas.UnknownKind, "a channel is named kind:id, percent-encoded")
 	}
 	id, _ := c.Locals(localIdentity).(identity.Identity)
-	return sender{Identity: id}, string([]byte(channel)), nil
+	return session.Sender{Identity: id}, string([]byte(channel)), nil
 }
 
 func (s *server) api(group fiber.Router) {
@@ -193,11 +195,11 @@ func (s *server) getPresence(c *fiber.Ctx) error {
 	if err := knows(c, "count", "limit", "after"); err != nil {
 		return err
 	}
-	ch, err := s.node.roll(c.UserContext(), by.Identity, channel)
+	ch, err := s.node.Roll(c.UserContext(), by.Identity, channel)
 	if err != nil {
 		return err
 	}
-	defer s.node.hub.Release(ch)
+	defer s.node.Hub.Release(ch)
 	if count := c.Query("count"); count != "" && count != "true" && count != "false" {
 		return schemas.Refuse(schemas.InvalidData, "count: true or false")
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/latido/latido/bridge/session"
+
 	"github.com/coder/websocket"
 
 	"github.com/latido/latido/bridge/netpoll"
@@ -81,19 +83,19 @@ func TestLastWords(t *testing.T) {
 		}
 		witness.find("the last word", func(m message) bool { return m["event"] == fmt.Sprint("e", i) })
 	}
-	wait(t, "sessions to leave", func() bool { return b.node.sessionCount() == 1 })
+	wait(t, "sessions to leave", func() bool { return b.node.SessionCount() == 1 })
 }
 
 // Whose session ended has no more say, and leaves although its channels are busy
 // and it never answers the goodbye.
 func TestWhoWasEndedLeaves(t *testing.T) {
 	t.Parallel()
-	b, _ := runBridge(t, bustest.Start(t), Config{Limits: Limits{Publishes: 1 << 20, UserPublishes: 1 << 20}})
+	b, _ := runBridge(t, bustest.Start(t), Config{Limits: session.Limits{Publishes: 1 << 20, UserPublishes: 1 << 20}})
 	c, tcp := dialTCP(t, b, "ana")
 	c.must(`"op":"subscribe","channel":"app:x"`)
 	other := dial(t, b, "luis")
 	other.must(`"op":"subscribe","channel":"app:x"`)
-	b.node.disconnect(c.ref(), schemas.Refuse(schemas.TokenExpired, "the token has expired"))
+	b.node.Disconnect(c.ref(), schemas.Refuse(schemas.TokenExpired, "the token has expired"))
 	if _, err := tcp.Write(frames(`{"id":7,"op":"publish","channel":"app:x","event":"late","data":{}}`)); err != nil {
 		t.Fatal(err)
 	}
@@ -102,6 +104,6 @@ func TestWhoWasEndedLeaves(t *testing.T) {
 		if m := other.expect("event"); m["event"] == "late" {
 			t.Fatalf("an ended session published: %v", m)
 		}
-		return b.node.sessionCount() == 1
+		return b.node.SessionCount() == 1
 	})
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latido/latido/bridge/session"
+
 	"github.com/coder/websocket"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/nats-io/nats.go"
@@ -24,7 +26,7 @@ import (
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
-	b, _ := runBridge(t, bus, Config{Limits: Limits{Channels: 3}})
+	b, _ := runBridge(t, bus, Config{Limits: session.Limits{Channels: 3}})
 	witness := dial(t, b, "ana")
 	witness.must(`"op":"subscribe","channel":%q`, room)
 	c := dial(t, b, "eva")
@@ -72,7 +74,7 @@ func TestRefusals(t *testing.T) {
 func TestClosingRefusals(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
-	b, _ := runBridge(t, bus, Config{Limits: Limits{Frame: 1000, Handshake: time.Second}})
+	b, _ := runBridge(t, bus, Config{Limits: session.Limits{Frame: 1000, Handshake: time.Second}})
 	expired, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "ana", "exp": 1}).SignedString(testSecret)
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +111,7 @@ func TestClosingRefusals(t *testing.T) {
 			t.Errorf("%s: closed with %d, want %d", name, code, test.code)
 		}
 	}
-	wait(t, "all sessions to be gone", func() bool { return b.node.sessionCount() == 0 })
+	wait(t, "all sessions to be gone", func() bool { return b.node.SessionCount() == 0 })
 }
 
 // Nothing follows the goodbye, however busy the session's channels are.
@@ -126,7 +128,7 @@ func TestNothingFollowsTheGoodbye(t *testing.T) {
 			publish(t, bus, 200, 10)
 		}()
 		c.events(room, 20)
-		b.node.disconnect(c.ref(), schemas.Refuse(schemas.Draining, "this node stops"))
+		b.node.Disconnect(c.ref(), schemas.Refuse(schemas.Draining, "this node stops"))
 		if code := c.closed(); code != 4503 {
 			t.Errorf("closed with %d, want 4503", code)
 		}
@@ -193,7 +195,7 @@ func TestRevokedMembershipEndsTheSubscription(t *testing.T) {
 // Who has as many sessions as allowed continues one whose connection is dead.
 func TestResumeAtTheLimit(t *testing.T) {
 	t.Parallel()
-	b, _ := runBridge(t, bustest.Start(t), Config{Limits: Limits{Sessions: 2}})
+	b, _ := runBridge(t, bustest.Start(t), Config{Limits: session.Limits{Sessions: 2}})
 	first, second := dial(t, b, "ana"), dial(t, b, "ana")
 	secret, _ := second.welcome["session"].(string)
 	for range 3 {
@@ -201,7 +203,7 @@ func TestResumeAtTheLimit(t *testing.T) {
 	}
 	second.must(`"op":"subscribe","channel":"app:x"`)
 	first.must(`"op":"subscribe","channel":"app:x"`)
-	wait(t, "the replaced to leave", func() bool { return b.node.sessionCount() == 2 })
+	wait(t, "the replaced to leave", func() bool { return b.node.SessionCount() == 2 })
 	conn, _, err := websocket.Dial(t.Context(), "ws://"+b.Addr()+"/ws", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -257,7 +259,7 @@ func TestMembershipRevokedUnheard(t *testing.T) {
 		_, err := members.Get(t.Context(), name.Member("eva"))
 		return errors.Is(err, jetstream.ErrKeyNotFound)
 	})
-	b.node.hub.DoubtMembers() // as if cut for long
+	b.node.Hub.DoubtMembers() // as if cut for long
 	cable.set(false)
 	gone.expect("unsubscribed")
 	stays.nothing("unsubscribed")

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/latido/latido/bridge/session"
+
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/latido/latido/bridge/admission"
@@ -58,14 +60,14 @@ func (s *server) postStatus(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	schema, err := schemas.Command(kindUser, "set_status")
+	schema, err := schemas.Command(session.KindUser, "set_status")
 	if err != nil {
 		return err
 	}
 	if err := schema.Validate(body); err != nil {
 		return err
 	}
-	if _, err := s.node.command(c.UserContext(), by, wire.Call{Channel: kindUser + ":" + by.User, Command: "set_status", Data: body}); err != nil {
+	if _, err := s.node.Command(c.UserContext(), by, wire.Call{Channel: session.KindUser + ":" + by.User, Command: "set_status", Data: body}); err != nil {
 		return err
 	}
 	return c.JSON(status)
@@ -77,17 +79,17 @@ func (s *server) deleteStatus(c *fiber.Ctx) error {
 		return err
 	}
 	id, _ := c.Locals(localIdentity).(identity.Identity)
-	return s.answerCommand(c, sender{Identity: id}, wire.Call{Channel: kindUser + ":" + id.User, Command: "clear_status", Data: []byte("{}")})
+	return s.answerCommand(c, session.Sender{Identity: id}, wire.Call{Channel: session.KindUser + ":" + id.User, Command: "clear_status", Data: []byte("{}")})
 }
 
 // sendingUser is whoever the header's token or the body's is of.
-func (s *server) sendingUser(c *fiber.Ctx, sent form) (sender, error) {
+func (s *server) sendingUser(c *fiber.Ctx, sent form) (session.Sender, error) {
 	token, found := strings.CutPrefix(c.Get(fiber.HeaderAuthorization), "Bearer ")
 	if !found && json.Unmarshal(sent["token"], &token) != nil {
 		token = ""
 	}
-	id, err := s.node.verifier.Verify(token)
-	return sender{Identity: id}, err
+	id, err := s.node.Verifier.Verify(token)
+	return session.Sender{Identity: id}, err
 }
 
 // readForm reads the body's fields. A form is parsed by us, when it is asked for:

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/url"
 
+	"github.com/latido/latido/bridge/session"
+
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/latido/latido/bridge/wire"
@@ -15,13 +17,13 @@ import (
 // there.
 
 // getOnline lists who of a group is there, or was at a time.
-func (s *server) getOnline(c *fiber.Ctx) error { return s.ask(c, kindGroup, "who", "at") }
+func (s *server) getOnline(c *fiber.Ctx) error { return s.ask(c, session.KindGroup, "who", "at") }
 
 // getStatus tells how a user is.
-func (s *server) getStatus(c *fiber.Ctx) error { return s.ask(c, kindUser, "status") }
+func (s *server) getStatus(c *fiber.Ctx) error { return s.ask(c, session.KindUser, "status") }
 
 // getDuty tells how long a user was there.
-func (s *server) getDuty(c *fiber.Ctx) error { return s.ask(c, kindUser, "duty", "from", "to") }
+func (s *server) getDuty(c *fiber.Ctx) error { return s.ask(c, session.KindUser, "duty", "from", "to") }
 
 // ask sends a query to the owner of the channel that the path names, with what the
 // query string says under the given names, and answers its data.
@@ -45,7 +47,7 @@ func (s *server) ask(c *fiber.Ctx, kind, query string, names ...string) error {
 		return err
 	}
 	channel := kind + ":" + string([]byte(of)) // Fiber uses its strings again
-	answer, err := s.node.command(c.UserContext(), sender{Identity: id}, wire.Call{Channel: channel, Command: query, Data: data})
+	answer, err := s.node.Command(c.UserContext(), session.Sender{Identity: id}, wire.Call{Channel: channel, Command: query, Data: data})
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/latido/latido/bridge/session"
+
 	fiberws "github.com/gofiber/contrib/websocket"
 	"github.com/gofiber/fiber/v2"
 
@@ -24,7 +26,7 @@ func (s *server) upgrade(plain, deflated hub.Dialect) fiber.Handler {
 	handshake := func(d hub.Dialect) fiber.Handler {
 		return fiberws.New(func(c *fiberws.Conn) {
 			client, _ := c.Locals(localClient).(netip.Addr)
-			s.node.accept(unwrap(c.NetConn()), d, client)
+			s.node.Accept(unwrap(c.NetConn()), d, client)
 		}, fiberws.Config{Subprotocols: []string{native.Subprotocol}, ReadBufferSize: 1 << 10, WriteBufferSize: 1 << 10})
 	}
 	withoutDeflate, withDeflate := handshake(plain), handshake(deflated)
@@ -90,14 +92,14 @@ func values(c *fiber.Ctx, name string) []string {
 // unwrap finds the connection within fasthttp's, which it keeps open for us
 // because the server has KeepHijackedConns, and what has been read from it
 // already: the first frames may have come together with the handshake.
-func unwrap(conn net.Conn) arrival {
-	got := arrival{Conn: conn, opened: netpoll.Uptime()}
+func unwrap(conn net.Conn) session.Arrival {
+	got := session.Arrival{Conn: conn, Opened: netpoll.Uptime()}
 	if hijacked, ok := got.Conn.(interface{ UnsafeConn() net.Conn }); ok {
 		got.Conn = hijacked.UnsafeConn()
 	}
 	if punctual, ok := got.Conn.(*punctualConn); ok {
-		got.Conn, got.opened = punctual.Conn, punctual.since()
+		got.Conn, got.Opened = punctual.Conn, punctual.since()
 	}
-	got.early = netpoll.ReadEarly(conn, got.SetReadDeadline)
+	got.Early = netpoll.ReadEarly(conn, got.SetReadDeadline)
 	return got
 }

@@ -62,6 +62,10 @@ var rules = []rule{
 	{"services", []string{"services/internal", "schemas", "subjects", "github.com/nats-io/nats.go", "golang.org/x"}, "services talk over the bus, never by import"},
 	{"bridge/wire", nil, "the meaning of a request is nobody's dialect"},
 	{"bridge/admission", []string{"bridge/wire", "schemas"}, "the doorman knows no socket"},
+	{"bridge/session", []string{
+		"bridge/hub", "bridge/netpoll", "bridge/admission", "bridge/wire", "bridge/websocket", "schemas", "subjects",
+		"github.com/nats-io/nats.go", "github.com/prometheus", "golang.org/x/sync",
+	}, "a session is spoken to through a socket, whoever accepted it"},
 	{"bridge/hub", []string{
 		"bridge/netpoll", "bridge/wire", "bridge/native", "bridge/websocket", "schemas", "subjects",
 		"github.com/nats-io/nats.go", "github.com/prometheus", "golang.org/x/sync",

@@ -1,4 +1,4 @@
-package bridge
+package session
 
 import (
 	"context"
@@ -53,7 +53,7 @@ type question struct {
 var (
 	errBusy        = schemas.Refuse(schemas.Busy, "too many requests wait for the bus")
 	errNobody      = schemas.Refuse(schemas.Unavailable, "nobody takes this at the moment")
-	errUnanswered  = schemas.Refuse(schemas.Timeout, "no answer in time: repeat with the same key")
+	ErrUnanswered  = schemas.Refuse(schemas.Timeout, "no answer in time: repeat with the same key")
 	errFull        = schemas.Refuse(schemas.StorageFull, "there is no room to store it now, and it may yet be stored: repeat it later with the same key")
 	errAskerClosed = errors.New("the asker has ended")
 )
@@ -176,7 +176,7 @@ func (a *asker) sweep(now time.Time) {
 		case full:
 			q.answered(nil, errFull)
 		case q.silent:
-			q.answered(nil, errUnanswered)
+			q.answered(nil, ErrUnanswered)
 		default:
 			q.answered(nil, errNobody)
 		}

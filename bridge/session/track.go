@@ -1,4 +1,4 @@
-package bridge
+package session
 
 import (
 	"cmp"
@@ -51,12 +51,12 @@ func (t *track) release(h *hub.Hub) { t.let.Do(func() { h.Release(t.channel) }) 
 
 // track makes the session present on a channel, or changes what it says there.
 func (s *session) track(ctx context.Context, r wire.Track) error {
-	name, kind, err := s.node.resolve(r.Channel)
+	name, kind, err := s.node.Resolve(r.Channel)
 	if err != nil {
 		return err
 	}
-	if len(r.Meta) > s.node.limits.Meta {
-		return schemas.Refuse(schemas.MetaTooLarge, "meta has at most %d bytes", s.node.limits.Meta)
+	if len(r.Meta) > s.node.Limits.Meta {
+		return schemas.Refuse(schemas.MetaTooLarge, "meta has at most %d bytes", s.node.Limits.Meta)
 	}
 	id := s.who()
 	if err := mayAppear(id, name, kind); err != nil {
@@ -72,7 +72,7 @@ func (s *session) track(ctx context.Context, r wire.Track) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.node.mayRead(ctx, id, name, kind); err != nil {
+	if _, err := s.node.MayRead(ctx, id, name, kind); err != nil {
 		return err
 	}
 	t, err := s.entry(ctx, name)
@@ -110,7 +110,7 @@ func (s *session) hasEnded() bool {
 
 // checkMeta applies the schema that the app gave for what is said on a kind of
 // channel.
-func (n *node) checkMeta(kind subjects.Kind, meta json.RawMessage) error {
+func (n *Node) checkMeta(kind subjects.Kind, meta json.RawMessage) error {
 	schema := n.meta[kind.Name]
 	if schema == nil {
 		return nil
@@ -126,20 +126,20 @@ func (n *node) checkMeta(kind subjects.Kind, meta json.RawMessage) error {
 func (s *session) entry(ctx context.Context, name subjects.Channel) (*track, error) {
 	s.mu.Lock()
 	t, here := s.tracks[name.String()]
-	full := len(s.tracks) >= s.node.limits.Channels
+	full := len(s.tracks) >= s.node.Limits.Channels
 	s.mu.Unlock()
 	if here {
 		return t, nil
 	}
 	if full {
-		return nil, schemas.Refuse(schemas.TooManyChannels, "at most %d channels per session", s.node.limits.Channels)
+		return nil, schemas.Refuse(schemas.TooManyChannels, "at most %d channels per session", s.node.Limits.Channels)
 	}
-	ch, err := s.node.hub.Acquire(ctx, name)
+	ch, err := s.node.Hub.Acquire(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	if err := ch.LoadPresence(ctx); err != nil {
-		s.node.hub.Release(ch)
+		s.node.Hub.Release(ch)
 		return nil, err
 	}
 	t = &track{
@@ -155,7 +155,7 @@ func (s *session) entry(ctx context.Context, name subjects.Channel) (*track, err
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		s.node.hub.Release(ch)
+		s.node.Hub.Release(ch)
 		return nil, errClosed
 	}
 	if s.tracks == nil {
@@ -167,7 +167,7 @@ func (s *session) entry(ctx context.Context, name subjects.Channel) (*track, err
 
 // untrack ends the session's presence on a channel.
 func (s *session) untrack(ctx context.Context, r wire.Untrack) error {
-	if _, _, err := s.node.resolve(r.Channel); err != nil {
+	if _, _, err := s.node.Resolve(r.Channel); err != nil {
 		return err
 	}
 	if err := s.vanish(ctx, r.Channel); err != nil {
@@ -186,18 +186,18 @@ func (s *session) vanish(ctx context.Context, channel string) error {
 	if t == nil {
 		return nil
 	}
-	msg := seat.Leave(t.key, s.node.limits.Grace)
+	msg := seat.Leave(t.key, s.node.Limits.Grace)
 	seat.SetGeneration(msg, t.generation)
 	if _, err := s.node.store(ctx, msg); err != nil {
 		s.node.depart(t, true) // as soon as it can be stored
 		return fmt.Errorf("untrack: %w", err)
 	}
-	t.release(s.node.hub)
+	t.release(s.node.Hub)
 	return nil
 }
 
 // appear writes an entry to the bucket.
-func (n *node) appear(ctx context.Context, t *track) error {
+func (n *Node) appear(ctx context.Context, t *track) error {
 	value, err := t.value(hub.Record{Node: n.name})
 	if err != nil {
 		return err
@@ -215,7 +215,7 @@ func (n *node) appear(ctx context.Context, t *track) error {
 }
 
 // store writes to the bucket and returns the revision that it has then.
-func (n *node) store(ctx context.Context, msg *nats.Msg) (revision uint64, err error) {
+func (n *Node) store(ctx context.Context, msg *nats.Msg) (revision uint64, err error) {
 	reply, err := n.asker.askAndWait(ctx, msg)
 	if err != nil {
 		return 0, err
@@ -236,15 +236,15 @@ func (t *track) value(r hub.Record) ([]byte, error) {
 // left after a clean goodbye; otherwise it waits for the session, for its grace,
 // whatever becomes of this node. An entry that was written again meanwhile, for a
 // newer connection of the session to this node, is left alone.
-func (n *node) depart(t *track, clean bool) {
-	defer t.release(n.hub)
+func (n *Node) depart(t *track, clean bool) {
+	defer t.release(n.Hub)
 	t.mu.Lock()
 	revision := t.revision
 	t.mu.Unlock()
 	if revision == 0 {
 		return // never written
 	}
-	value, err := t.value(hub.Record{Node: n.name, Grace: seat.GraceOf(n.limits.Grace)})
+	value, err := t.value(hub.Record{Node: n.name, Grace: seat.GraceOf(n.Limits.Grace)})
 	if err != nil {
 		n.log.Error("grace", "key", t.key, "error", err)
 		return
@@ -261,10 +261,10 @@ type left struct {
 }
 
 // release has an entry left, or wait for its session.
-func (n *node) release(l left, clean bool) {
-	msg := seat.Wait(l.key, l.value, l.revision, n.limits.Grace)
+func (n *Node) release(l left, clean bool) {
+	msg := seat.Wait(l.key, l.value, l.revision, n.Limits.Grace)
 	if clean {
-		msg = seat.Leave(l.key, n.limits.Grace)
+		msg = seat.Leave(l.key, n.Limits.Grace)
 		seat.ExpectRevision(msg, l.revision)
 	}
 	seat.SetGeneration(msg, l.generation)
@@ -276,7 +276,7 @@ func (n *node) release(l left, clean bool) {
 			return
 		}
 		n.log.Warn("grace", "key", l.key, "error", err)
-		n.hub.Start(func(ctx context.Context) {
+		n.Hub.Start(func(ctx context.Context) {
 			if hub.Pause(ctx, releasePause) {
 				n.release(l, clean)
 			}
@@ -291,7 +291,7 @@ const releasePause = 2 * time.Second
 // presenceChanged keeps the entries of this node's sessions true: one that was
 // removed although its session is there is written again, and outlives that. A
 // session that goes on at another node has ended here.
-func (n *node) presenceChanged(name subjects.Channel, seen hub.Sighting) (outlived bool) {
+func (n *Node) presenceChanged(name subjects.Channel, seen hub.Sighting) (outlived bool) {
 	_, _, ref, err := subjects.ParseSeat(seen.Seat)
 	if err != nil {
 		return false
@@ -315,20 +315,20 @@ func (n *node) presenceChanged(name subjects.Channel, seen hub.Sighting) (outliv
 	if seen.Entry.Sequence <= t.lastWritten() || !seen.Entry.Left {
 		return false
 	}
-	n.hub.Start(func(ctx context.Context) { n.restoreEntry(ctx, s, t) })
+	n.Hub.Start(func(ctx context.Context) { n.restoreEntry(ctx, s, t) })
 	return true
 }
 
 // restoreEntry writes an entry again, as long as its session is there: a bus that
 // lost its last writes, or an operator, may have removed it, and nobody must notice.
 // When the session ends meanwhile, the roster takes what the bucket says.
-func (n *node) restoreEntry(ctx context.Context, s *session, t *track) {
+func (n *Node) restoreEntry(ctx context.Context, s *session, t *track) {
 	if !t.restoring.CompareAndSwap(false, true) {
 		return
 	}
 	defer t.restoring.Store(false)
 	for s.holds(t) {
-		attempt, cancel := context.WithTimeout(ctx, requestTimeout)
+		attempt, cancel := context.WithTimeout(ctx, RequestTimeout)
 		err := s.show(attempt, t)
 		cancel()
 		if err == nil && !s.holds(t) {

@@ -1,4 +1,4 @@
-package bridge
+package session
 
 import (
 	"context"
@@ -19,19 +19,19 @@ func (s *session) subscribe(ctx context.Context, r wire.Subscribe) error {
 
 // follow is subscribe; accepted is called before anything of the channel is told.
 func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, accepted func(wire.OK)) error {
-	name, kind, err := s.node.resolve(r.Channel)
+	name, kind, err := s.node.Resolve(r.Channel)
 	if err != nil {
 		return err
 	}
 	if err := s.room(r.Channel); err != nil {
 		return err
 	}
-	heard := s.node.hub.MemberChanges()
-	member, err := s.node.mayRead(ctx, s.who(), name, kind)
+	heard := s.node.Hub.MemberChanges()
+	member, err := s.node.MayRead(ctx, s.who(), name, kind)
 	if err != nil {
 		return err
 	}
-	ch, err := s.node.hub.Acquire(ctx, name)
+	ch, err := s.node.Hub.Acquire(ctx, name)
 	if err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
@@ -42,12 +42,12 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, a
 		err = ch.LoadPresence(ctx)
 	}
 	if err != nil {
-		s.node.hub.Release(ch)
+		s.node.Hub.Release(ch)
 		return err
 	}
-	replaced, kept := s.outlet.Place(c, s.node.limits.Channels)
+	replaced, kept := s.outlet.Place(c, s.node.Limits.Channels)
 	if !kept { // it has ended meanwhile, or others were placed
-		s.node.hub.Release(ch)
+		s.node.Hub.Release(ch)
 		if s.hasEnded() {
 			return nil
 		}
@@ -60,8 +60,8 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, a
 	s.node.metrics.subscriptions.Inc()
 	accepted(ok)
 	ch.Attach(c)
-	if kind.Read.ByMembership() && s.node.hub.MemberChanges() != heard { // of somebody who was let in a moment ago
-		s.node.hub.Doubt(name, s)
+	if kind.Read.ByMembership() && s.node.Hub.MemberChanges() != heard { // of somebody who was let in a moment ago
+		s.node.Hub.Doubt(name, s)
 	}
 	return nil
 }
@@ -78,21 +78,21 @@ func (s *session) place(ctx context.Context, c *hub.Cursor, r wire.Subscribe) (w
 	defer done()
 	ok, err := c.Place(ctx, r)
 	if c.Behind() {
-		s.node.door.Charge(&s.payer, admission.StreamPage)
+		s.node.Door.Charge(&s.payer, admission.StreamPage)
 	}
 	return ok, err
 }
 
 // room refuses one subscription too many.
 func (s *session) room(channel string) error {
-	if s.outlet.Follows(channel) == nil && s.outlet.Count() >= s.node.limits.Channels {
+	if s.outlet.Follows(channel) == nil && s.outlet.Count() >= s.node.Limits.Channels {
 		return s.tooManyChannels()
 	}
 	return nil
 }
 
 func (s *session) tooManyChannels() error {
-	return schemas.Refuse(schemas.TooManyChannels, "at most %d channels per session", s.node.limits.Channels)
+	return schemas.Refuse(schemas.TooManyChannels, "at most %d channels per session", s.node.Limits.Channels)
 }
 
 func (s *session) who() identity.Identity {
@@ -103,7 +103,7 @@ func (s *session) who() identity.Identity {
 
 // unsubscribe ends a subscription and the presence that goes with it.
 func (s *session) unsubscribe(ctx context.Context, r wire.Unsubscribe) error {
-	if _, _, err := s.node.resolve(r.Channel); err != nil {
+	if _, _, err := s.node.Resolve(r.Channel); err != nil {
 		return err
 	}
 	if !s.drop(r.Channel) {
@@ -128,7 +128,7 @@ func (s *session) drop(channel string) bool {
 // letGo lets go of a cursor that is the session's no more.
 func (s *session) letGo(c *hub.Cursor) {
 	c.Channel().Detach(c)
-	s.node.hub.Release(c.Channel())
+	s.node.Hub.Release(c.Channel())
 	s.node.metrics.subscriptions.Dec()
 }
 
@@ -145,8 +145,8 @@ func (s *session) Recheck(ctx context.Context, name subjects.Channel) error {
 	if c == nil && !present {
 		return nil
 	}
-	kind, _ := s.node.hub.Kind(name)
-	member, err := s.node.mayRead(ctx, s.who(), name, kind)
+	kind, _ := s.node.Hub.Kind(name)
+	member, err := s.node.MayRead(ctx, s.who(), name, kind)
 	if err == nil && c != nil {
 		c.Admit(member)
 	}

@@ -1,4 +1,4 @@
-package bridge
+package session
 
 import (
 	"encoding/json"
@@ -10,7 +10,7 @@ import (
 // node before it said.
 func TestADeviceComesBackThroughAnotherClock(t *testing.T) {
 	t.Parallel()
-	limits, now := Limits{}.withDefaults(), time.Now()
+	limits, now := Limits{}.WithDefaults(), time.Now()
 	for name, test := range map[string]struct {
 		activity int32
 		ago      time.Duration // by our clock

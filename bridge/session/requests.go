@@ -1,4 +1,4 @@
-package bridge
+package session
 
 import (
 	"context"
@@ -68,17 +68,17 @@ func (s *session) hello(r wire.Hello) {
 		s.refuse("", schemas.Refuse(schemas.InvalidFrame, "hello was said already"))
 		return
 	}
-	if err := s.node.door.Take(&s.payer, admission.Cost{Work: admission.Verify}); err != nil {
+	if err := s.node.Door.Take(&s.payer, admission.Cost{Work: admission.Verify}); err != nil {
 		s.end(schemas.RefusalOf(err))
 		return
 	}
-	id, err := s.node.verifier.Verify(r.Token)
+	id, err := s.node.Verifier.Verify(r.Token)
 	if err != nil {
 		s.end(schemas.RefusalOf(err))
 		return
 	}
 	s.payer.User = s.visit.Welcome(id.User)
-	if err := s.node.door.Take(&s.payer, admission.Greeting(r)); err != nil {
+	if err := s.node.Door.Take(&s.payer, admission.Greeting(r)); err != nil {
 		s.end(schemas.RefusalOf(err))
 		return
 	}
@@ -87,7 +87,7 @@ func (s *session) hello(r wire.Hello) {
 		secret = rand.Text()
 	}
 	s.user, s.ref = id.User, reference(id.User, secret)
-	s.generation = uint64(max(s.node.hub.Leases.Now().UnixMilli(), 0))
+	s.generation = uint64(max(s.node.Hub.Leases.Now().UnixMilli(), 0))
 	replaced, err := s.node.registry.add(s)
 	if err != nil {
 		s.end(schemas.RefusalOf(err))
@@ -100,13 +100,13 @@ func (s *session) hello(r wire.Hello) {
 	s.identity, s.welcomed = id, true
 	s.mu.Unlock()
 	s.outlet.Bound(ownBytes)
-	limits := s.node.limits
+	limits := s.node.Limits
 	s.reader.Limit = limits.Frame
 	s.tell(wire.Welcome{
 		Session: secret, Ref: s.ref, User: id.User, Name: id.Name, Role: id.Role, Node: s.node.name,
 		Ping: limits.Ping, Limits: wire.Limits{Frame: limits.Frame, Channels: limits.Channels, Publishes: limits.Publishes},
 	})
-	if s.node.hub.Degraded.Load() {
+	if s.node.Hub.Degraded.Load() {
 		s.tell(wire.Degraded{})
 	}
 	s.plugIn(r.Device, secret == r.Resume)
@@ -120,7 +120,7 @@ const (
 
 // renew replaces the token in place; it must be of the same user.
 func (s *session) renew(r wire.Token) {
-	id, err := s.node.verifier.Verify(r.Token)
+	id, err := s.node.Verifier.Verify(r.Token)
 	if err == nil && id.User != s.user {
 		err = schemas.Refuse(schemas.Forbidden, "the token is of another user")
 	}
@@ -133,7 +133,7 @@ func (s *session) renew(r wire.Token) {
 	s.mu.Unlock()
 	s.tell(wire.OK{Ref: r.Ref})
 	for _, c := range s.outlet.Following() {
-		s.node.hub.Doubt(c.Channel().Name, s)
+		s.node.Hub.Doubt(c.Channel().Name, s)
 	}
 }
 
@@ -144,7 +144,7 @@ func (s *session) admit(request wire.Request, bytes int) bool {
 	if cost == (admission.Cost{}) {
 		return !s.strained()
 	}
-	if err := s.node.door.Take(&s.payer, cost); err != nil {
+	if err := s.node.Door.Take(&s.payer, cost); err != nil {
 		s.refuse(ref, err)
 		s.strained()
 		return false
@@ -155,7 +155,7 @@ func (s *session) admit(request wire.Request, bytes int) bool {
 // strained notes a frame that was in vain, and ends a session that sends far too
 // many of them.
 func (s *session) strained() bool {
-	strained := s.node.door.Strained(&s.strain)
+	strained := s.node.Door.Strained(&s.strain)
 	if strained {
 		s.end(schemas.Refuse(schemas.RateLimited, "far too many frames that are refused, or that nobody asked for"))
 	}
@@ -180,21 +180,21 @@ func (s *session) work(ref, channel string, job func(context.Context) error) {
 	s.open[ref] = struct{}{}
 	lane, busy := s.lanes[channel]
 	s.lanes[channel] = append(lane, func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+		ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 		defer cancel()
 		err := job(ctx)
 		s.done(ref)
 		if err != nil && ctx.Err() == context.DeadlineExceeded {
-			err = errUnanswered
+			err = ErrUnanswered
 		}
 		if err != nil {
-			s.node.door.Charge(&s.payer, admission.Refused)
+			s.node.Door.Charge(&s.payer, admission.Refused)
 			s.refuse(ref, err)
 		}
 	})
 	if !busy {
 		s.working.Add(1)
-		s.node.hub.Start(func(ctx context.Context) {
+		s.node.Hub.Start(func(ctx context.Context) {
 			defer s.working.Done()
 			s.runLane(ctx, channel)
 		})

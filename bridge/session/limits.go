@@ -1,4 +1,4 @@
-package bridge
+package session
 
 import (
 	"math"
@@ -31,7 +31,7 @@ type Limits struct {
 	Watch          int           // users that a session may watch; default 100
 }
 
-func (l Limits) withDefaults() Limits {
+func (l Limits) WithDefaults() Limits {
 	number := func(value *int, fallback int) {
 		if *value == 0 {
 			*value = fallback
@@ -63,8 +63,8 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// admission are the limits that the doorman sees to.
-func (l Limits) admission() admission.Limits {
+// Admission are the limits that the doorman sees to.
+func (l Limits) Admission() admission.Limits {
 	return admission.Limits{
 		Publishes: l.Publishes, UserPublishes: l.UserPublishes, AddressPublishes: l.AddressPublishes,
 		Work: l.Work, UserWork: l.UserWork, AddressWork: l.AddressWork,

@@ -1,4 +1,4 @@
-package bridge
+package session
 
 import (
 	"context"
@@ -30,13 +30,13 @@ const (
 	// requestsAtOnce bounds a session's open requests: beyond it, and what one
 	// read brought, its socket is not read.
 	requestsAtOnce = 64
-	// requestTimeout bounds the work on one request.
-	requestTimeout = 15 * time.Second
+	// RequestTimeout bounds the work on one request.
+	RequestTimeout = 15 * time.Second
 )
 
 // session is one browser's connection.
 type session struct {
-	node   *node
+	node   *Node
 	socket netpoll.Socket
 	outlet hub.Outlet
 	reader websocket.Reader
@@ -77,12 +77,12 @@ type session struct {
 	goodbye  bool                // the peer said that it will not come back
 }
 
-func newSession(n *node, conn arrival, d hub.Dialect, v *admission.Visit) *session {
-	created := &session{node: n, opened: conn.opened, visit: v}
+func newSession(n *Node, conn Arrival, d hub.Dialect, v *admission.Visit) *session {
+	created := &session{node: n, opened: conn.Opened, visit: v}
 	created.payer = admission.Payer{Session: &created.account, Address: v.Address()}
-	created.socket.Open(conn.Conn, conn.early, n.poller, n.workers, created)
-	created.outlet.Open(n.hub, created, &created.socket, d, helloBytes)
-	created.reader = websocket.Reader{Limit: min(n.limits.Frame, helloBytes), Compress: d.Deflates()}
+	created.socket.Open(conn.Conn, conn.Early, n.poller, n.workers, created)
+	created.outlet.Open(n.Hub, created, &created.socket, d, helloBytes)
+	created.reader = websocket.Reader{Limit: min(n.Limits.Frame, helloBytes), Compress: d.Deflates()}
 	created.spare.L = &created.mu
 	created.heard.Store(int64(netpoll.Uptime()))
 	return created
@@ -104,7 +104,7 @@ func (s *session) refuse(ref string, err error) {
 	if errors.Is(err, errClosed) {
 		return // nobody is there to be told
 	}
-	refusal := refusalFor(err)
+	refusal := RefusalFor(err)
 	if refusal.Code == schemas.Internal {
 		s.node.log.Error("request", "user", s.user, "error", err)
 	}
@@ -155,7 +155,7 @@ func (s *session) withdraw() {
 		return
 	}
 	s.mu.Lock()
-	s.closed, s.until = true, time.Now().Add(requestTimeout)
+	s.closed, s.until = true, time.Now().Add(RequestTimeout)
 	clean := s.goodbye
 	tracks := s.tracks
 	s.tracks = nil
@@ -192,9 +192,9 @@ func reference(user, secret string) string {
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10]))
 }
 
-// refusalFor is what a caller is told of an error. A stream that is missing is made
+// RefusalFor is what a caller is told of an error. A stream that is missing is made
 // anew by whoever declares it.
-func refusalFor(err error) schemas.Refusal {
+func RefusalFor(err error) schemas.Refusal {
 	if errors.Is(err, history.ErrStream) {
 		return schemas.Refuse(schemas.Unavailable, "where this is stored is missing at the moment")
 	}

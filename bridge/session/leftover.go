@@ -1,4 +1,4 @@
-package bridge
+package session
 
 import (
 	"context"
@@ -11,10 +11,10 @@ import (
 	"github.com/latido/latido/subjects/seat"
 )
 
-// leftovers has the entries wait for their sessions that a bridge of our name held,
+// Leftovers has the entries wait for their sessions that a bridge of our name held,
 // which ended without a goodbye: our lease would keep them for ever.
-func (n *node) leftovers(ctx context.Context) error {
-	nc, filter := n.hub.Bus.Replay, seat.Keys+subjects.PresenceKey(n.name, ">")
+func (n *Node) Leftovers(ctx context.Context) error {
+	nc, filter := n.Hub.Bus.Replay, seat.Keys+subjects.PresenceKey(n.name, ">")
 	last, err := history.Last(ctx, nc, seat.Stream, filter)
 	if err != nil {
 		return fmt.Errorf("leftovers: %w", err)
@@ -27,7 +27,7 @@ func (n *node) leftovers(ctx context.Context) error {
 				continue
 			}
 			member := seen.Entry.Value
-			member.Grace = seat.GraceOf(n.limits.Grace)
+			member.Grace = seat.GraceOf(n.Limits.Grace)
 			value, err := member.Encode()
 			if err != nil {
 				return err

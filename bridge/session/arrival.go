@@ -1,4 +1,4 @@
-package bridge
+package session
 
 import (
 	"net"
@@ -9,27 +9,27 @@ import (
 	"github.com/latido/latido/schemas"
 )
 
-// arrival is a connection that has done its handshake.
-type arrival struct {
+// Arrival is a connection that has done its handshake.
+type Arrival struct {
 	net.Conn
-	opened time.Duration // when its deadline to say hello began, by uptime
-	early  []byte        // what has been read from it already
+	Opened time.Duration // when its deadline to say hello began, by uptime
+	Early  []byte        // what has been read from it already
 }
 
 var errDraining = schemas.Refuse(schemas.Draining, "this node stops: connect again")
 
-// accept begins a session on a connection. While the node drains it is still
+// Accept begins a session on a connection. While the node drains it is still
 // accepted: a close with a code brings a client back sooner than a refused
 // connect; so is one of too many that nobody knows yet.
-func (n *node) accept(conn arrival, d hub.Dialect, client netip.Addr) {
+func (n *Node) Accept(conn Arrival, d hub.Dialect, client netip.Addr) {
 	n.gate.RLock()
 	defer n.gate.RUnlock()
 	if n.closed {
 		_ = conn.Close() // the last session has been waited for
 		return
 	}
-	visit, refused := n.door.Enter(client)
-	if n.door.Crowded() {
+	visit, refused := n.Door.Enter(client)
+	if n.Door.Crowded() {
 		visit.Leave()
 		_ = conn.Close() // those told before it are not gone yet
 		return

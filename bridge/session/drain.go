@@ -1,4 +1,4 @@
-package bridge
+package session
 
 import (
 	"math/rand/v2"
@@ -9,10 +9,10 @@ import (
 	"github.com/latido/latido/schemas"
 )
 
-// drain takes leave of all sessions, spread over a while, so that the other
+// Drain takes leave of all sessions, spread over a while, so that the other
 // nodes are not stormed. Their members stay in their grace: who comes back
 // elsewhere within it was never away.
-func (n *node) drain(over time.Duration) {
+func (n *Node) Drain(over time.Duration) {
 	n.draining.Store(true)
 	sessions := n.registry.all()
 	if len(sessions) > 0 {
@@ -47,9 +47,9 @@ func (n *node) drain(over time.Duration) {
 	}
 }
 
-// close takes no more connections and waits for those that came while the others
+// Close takes no more connections and waits for those that came while the others
 // were taken leave of.
-func (n *node) close() {
+func (n *Node) Close() {
 	n.gate.Lock()
 	n.closed = true
 	n.gate.Unlock()

@@ -1,4 +1,4 @@
-package bridge
+package session
 
 import (
 	"context"
@@ -69,18 +69,18 @@ func (s *session) plugIn(kind string, resumed bool) {
 		return
 	}
 	s.device.Store(&device{kind: kind, resumed: resumed})
-	s.node.hub.Start(s.showDevice)
+	s.node.Hub.Start(s.showDevice)
 }
 
 // isDeviceOn says whether a channel is that on which the session stands as a device.
 func (s *session) isDeviceOn(name subjects.Channel) bool {
-	return name.Kind == kindUser && s.device.Load() != nil
+	return name.Kind == KindUser && s.device.Load() != nil
 }
 
 // deviceSeat is where the session sits as a device, and deviceKey this node's key
 // for it.
 func (s *session) deviceSeat() string {
-	return subjects.Channel{Kind: kindUser, ID: s.user}.Seat(s.user, s.ref)
+	return subjects.Channel{Kind: KindUser, ID: s.user}.Seat(s.user, s.ref)
 }
 
 func (s *session) deviceKey() string { return subjects.PresenceKey(s.node.name, s.deviceSeat()) }
@@ -93,15 +93,15 @@ func (s *session) touch() {
 	}
 	d.touched.Store(time.Now().UnixMilli())
 	if d.shown.Load() != active {
-		s.node.hub.Start(s.showDevice)
+		s.node.Hub.Start(s.showDevice)
 	}
 }
 
 // sweepDevice has the activity written when it is not what others see.
 func (s *session) sweepDevice(now time.Time) {
 	d := s.device.Load()
-	if d != nil && d.shown.Load() != unseen && d.shown.Load() != d.activity(now, s.node.limits) {
-		s.node.hub.Start(s.showDevice)
+	if d != nil && d.shown.Load() != unseen && d.shown.Load() != d.activity(now, s.node.Limits) {
+		s.node.Hub.Start(s.showDevice)
 	}
 }
 
@@ -122,8 +122,8 @@ func (s *session) showDevice(ctx context.Context) {
 		return // whoever writes looks again
 	}
 	defer d.writing.Unlock()
-	for s.device.Load() == d && !s.hasEnded() && d.shown.Load() != d.activity(time.Now(), s.node.limits) {
-		attempt, cancel := context.WithTimeout(ctx, requestTimeout)
+	for s.device.Load() == d && !s.hasEnded() && d.shown.Load() != d.activity(time.Now(), s.node.Limits) {
+		attempt, cancel := context.WithTimeout(ctx, RequestTimeout)
 		err := s.writeDevice(attempt, d)
 		cancel()
 		if err == nil || ctx.Err() != nil {
@@ -142,7 +142,7 @@ func (s *session) writeDevice(ctx context.Context, d *device) error {
 			return err
 		}
 	}
-	activity := d.activity(time.Now(), s.node.limits)
+	activity := d.activity(time.Now(), s.node.Limits)
 	value, err := s.deviceValue(d, activity, hub.Record{Node: s.node.name})
 	if err != nil {
 		return err
@@ -176,7 +176,7 @@ func (s *session) takeUp(ctx context.Context, d *device) error {
 		}
 		if found && !before.Left {
 			since = before.Value.Since
-			d.remember(before.Value.Meta, time.Now(), s.node.limits)
+			d.remember(before.Value.Meta, time.Now(), s.node.Limits)
 		}
 		if err := s.reconsider(ctx, d); err != nil {
 			return err
@@ -208,7 +208,7 @@ func moved(err *jetstream.APIError) bool {
 
 // findDevice reads the newest entry of the keys of the session's device.
 func (s *session) findDevice(ctx context.Context, keys string) (entry seat.Entry[hub.Record], found bool, err error) {
-	fact, found, err := history.LastMessage(ctx, s.node.hub.Bus.Publish, seat.Stream, seat.Keys+keys)
+	fact, found, err := history.LastMessage(ctx, s.node.Hub.Bus.Publish, seat.Stream, seat.Keys+keys)
 	if err != nil || !found {
 		return entry, false, err
 	}
@@ -252,13 +252,13 @@ func (s *session) unplug(clean bool) {
 	if d == nil {
 		return
 	}
-	s.node.hub.Start(func(context.Context) {
+	s.node.Hub.Start(func(context.Context) {
 		d.writing.Lock() // whoever writes sees that the session has ended
 		defer d.writing.Unlock()
 		if d.shown.Load() == unseen || s.device.Load() != d {
 			return // never written, or elsewhere
 		}
-		value, err := s.deviceValue(d, d.shown.Load(), hub.Record{Node: s.node.name, Grace: seat.GraceOf(s.node.limits.Grace)})
+		value, err := s.deviceValue(d, d.shown.Load(), hub.Record{Node: s.node.name, Grace: seat.GraceOf(s.node.Limits.Grace)})
 		if err != nil {
 			s.node.log.Error("grace", "user", s.user, "error", err)
 			return
@@ -279,13 +279,13 @@ func (s *session) refreshDevice(now time.Time) {
 	}
 	d.writing.Unlock()
 	if due {
-		s.node.hub.Start(s.showDevice)
+		s.node.Hub.Start(s.showDevice)
 	}
 }
 
-// confirmDevices writes again the entries that are gone although their sessions
+// ConfirmDevices writes again the entries that are gone although their sessions
 // are there: a bus that was away may have lost its last writes.
-func (n *node) confirmDevices(ctx context.Context) {
+func (n *Node) ConfirmDevices(ctx context.Context) {
 	for _, s := range n.registry.all() {
 		d := s.device.Load()
 		if d == nil {
@@ -301,6 +301,6 @@ func (n *node) confirmDevices(ctx context.Context) {
 			n.log.Warn("confirm device", "user", s.user, "error", err)
 			return // the bus is away again
 		}
-		n.hub.Start(s.showDevice)
+		n.Hub.Start(s.showDevice)
 	}
 }

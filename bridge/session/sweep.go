@@ -1,4 +1,4 @@
-package bridge
+package session
 
 import (
 	"time"
@@ -41,7 +41,7 @@ func (s *session) sweep(now, absent time.Duration, today time.Time) {
 	welcomed, expires, full := s.welcomed, s.identity.Expires, len(s.open) >= requestsAtOnce
 	s.mu.Unlock()
 	s.pulse.excuse(absent, time.Duration(s.heard.Load()))
-	limits := s.node.limits
+	limits := s.node.Limits
 	switch {
 	case !welcomed && now-s.opened > limits.Handshake+netpoll.Farewell:
 		s.outlet.Fail() // it does not take the goodbye either
@@ -76,7 +76,7 @@ func (s *session) sweepStalled(now time.Duration) {
 
 // care asks a peer that may be gone, and ends the session of one that is.
 func (s *session) care(now time.Duration, seen signs) {
-	switch s.pulse.judge(now, s.node.limits.Ping, seen) {
+	switch s.pulse.judge(now, s.node.Limits.Ping, seen) {
 	case stepAsk:
 		s.tell(wire.Ping{})
 	case stepDoubt:

@@ -1,4 +1,4 @@
-package bridge
+package session
 
 import (
 	"bytes"
@@ -22,8 +22,8 @@ import (
 	"github.com/latido/latido/subjects/topology"
 )
 
-// sender is on whose behalf something is sent to the bus.
-type sender struct {
+// Sender is on whose behalf something is sent to the bus.
+type Sender struct {
 	identity.Identity
 	ref string // of the session, or "" for the HTTP API
 }
@@ -31,7 +31,7 @@ type sender struct {
 // publish sends an event to a channel. On a channel with an owner it is a command
 // to it, unless the event is a live one.
 func (s *session) publish(r wire.Publish) {
-	name, kind, err := s.node.resolve(r.Channel)
+	name, kind, err := s.node.Resolve(r.Channel)
 	if err != nil {
 		s.refuse(r.Ref, err)
 		return
@@ -43,8 +43,8 @@ func (s *session) publish(r wire.Publish) {
 		return
 	}
 	following := s.outlet.Follows(r.Channel) != nil
-	by := sender{s.who(), s.ref}
-	s.node.broadcast(by, following, name, kind, r, func(sequence uint64, err error) {
+	by := Sender{s.who(), s.ref}
+	s.node.Broadcast(by, following, name, kind, r, func(sequence uint64, err error) {
 		if err != nil {
 			s.refuse(r.Ref, err)
 			return
@@ -56,10 +56,10 @@ func (s *session) publish(r wire.Publish) {
 	})
 }
 
-// broadcast sends what no service decides: a live event, or an event of an app
+// Broadcast sends what no service decides: a live event, or an event of an app
 // kind. done is called once, with the sequence if the event was stored; it must
 // not block.
-func (n *node) broadcast(by sender, following bool, name subjects.Channel, kind subjects.Kind, r wire.Publish, done func(uint64, error)) {
+func (n *Node) Broadcast(by Sender, following bool, name subjects.Channel, kind subjects.Kind, r wire.Publish, done func(uint64, error)) {
 	if !isLive(kind, r.Event) {
 		done(0, schemas.Refuse(schemas.UnknownEvent, "clients do not publish %q here", r.Event))
 		return
@@ -77,13 +77,13 @@ func (n *node) broadcast(by sender, following bool, name subjects.Channel, kind 
 		r.Key = rand.Text()
 	}
 	told := wire.Event{Channel: r.Channel, Event: r.Event, From: by.User, Key: r.Key, Data: r.Data}
-	if err := hub.CheckTellable(told, n.limits.Frame); err != nil {
+	if err := hub.CheckTellable(told, n.Limits.Frame); err != nil {
 		done(0, err)
 		return
 	}
 	if !stored {
 		msg := eventMessage(name.Live(), by, name, r)
-		if err := n.hub.Bus.Publish.PublishMsg(msg); err != nil {
+		if err := n.Hub.Bus.Publish.PublishMsg(msg); err != nil {
 			done(0, schemas.Refuse(schemas.Unavailable, "the bus is away"))
 			return
 		}
@@ -93,9 +93,9 @@ func (n *node) broadcast(by sender, following bool, name subjects.Channel, kind 
 	msg := eventMessage(name.Event(), by, name, r)
 	n.asker.ask(msg, func(reply *nats.Msg, err error) {
 		switch {
-		case errors.Is(err, errUnanswered):
-			n.hub.Start(func(ctx context.Context) {
-				if history.Mute(ctx, n.hub.Bus.Publish, kind.Stream) {
+		case errors.Is(err, ErrUnanswered):
+			n.Hub.Start(func(ctx context.Context) {
+				if history.Mute(ctx, n.Hub.Bus.Publish, kind.Stream) {
 					err = errFull
 				}
 				done(0, err)
@@ -125,7 +125,7 @@ func checkEvent(kind subjects.Kind, r wire.Publish) error {
 	return schema.Validate(r.Data)
 }
 
-func eventMessage(subject string, by sender, name subjects.Channel, r wire.Publish) *nats.Msg {
+func eventMessage(subject string, by Sender, name subjects.Channel, r wire.Publish) *nats.Msg {
 	msg := nats.NewMsg(subject)
 	msg.Data = r.Data
 	subjects.SetText(msg.Header, subjects.HeaderEvent, r.Event)
@@ -138,7 +138,7 @@ func eventMessage(subject string, by sender, name subjects.Channel, r wire.Publi
 
 // stored reads JetStream's acknowledgement. A repeated message is answered as the
 // first time, but a key that was used for something else is refused.
-func (n *node) stored(kind subjects.Kind, msg, reply *nats.Msg, done func(uint64, error)) {
+func (n *Node) stored(kind subjects.Kind, msg, reply *nats.Msg, done func(uint64, error)) {
 	ack, err := acknowledged(reply)
 	sequence := ack.Sequence
 	switch {
@@ -147,8 +147,8 @@ func (n *node) stored(kind subjects.Kind, msg, reply *nats.Msg, done func(uint64
 	case !ack.Duplicate:
 		done(sequence, nil)
 	default:
-		n.hub.Start(func(ctx context.Context) {
-			first, found, err := history.Message(ctx, n.hub.Bus.Publish, kind.Stream, sequence)
+		n.Hub.Start(func(ctx context.Context) {
+			first, found, err := history.Message(ctx, n.Hub.Bus.Publish, kind.Stream, sequence)
 			switch {
 			case err != nil:
 				done(0, err)
@@ -186,7 +186,7 @@ func sameEvent(first history.Fact, msg *nats.Msg) bool {
 
 // call commands the owner of a channel.
 func (s *session) call(ctx context.Context, r wire.Call) error {
-	result, err := s.node.command(ctx, sender{s.who(), s.ref}, r)
+	result, err := s.node.Command(ctx, Sender{s.who(), s.ref}, r)
 	if err != nil {
 		return err
 	}
@@ -200,10 +200,10 @@ type result struct {
 	Data     json.RawMessage `json:"data"`
 }
 
-// command asks the owner of a channel and waits for its answer. Who may do what
+// Command asks the owner of a channel and waits for its answer. Who may do what
 // is the owner's to decide, and who asks it reads from the token.
-func (n *node) command(ctx context.Context, by sender, r wire.Call) (result, error) {
-	name, kind, err := n.resolve(r.Channel)
+func (n *Node) Command(ctx context.Context, by Sender, r wire.Call) (result, error) {
+	name, kind, err := n.Resolve(r.Channel)
 	if err != nil {
 		return result{}, err
 	}

@@ -1,4 +1,4 @@
-package bridge
+package session
 
 import (
 	"context"
@@ -14,8 +14,8 @@ import (
 // errForbidden is the same whether the channel does not exist or is not for the asker.
 var errForbidden = schemas.Refuse(schemas.Forbidden, "the channel does not exist or is not yours")
 
-// resolve reads a channel's name and finds its kind.
-func (n *node) resolve(name string) (subjects.Channel, subjects.Kind, error) {
+// Resolve reads a channel's name and finds its kind.
+func (n *Node) Resolve(name string) (subjects.Channel, subjects.Kind, error) {
 	channel, err := subjects.ParseChannel(name)
 	if err != nil || !utf8.ValidString(name) || strings.ContainsRune(name, 0) {
 		return channel, subjects.Kind{}, schemas.Refuse(schemas.UnknownKind, "a channel is named kind:id, in at most %d bytes of UTF-8 without U+0000", subjects.MaxChannel)
@@ -25,7 +25,7 @@ func (n *node) resolve(name string) (subjects.Channel, subjects.Kind, error) {
 			return channel, subjects.Kind{}, schemas.Refuse(schemas.InvalidFrame, "%s", err)
 		}
 	}
-	kind, ok := n.hub.Kind(channel)
+	kind, ok := n.Hub.Kind(channel)
 	if !ok {
 		return channel, kind, schemas.Refuse(schemas.UnknownKind, "there are no channels of this kind")
 	}
@@ -37,12 +37,12 @@ func userOf(channel subjects.Channel) (user string, named bool) {
 	if of, reserved := subjects.ReservedTopic(channel); reserved {
 		channel = of
 	}
-	return channel.ID, channel.Kind == kindUser
+	return channel.ID, channel.Kind == KindUser
 }
 
-// mayRead refuses whoever may not follow a channel, and says until which fact of the
+// MayRead refuses whoever may not follow a channel, and says until which fact of the
 // channel the others may.
-func (n *node) mayRead(ctx context.Context, id identity.Identity, name subjects.Channel, kind subjects.Kind) (hub.Membership, error) {
+func (n *Node) MayRead(ctx context.Context, id identity.Identity, name subjects.Channel, kind subjects.Kind) (hub.Membership, error) {
 	if id.Role == subjects.RoleService {
 		return hub.Lasting, nil
 	}
@@ -60,7 +60,7 @@ func (n *node) mayRead(ctx context.Context, id identity.Identity, name subjects.
 	case subjects.Granted:
 		allowed = id.Granted(name.String(), func(g identity.Grant) bool { return g.Read })
 	case subjects.Members:
-		member, found, err := n.hub.Membership(ctx, name, id.User)
+		member, found, err := n.Hub.Membership(ctx, name, id.User)
 		if err == nil && !found {
 			err = errForbidden
 		}
@@ -77,11 +77,11 @@ func (n *node) mayRead(ctx context.Context, id identity.Identity, name subjects.
 
 // mayReadTopic refuses whoever may not see who is there: of a group its members
 // alone do, of a user anyone, since who does not want that is invisible.
-func (n *node) mayReadTopic(ctx context.Context, id identity.Identity, name subjects.Channel) error {
+func (n *Node) mayReadTopic(ctx context.Context, id identity.Identity, name subjects.Channel) error {
 	of, reserved := subjects.ReservedTopic(name)
 	allowed := reserved || id.Granted(name.String(), func(g identity.Grant) bool { return g.Read })
-	if of.Kind == kindGroup {
-		_, member, err := n.hub.Membership(ctx, of, id.User)
+	if of.Kind == KindGroup {
+		_, member, err := n.Hub.Membership(ctx, of, id.User)
 		if err != nil {
 			return err
 		}
@@ -94,13 +94,13 @@ func (n *node) mayReadTopic(ctx context.Context, id identity.Identity, name subj
 }
 
 const (
-	kindUser  = "user"
-	kindGroup = "group"
+	KindUser  = "user"
+	KindGroup = "group"
 )
 
 // mayBroadcast refuses whoever may not send live events to a channel. Who
 // follows a channel of members has been let in already.
-func (n *node) mayBroadcast(id identity.Identity, name subjects.Channel, kind subjects.Kind, following bool) error {
+func (n *Node) mayBroadcast(id identity.Identity, name subjects.Channel, kind subjects.Kind, following bool) error {
 	switch kind.Write {
 	case subjects.SignedIn:
 		return nil
@@ -135,23 +135,23 @@ func mayAppear(id identity.Identity, name subjects.Channel, kind subjects.Kind) 
 }
 
 // memberChanged looks again at who follows a channel after a membership changed.
-func (n *node) memberChanged(name subjects.Channel, user string) {
-	if name.Kind == kindGroup {
+func (n *Node) memberChanged(name subjects.Channel, user string) {
+	if name.Kind == KindGroup {
 		n.memberChanged(subjects.GroupPresence(name.ID), user)
 	}
-	ch := n.hub.Lookup(name)
+	ch := n.Hub.Lookup(name)
 	if ch == nil {
 		return
 	}
-	n.hub.Doubt(name, ch.Followers(user)...)
+	n.Hub.Doubt(name, ch.Followers(user)...)
 	for _, s := range n.attending(ch, user) {
-		n.hub.Doubt(name, s)
+		n.Hub.Doubt(name, s)
 	}
 }
 
 // attending lists the sessions here of a user, or of everyone, that are present on
 // a channel, whether they follow it or not.
-func (n *node) attending(ch *hub.Channel, user string) []*session {
+func (n *Node) attending(ch *hub.Channel, user string) []*session {
 	var sessions []*session
 	for _, ref := range ch.SessionsOf(n.name, user) {
 		if s := n.registry.find(ref); s != nil {

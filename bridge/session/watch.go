@@ -1,4 +1,4 @@
-package bridge
+package session
 
 import (
 	"context"
@@ -24,8 +24,8 @@ const (
 // Each is the presence of a channel of its own; the answer tells how all are now,
 // those who are offline too. What was subscribed to by hand stays as it is.
 func (s *session) watch(ctx context.Context, r wire.Watch) error {
-	if len(r.Users) > s.node.limits.Watch {
-		return schemas.Refuse(schemas.TooManyChannels, "at most %d users at once", s.node.limits.Watch)
+	if len(r.Users) > s.node.Limits.Watch {
+		return schemas.Refuse(schemas.TooManyChannels, "at most %d users at once", s.node.Limits.Watch)
 	}
 	wanted := make(map[string]struct{}, len(r.Users))
 	for _, user := range r.Users {
@@ -44,7 +44,7 @@ func (s *session) watch(ctx context.Context, r wire.Watch) error {
 	looks := make([]json.RawMessage, len(r.Users))
 	for i, user := range r.Users {
 		opening.Go(func() error {
-			answer, err := s.node.command(all, sender{s.who(), s.ref}, wire.Call{Channel: kindUser + ":" + user, Command: "status", Data: []byte("{}")})
+			answer, err := s.node.Command(all, Sender{s.who(), s.ref}, wire.Call{Channel: KindUser + ":" + user, Command: "status", Data: []byte("{}")})
 			looks[i] = answer.Data
 			return err
 		})
@@ -80,11 +80,11 @@ func (s *session) watchOnly(wanted map[string]struct{}) (missing []string) {
 
 // count tells how many are on a channel.
 func (s *session) count(ctx context.Context, r wire.Count) error {
-	ch, err := s.node.roll(ctx, s.who(), r.Channel)
+	ch, err := s.node.Roll(ctx, s.who(), r.Channel)
 	if err != nil {
 		return err
 	}
-	defer s.node.hub.Release(ch)
+	defer s.node.Hub.Release(ch)
 	data, err := json.Marshal(map[string]int{"count": ch.Count()})
 	if err != nil {
 		return err
@@ -93,21 +93,21 @@ func (s *session) count(ctx context.Context, r wire.Count) error {
 	return nil
 }
 
-// roll returns a channel that knows who is on it, to be released.
-func (n *node) roll(ctx context.Context, id identity.Identity, channel string) (*hub.Channel, error) {
-	name, kind, err := n.resolve(channel)
+// Roll returns a channel that knows who is on it, to be released.
+func (n *Node) Roll(ctx context.Context, id identity.Identity, channel string) (*hub.Channel, error) {
+	name, kind, err := n.Resolve(channel)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := n.mayRead(ctx, id, name, kind); err != nil {
+	if _, err := n.MayRead(ctx, id, name, kind); err != nil {
 		return nil, err
 	}
-	ch, err := n.hub.Acquire(ctx, name)
+	ch, err := n.Hub.Acquire(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	if err := ch.LoadPresence(ctx); err != nil {
-		n.hub.Release(ch)
+		n.Hub.Release(ch)
 		return nil, err
 	}
 	return ch, nil

@@ -1,4 +1,4 @@
-package bridge
+package session
 
 import (
 	"encoding/json"
@@ -23,7 +23,7 @@ func (s *session) typed(name subjects.Channel, kind subjects.Kind, r wire.Publis
 	}
 	_ = json.Unmarshal(r.Data, &data) // its schema has seen to it
 	began := data.Typing == nil || *data.Typing
-	by := sender{s.who(), s.ref}
+	by := Sender{s.who(), s.ref}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if timer := s.typing[r.Channel]; timer != nil {
@@ -48,7 +48,7 @@ func (s *session) typed(name subjects.Channel, kind subjects.Kind, r wire.Publis
 		if !current {
 			return // said again at this moment
 		}
-		s.node.broadcast(by, true, name, kind, end, func(uint64, error) {}) // it may be lost, like any live event
+		s.node.Broadcast(by, true, name, kind, end, func(uint64, error) {}) // it may be lost, like any live event
 	})
 	s.typing[r.Channel] = timer
 }
