@@ -7,11 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/latido/latido/bridge/session"
-
 	"github.com/coder/websocket"
 
 	"github.com/latido/latido/bridge/admission"
+	"github.com/latido/latido/bridge/session"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
 

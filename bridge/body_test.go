@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/latido/latido/bridge/session"
-
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/history"
 	"github.com/latido/latido/subjects/topology"

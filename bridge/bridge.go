@@ -16,15 +16,15 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/latido/latido/bridge/session"
-
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/latido/latido/bridge/api"
 	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/bridge/netpoll"
+	"github.com/latido/latido/bridge/session"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/lease"
 )
@@ -38,7 +38,7 @@ type Bridge struct {
 	bus      hub.Bus
 	leases   *lease.Leases
 	node     *session.Node
-	http     *server
+	http     *api.Server
 	health   health
 
 	ready atomic.Bool // takes sessions
@@ -82,7 +82,7 @@ func (b *Bridge) assemble() (err error) {
 		b.closeBus()
 		return err
 	}
-	b.http = newServer(serverConfig{
+	b.http = api.New(api.Config{
 		Node: b.node, Log: b.log, Metrics: b.metrics, Ready: b.Ready, Dev: b.config.Dev, Origins: b.config.Origins,
 		TrustedProxies: b.config.TrustedProxies, MetricsToken: b.config.MetricsToken,
 		MetricsElsewhere: b.config.MetricsElsewhere, Compress: b.config.Compress,
@@ -137,7 +137,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 		parts.Wait()
 		return errors.Join(err, b.listener.Close())
 	}
-	part(func() error { return b.http.serve(b.listener) })
+	part(func() error { return b.http.Serve(b.listener) })
 	part(func() error { b.node.Care(inner); return nil })
 	part(func() error { b.node.Refresh(inner); return nil })
 	if b.config.Storage != nil {
@@ -152,7 +152,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	}
 	b.ready.Store(false)
 	b.node.Drain(b.config.Drain)
-	err = errors.Join(err, b.http.shutdown())
+	err = errors.Join(err, b.http.Shutdown())
 	b.node.Close()
 	b.sayGoodbye()
 	stop(errors.New("the bridge has stopped"))

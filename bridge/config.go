@@ -4,11 +4,10 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/latido/latido/bridge/session"
-
 	"github.com/nats-io/nats.go"
 
 	"github.com/latido/latido/bridge/admission"
+	"github.com/latido/latido/bridge/session"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/identity"

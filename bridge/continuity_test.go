@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/latido/latido/bridge/api"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/topology"
 	"github.com/latido/latido/subjects/topology/bustest"
@@ -81,9 +82,9 @@ func TestAllThatWasMissedIsGone(t *testing.T) {
 			whole.nothing("gap")
 		})
 	}
-	var page historyPage
+	var page api.HistoryPage
 	get(t, fresh, "ana", "/api/channels/user:ana/events?since="+fmt.Sprint(published[2]), &page)
-	if page.Gap == nil || *page.Gap != (eventRange{published[3], published[9]}) || page.Position.Sequence != published[9] {
+	if page.Gap == nil || *page.Gap != (api.EventRange{From: published[3], To: published[9]}) || page.Position.Sequence != published[9] {
 		t.Errorf("over HTTP: %+v, gap %+v", page, page.Gap)
 	}
 }
@@ -187,7 +188,7 @@ func TestStreamLosesItsTailUnwatched(t *testing.T) {
 	whole.must(`"op":"subscribe","channel":%q,"since":%s`, room, place(epoch, shared[9]))
 	equal(t, "for who did not", whole.events(room, 9), stored)
 	whole.nothing("gap")
-	var page historyPage
+	var page api.HistoryPage
 	get(t, b, "ana", fmt.Sprintf("/api/channels/user:ana/events?since=%d&at=%s", phantoms[2].seq(), phantoms[2]["at"]), &page)
 	if page.Gap == nil || len(page.Events) != 19 {
 		t.Errorf("over HTTP: %+v", page)

@@ -7,12 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/latido/latido/bridge/session"
-
 	"github.com/coder/websocket"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/latido/latido/bridge/hub"
+	"github.com/latido/latido/bridge/session"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"

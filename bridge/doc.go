@@ -1,10 +1,15 @@
-// Package bridge speaks to browsers: it answers "spoken to whom?".
+// Package bridge speaks to browsers: it answers "spoken to whom?". It assembles a
+// node of its rooms, knows whether it is healthy, and drains it.
 //
-// The shape of it, from the bus to the socket:
+//	api        HTTP: routes, pages, the upgrade
+//	session    one browser: requests, access, presence, registry
+//	hub        what a channel holds and who has seen it
+//	netpoll    sockets, poller, workers
+//	admission  what each request costs its caller, whichever door it comes through
+//	wire       what every dialect means;  native  the dialect of our own;  websocket  RFC 6455
+//	sdk        the client in TypeScript;  console  the pages
 //
-//	hub       what each channel holds and how far each reader has come, see there
-//	session   one browser: reads frames, asks the bus, owns nothing that grows while it is slow
-//	netpoll   waits for all TCP sockets at once, on Linux; a pool of workers serves those that have something to read
+// Imports go one way, api → session → hub → netpoll; the others import none of these.
 //
 // Delivery is pulled, not pushed. A fact is appended to its channel once; the
 // flushers then move every cursor forward and write what lies between. A slow
@@ -13,6 +18,5 @@
 // browser is. So there is one path for live, replay and recovery, memory does
 // not grow with slowness, and order within a channel cannot break.
 //
-// Imports: the dialects, schemas and subjects; never services. Only this package
-// imports Fiber.
+// Imports: the dialects, schemas and subjects; never services.
 package bridge

@@ -6,9 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/latido/latido/bridge/session"
-
 	"github.com/latido/latido/bridge/netpoll"
+	"github.com/latido/latido/bridge/session"
 	"github.com/latido/latido/bridge/websocket"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects/topology/bustest"

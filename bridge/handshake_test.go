@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/latido/latido/bridge/session"
-
 	"github.com/latido/latido/subjects/topology/bustest"
 )
 

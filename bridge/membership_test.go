@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/latido/latido/bridge/api"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
@@ -193,7 +194,7 @@ func TestReadsEndWithTheMembership(t *testing.T) {
 		ana.must(`"op":"subscribe","channel":"room:1","last":1000,"anew":true`)
 		equal(t, name+" anew", ana.events("room:1", end), facts[:end])
 		equal(t, name+" anew and no more", ana.seqs(), nil)
-		var page historyPage
+		var page api.HistoryPage
 		get(t, b, "ana", "/api/channels/room:1/events?limit=1000&since=0", &page)
 		if n := len(page.Events); n != end || page.Events[n-1].Sequence != facts[end-1] || page.More {
 			t.Errorf("%s: %d events over HTTP, more: %t; want %d", name, n, page.More, end)
@@ -225,7 +226,7 @@ func TestWhoComesBehindTheEndOfTheMembership(t *testing.T) {
 				luis.events("room:1", 2)
 			}
 			for _, query := range []string{"limit=1", fmt.Sprintf("since=%d", end), fmt.Sprintf("since=%d", after)} {
-				var page historyPage
+				var page api.HistoryPage
 				get(t, b, "ana", "/api/channels/room:1/events?"+query, &page)
 				if len(page.Events) > 0 || page.More {
 					t.Errorf("over HTTP, %s: %+v", query, page)

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/latido/latido/bridge/api"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/topology"
@@ -86,7 +87,7 @@ func TestPositionsBehindGaps(t *testing.T) {
 	again.nothing("gap")
 	last := others(t, bus, 1)
 	purge(t, bus)
-	var page historyPage
+	var page api.HistoryPage
 	for _, query := range []string{"", "?since=0", fmt.Sprintf("?since=%d&epoch=%s", lost[0], epoch)} {
 		get(t, b, "ana", "/api/channels/user:ana/events"+query, &page)
 		stands(t, "over HTTP"+query, page.Position, last)
@@ -112,7 +113,7 @@ func TestStreamLosesItsTailBehindAGap(t *testing.T) {
 		c := dial(t, b, "ana")
 		c.must(`"op":"subscribe","channel":%q,"since":{"epoch":%q,"seq":%d}`, room, epoch, kept[2])
 		place = placeTold(t, c.expect("gap"))
-		var past historyPage
+		var past api.HistoryPage
 		get(t, b, "ana", fmt.Sprintf("/api/channels/user:ana/events?since=%d&epoch=%s", kept[2], epoch), &past)
 		page = past.Position
 		stop()
@@ -168,16 +169,16 @@ func TestSinceWithoutAnEpoch(t *testing.T) {
 	purge(t, bus, jetstream.WithPurgeSequence(published[3]))
 	for _, r := range []struct {
 		since uint64
-		gap   *eventRange
+		gap   *api.EventRange
 		first uint64
 	}{
 		{0, nil, published[3]},
-		{published[0], &eventRange{published[1], published[2]}, published[3]},
+		{published[0], &api.EventRange{From: published[1], To: published[2]}, published[3]},
 		{published[2], nil, published[3]},
 		{published[4], nil, published[5]},
-		{published[5] + 1, &eventRange{published[5] + 2, published[5] + 2}, published[3]},
+		{published[5] + 1, &api.EventRange{From: published[5] + 2, To: published[5] + 2}, published[3]},
 	} {
-		var page historyPage
+		var page api.HistoryPage
 		get(t, b, "ana", fmt.Sprintf("/api/channels/user:ana/events?since=%d", r.since), &page)
 		if fmt.Sprint(page.Gap) != fmt.Sprint(r.gap) || len(page.Events) == 0 || page.Events[0].Sequence != r.first {
 			t.Errorf("since %d over HTTP: gap %v, %+v, want %v and from %d on", r.since, page.Gap, page.Events, r.gap, r.first)
@@ -200,7 +201,7 @@ func TestSinceWithoutAnEpoch(t *testing.T) {
 		t.Fatal(err)
 	}
 	publish(t, bus, 2, 10)
-	var page historyPage
+	var page api.HistoryPage
 	get(t, b, "ana", fmt.Sprintf("/api/channels/user:ana/events?since=%d", published[4]), &page)
 	if page.Gap == nil || len(page.Events) != 2 {
 		t.Errorf("of a stream that is shorter: %+v", page)

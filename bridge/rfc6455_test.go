@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/latido/latido/bridge/session"
-
 	"github.com/latido/latido/bridge/websocket"
 	"github.com/latido/latido/subjects/topology/bustest"
 )

@@ -8,11 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/latido/latido/bridge/session"
-
 	"github.com/coder/websocket"
 
 	"github.com/latido/latido/bridge/netpoll"
+	"github.com/latido/latido/bridge/session"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects/topology/bustest"
 )

@@ -51,8 +51,9 @@ type question struct {
 }
 
 var (
-	errBusy        = schemas.Refuse(schemas.Busy, "too many requests wait for the bus")
-	errNobody      = schemas.Refuse(schemas.Unavailable, "nobody takes this at the moment")
+	errBusy   = schemas.Refuse(schemas.Busy, "too many requests wait for the bus")
+	errNobody = schemas.Refuse(schemas.Unavailable, "nobody takes this at the moment")
+	// ErrUnanswered is what somebody is told whose question nobody answered.
 	ErrUnanswered  = schemas.Refuse(schemas.Timeout, "no answer in time: repeat with the same key")
 	errFull        = schemas.Refuse(schemas.StorageFull, "there is no room to store it now, and it may yet be stored: repeat it later with the same key")
 	errAskerClosed = errors.New("the asker has ended")

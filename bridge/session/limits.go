@@ -31,6 +31,7 @@ type Limits struct {
 	Watch          int           // users that a session may watch; default 100
 }
 
+// WithDefaults fills in what is zero.
 func (l Limits) WithDefaults() Limits {
 	number := func(value *int, fallback int) {
 		if *value == 0 {

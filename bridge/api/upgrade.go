@@ -1,4 +1,4 @@
-package bridge
+package api
 
 import (
 	"encoding/base64"
@@ -6,14 +6,13 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/latido/latido/bridge/session"
-
 	fiberws "github.com/gofiber/contrib/websocket"
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/bridge/native"
 	"github.com/latido/latido/bridge/netpoll"
+	"github.com/latido/latido/bridge/session"
 	"github.com/latido/latido/bridge/websocket"
 	"github.com/latido/latido/schemas"
 )
@@ -22,7 +21,7 @@ import (
 // the handler returns at once, and what Fiber and the handshake had allocated is
 // free again while the session lives. This is the only file that knows
 // contrib/websocket, which answers what checkHandshake has let pass.
-func (s *server) upgrade(plain, deflated hub.Dialect) fiber.Handler {
+func (s *Server) upgrade(plain, deflated hub.Dialect) fiber.Handler {
 	handshake := func(d hub.Dialect) fiber.Handler {
 		return fiberws.New(func(c *fiberws.Conn) {
 			client, _ := c.Locals(localClient).(netip.Addr)
@@ -53,7 +52,7 @@ func (s *server) upgrade(plain, deflated hub.Dialect) fiber.Handler {
 
 // checkHandshake refuses what is no opening handshake of RFC 6455 section 4.2.1,
 // and what comes from pages that may not connect. Who names no origin is no page.
-func (s *server) checkHandshake(c *fiber.Ctx) error {
+func (s *Server) checkHandshake(c *fiber.Ctx) error {
 	if !fiberws.IsWebSocketUpgrade(c) {
 		c.Set(fiber.HeaderUpgrade, "websocket")
 		return fiber.NewError(fiber.StatusUpgradeRequired, "this address speaks WebSocket")

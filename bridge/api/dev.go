@@ -1,4 +1,4 @@
-package bridge
+package api
 
 import (
 	"net"
@@ -61,7 +61,7 @@ func isProxys(header string) bool {
 }
 
 // devToken hands out a token to anyone, in dev mode.
-func (s *server) devToken(c *fiber.Ctx) error {
+func (s *Server) devToken(c *fiber.Ctx) error {
 	if err := knows(c); err != nil {
 		return err
 	}

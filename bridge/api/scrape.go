@@ -1,4 +1,4 @@
-package bridge
+package api
 
 import (
 	"crypto/subtle"
@@ -11,7 +11,7 @@ import (
 
 // guardMetrics lets read /metrics who has its token or, where none is set, who is
 // on this machine.
-func (s *server) guardMetrics(c *fiber.Ctx) error {
+func (s *Server) guardMetrics(c *fiber.Ctx) error {
 	token := s.config.MetricsToken
 	client, _ := c.Locals(localClient).(netip.Addr)
 	switch {

@@ -1,18 +1,17 @@
-package bridge
+package api
 
 import (
 	"encoding/json"
 
-	"github.com/latido/latido/bridge/session"
-
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/latido/latido/bridge/native"
+	"github.com/latido/latido/bridge/session"
 	"github.com/latido/latido/bridge/wire"
 )
 
 // postEvent publishes an event.
-func (s *server) postEvent(c *fiber.Ctx) error {
+func (s *Server) postEvent(c *fiber.Ctx) error {
 	by, channel, err := caller(c)
 	if err != nil {
 		return err
@@ -47,7 +46,7 @@ func (s *server) postEvent(c *fiber.Ctx) error {
 }
 
 // postCommand commands the owner of a channel.
-func (s *server) postCommand(c *fiber.Ctx) error {
+func (s *Server) postCommand(c *fiber.Ctx) error {
 	by, channel, err := caller(c)
 	if err != nil {
 		return err
@@ -62,7 +61,7 @@ func (s *server) postCommand(c *fiber.Ctx) error {
 	return s.answerCommand(c, by, r)
 }
 
-func (s *server) answerCommand(c *fiber.Ctx, by session.Sender, call wire.Call) error {
+func (s *Server) answerCommand(c *fiber.Ctx, by session.Sender, call wire.Call) error {
 	result, err := s.node.Command(c.UserContext(), by, call)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package bridge
+package api
 
 import (
 	"net"
@@ -24,7 +24,7 @@ func (p *peer) Close() error         { p.closed = true; return nil }
 // Nobody keeps others out by connections that say nothing.
 func TestConnectionsOfAPeerAreBounded(t *testing.T) {
 	t.Parallel()
-	s := &server{node: &session.Node{Door: admission.New(session.Limits{}.WithDefaults().Admission())}, config: serverConfig{TrustedProxies: admission.Loopback}}
+	s := &Server{node: &session.Node{Door: admission.New(session.Limits{}.WithDefaults().Admission())}, config: Config{TrustedProxies: admission.Loopback}}
 	open := func(address string) *peer {
 		p := &peer{address: net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(address), 4711))}
 		s.count(p, fasthttp.StateNew)

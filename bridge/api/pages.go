@@ -1,4 +1,4 @@
-package bridge
+package api
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 
 // pages serves what browsers load: the client, so that a page needs one import
 // and no package manager, and the start page.
-func (s *server) pages(app *fiber.App) {
+func (s *Server) pages(app *fiber.App) {
 	app.Use("/sdk", func(c *fiber.Ctx) error {
 		c.Set(fiber.HeaderAccessControlAllowOrigin, "*") // the client is nobody's secret
 		return c.Next()

@@ -1,13 +1,12 @@
-package bridge
+package api
 
 import (
 	"encoding/json"
 	"net/url"
 
-	"github.com/latido/latido/bridge/session"
-
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/latido/latido/bridge/session"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects/identity"
@@ -17,17 +16,17 @@ import (
 // there.
 
 // getOnline lists who of a group is there, or was at a time.
-func (s *server) getOnline(c *fiber.Ctx) error { return s.ask(c, session.KindGroup, "who", "at") }
+func (s *Server) getOnline(c *fiber.Ctx) error { return s.ask(c, session.KindGroup, "who", "at") }
 
 // getStatus tells how a user is.
-func (s *server) getStatus(c *fiber.Ctx) error { return s.ask(c, session.KindUser, "status") }
+func (s *Server) getStatus(c *fiber.Ctx) error { return s.ask(c, session.KindUser, "status") }
 
 // getDuty tells how long a user was there.
-func (s *server) getDuty(c *fiber.Ctx) error { return s.ask(c, session.KindUser, "duty", "from", "to") }
+func (s *Server) getDuty(c *fiber.Ctx) error { return s.ask(c, session.KindUser, "duty", "from", "to") }
 
 // ask sends a query to the owner of the channel that the path names, with what the
 // query string says under the given names, and answers its data.
-func (s *server) ask(c *fiber.Ctx, kind, query string, names ...string) error {
+func (s *Server) ask(c *fiber.Ctx, kind, query string, names ...string) error {
 	id, _ := c.Locals(localIdentity).(identity.Identity)
 	of, err := url.PathUnescape(c.Params(kind))
 	if err != nil {

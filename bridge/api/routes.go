@@ -1,4 +1,4 @@
-package bridge
+package api
 
 import (
 	"cmp"
@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/latido/latido/bridge/session"
-
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +18,7 @@ import (
 
 	"github.com/latido/latido/bridge/admission"
 	"github.com/latido/latido/bridge/hub"
+	"github.com/latido/latido/bridge/session"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects/identity"
@@ -29,8 +28,8 @@ import (
 // have left it. One too many is answered 503.
 const connectionsAtOnce = 1 << 14
 
-// serverConfig is what the HTTP side is told.
-type serverConfig struct {
+// Config is what the HTTP side is told.
+type Config struct {
 	Node    *session.Node
 	Log     *slog.Logger
 	Metrics *prometheus.Registry
@@ -44,30 +43,31 @@ type serverConfig struct {
 	Compress         bool
 }
 
-// server speaks HTTP, and hands connections that became sockets to the node.
-type server struct {
-	config serverConfig
+// Server speaks HTTP, and hands connections that became sockets to the node.
+type Server struct {
+	config Config
 	node   *session.Node
 	app    *fiber.App
 }
 
-func newServer(c serverConfig) *server {
+// New returns a server that answers nothing yet: call Serve.
+func New(c Config) *Server {
 	if c.TrustedProxies == nil {
 		c.TrustedProxies = admission.Loopback
 	}
-	s := &server{config: c, node: c.Node}
+	s := &Server{config: c, node: c.Node}
 	s.app = s.routes()
 	return s
 }
 
-// serve answers on a listener until shutdown.
-func (s *server) serve(listener net.Listener) error {
+// Serve answers on a listener until shutdown.
+func (s *Server) Serve(listener net.Listener) error {
 	return s.app.Listener(punctual{listener, s.node.Limits.Handshake})
 }
 
-// shutdown ends serve. HTTP connections that idle, or are half through a handshake,
+// Shutdown ends serve. HTTP connections that idle, or are half through a handshake,
 // are not waited for.
-func (s *server) shutdown() error {
+func (s *Server) Shutdown() error {
 	err := s.app.ShutdownWithTimeout(time.Second)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil
@@ -76,7 +76,7 @@ func (s *server) shutdown() error {
 }
 
 // routes lays out everything that is spoken over HTTP.
-func (s *server) routes() *fiber.App {
+func (s *Server) routes() *fiber.App {
 	app := fiber.New(fiber.Config{
 		AppName: "latido", DisableStartupMessage: true, ReduceMemoryUsage: true, ReadBufferSize: 16 << 10,
 		BodyLimit: s.node.Limits.Frame, DisablePreParseMultipartForm: true, ErrorHandler: s.fault, Concurrency: connectionsAtOnce,
@@ -106,7 +106,7 @@ func (s *server) routes() *fiber.App {
 }
 
 // readiness is red while sessions would be ill served here.
-func (s *server) readiness(c *fiber.Ctx) error {
+func (s *Server) readiness(c *fiber.Ctx) error {
 	if err := s.config.Ready(); err != nil {
 		return c.Status(fiber.StatusServiceUnavailable).SendString(err.Error() + "\n")
 	}
@@ -114,7 +114,7 @@ func (s *server) readiness(c *fiber.Ctx) error {
 }
 
 // crossOrigin lets pages of the allowed origins use the API.
-func (s *server) crossOrigin(c *fiber.Ctx) error {
+func (s *Server) crossOrigin(c *fiber.Ctx) error {
 	origin := c.Get(fiber.HeaderOrigin)
 	if origin == "" {
 		return c.Next()
@@ -137,12 +137,12 @@ func (s *server) crossOrigin(c *fiber.Ctx) error {
 var errOrigin = schemas.Refuse(schemas.OriginRefused, "pages of this origin are not allowed: see --origins")
 
 // mayUse says whether pages of an origin may use the API and connect.
-func (s *server) mayUse(origin string) bool {
+func (s *Server) mayUse(origin string) bool {
 	return len(s.config.Origins) == 0 || slices.Contains(s.config.Origins, "*") || slices.Contains(s.config.Origins, origin)
 }
 
 // verifying is the price of looking at a token, before it is known to be good.
-func (s *server) verifying(c *fiber.Ctx) error {
+func (s *Server) verifying(c *fiber.Ctx) error {
 	if err := s.pay(c, "", admission.Cost{Work: admission.Verify}); err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (s *server) verifying(c *fiber.Ctx) error {
 }
 
 // authenticate reads the bearer's token.
-func (s *server) authenticate(c *fiber.Ctx) error {
+func (s *Server) authenticate(c *fiber.Ctx) error {
 	const scheme = "Bearer "
 	header := c.Get(fiber.HeaderAuthorization)
 	if len(header) <= len(scheme) || header[:len(scheme)] != scheme {
@@ -175,7 +175,7 @@ func caller(c *fiber.Ctx) (session.Sender, string, error) {
 	return session.Sender{Identity: id}, string([]byte(channel)), nil
 }
 
-func (s *server) api(group fiber.Router) {
+func (s *Server) api(group fiber.Router) {
 	sending, query := s.costs(admission.Sending), s.costs(admission.Cost{Work: admission.Query})
 	group.Post("/channels/:channel/events", sending, s.postEvent)
 	group.Get("/channels/:channel/events", s.costs(admission.Cost{Work: admission.History}), s.getEvents)
@@ -187,7 +187,7 @@ func (s *server) api(group fiber.Router) {
 	group.Get("/groups/:group/online", query, s.getOnline)
 }
 
-func (s *server) getPresence(c *fiber.Ctx) error {
+func (s *Server) getPresence(c *fiber.Ctx) error {
 	by, channel, err := caller(c)
 	if err != nil {
 		return err

@@ -1,21 +1,20 @@
-package bridge
+package api
 
 import (
 	"errors"
 	"slices"
 
-	"github.com/latido/latido/bridge/session"
-
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
 	"github.com/latido/latido/bridge/admission"
+	"github.com/latido/latido/bridge/session"
 	"github.com/latido/latido/schemas"
 )
 
 // fault answers an error in the shape of all refusals: {code, reason, retry,
 // message}, and errors by field where one is wrong.
-func (s *server) fault(c *fiber.Ctx, err error) error {
+func (s *Server) fault(c *fiber.Ctx, err error) error {
 	refusal := refusalOfHTTP(err)
 	if refusal.Code == schemas.Internal {
 		s.config.Log.Error("request", "path", c.Path(), "error", err)
@@ -35,7 +34,7 @@ func (s *server) fault(c *fiber.Ctx, err error) error {
 
 // knownMethods refuses methods that are none of HTTP's, which Fiber would answer in
 // plain text before it asks anybody.
-func (s *server) knownMethods(app *fiber.App) {
+func (s *Server) knownMethods(app *fiber.App) {
 	handle := app.Server().Handler
 	app.Server().Handler = func(ctx *fasthttp.RequestCtx) {
 		if slices.Contains(fiber.DefaultMethods, string(ctx.Method())) {

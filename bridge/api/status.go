@@ -1,4 +1,4 @@
-package bridge
+package api
 
 import (
 	"bytes"
@@ -8,11 +8,10 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/latido/latido/bridge/session"
-
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/latido/latido/bridge/admission"
+	"github.com/latido/latido/bridge/session"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects/identity"
@@ -27,7 +26,7 @@ var fields = []string{"status", "custom_message", "until"}
 // postStatus sets the caller's own status. It takes what a page can send while it
 // goes away: navigator.sendBeacon knows no headers, so the token may be a field of
 // the body, which may be JSON under any content type, or a form.
-func (s *server) postStatus(c *fiber.Ctx) error {
+func (s *Server) postStatus(c *fiber.Ctx) error {
 	if err := knows(c); err != nil {
 		return err
 	}
@@ -74,7 +73,7 @@ func (s *server) postStatus(c *fiber.Ctx) error {
 }
 
 // deleteStatus lets the caller's devices speak again.
-func (s *server) deleteStatus(c *fiber.Ctx) error {
+func (s *Server) deleteStatus(c *fiber.Ctx) error {
 	if err := knows(c); err != nil {
 		return err
 	}
@@ -83,7 +82,7 @@ func (s *server) deleteStatus(c *fiber.Ctx) error {
 }
 
 // sendingUser is whoever the header's token or the body's is of.
-func (s *server) sendingUser(c *fiber.Ctx, sent form) (session.Sender, error) {
+func (s *Server) sendingUser(c *fiber.Ctx, sent form) (session.Sender, error) {
 	token, found := strings.CutPrefix(c.Get(fiber.HeaderAuthorization), "Bearer ")
 	if !found && json.Unmarshal(sent["token"], &token) != nil {
 		token = ""

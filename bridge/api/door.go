@@ -1,4 +1,4 @@
-package bridge
+package api
 
 import (
 	"context"
@@ -8,12 +8,11 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/latido/latido/bridge/session"
-
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
 	"github.com/latido/latido/bridge/admission"
+	"github.com/latido/latido/bridge/session"
 	"github.com/latido/latido/subjects/identity"
 )
 
@@ -26,7 +25,7 @@ const (
 
 // count counts the connections of each peer until they become sockets. Who has far
 // too many is closed at once, before anything was read: they would keep others out.
-func (s *server) count(conn net.Conn, state fasthttp.ConnState) {
+func (s *Server) count(conn net.Conn, state fasthttp.ConnState) {
 	tcp, ok := conn.RemoteAddr().(*net.TCPAddr)
 	if !ok {
 		return
@@ -47,7 +46,7 @@ func (s *server) count(conn net.Conn, state fasthttp.ConnState) {
 }
 
 // client is the address of whoever asks, behind the proxies that are trusted.
-func (s *server) client(c *fiber.Ctx) netip.Addr {
+func (s *Server) client(c *fiber.Ctx) netip.Addr {
 	tcp, ok := c.Context().RemoteAddr().(*net.TCPAddr)
 	if !ok {
 		return netip.Addr{}
@@ -66,7 +65,7 @@ func headers(c *fiber.Ctx, name string) []string {
 
 // enter is the door of HTTP: every request of an address costs something, so many
 // are worked on at once, and none for longer than on a socket.
-func (s *server) enter(c *fiber.Ctx) error {
+func (s *Server) enter(c *fiber.Ctx) error {
 	client := s.client(c)
 	payer := &admission.Payer{Address: s.node.Door.Address(client)}
 	c.Locals(localClient, client)
@@ -89,7 +88,7 @@ func (s *server) enter(c *fiber.Ctx) error {
 }
 
 // costs has the rest of a route cost its caller something.
-func (s *server) costs(cost admission.Cost) fiber.Handler {
+func (s *Server) costs(cost admission.Cost) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		id, _ := c.Locals(localIdentity).(identity.Identity)
 		cost := cost
@@ -102,7 +101,7 @@ func (s *server) costs(cost admission.Cost) fiber.Handler {
 }
 
 // pay charges a request to a user, "" for nobody, and to the address.
-func (s *server) pay(c *fiber.Ctx, user string, cost admission.Cost) error {
+func (s *Server) pay(c *fiber.Ctx, user string, cost admission.Cost) error {
 	payer := payerOf(c)
 	if user != "" {
 		payer.User = s.node.Door.User(user)
@@ -116,7 +115,7 @@ func payerOf(c *fiber.Ctx) *admission.Payer {
 }
 
 // reading waits until a user may read from history, and returns what ends it.
-func (s *server) reading(ctx context.Context, user *admission.Account) (done func(), err error) {
+func (s *Server) reading(ctx context.Context, user *admission.Account) (done func(), err error) {
 	ofUser, err := admission.Read(ctx, user)
 	if err != nil {
 		return nil, err
@@ -130,7 +129,7 @@ func (s *server) reading(ctx context.Context, user *admission.Account) (done fun
 }
 
 // answer sends JSON that may be large: it counts as held until it was read.
-func (s *server) answer(c *fiber.Ctx, value any) error {
+func (s *Server) answer(c *fiber.Ctx, value any) error {
 	body, err := json.Marshal(value)
 	if err != nil {
 		return err

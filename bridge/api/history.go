@@ -1,4 +1,4 @@
-package bridge
+package api
 
 import (
 	"encoding/json"
@@ -14,13 +14,13 @@ import (
 	"github.com/latido/latido/subjects/history"
 )
 
-// historyPage is the answer to a question for stored events.
-type historyPage struct {
+// HistoryPage is the answer to a question for stored events.
+type HistoryPage struct {
 	Position wire.Position `json:"position"` // where a reader of it stands
-	Gap      *eventRange   `json:"gap,omitempty"`
+	Gap      *EventRange   `json:"gap,omitempty"`
 	Events   []storedEvent `json:"events"`
 	More     bool          `json:"more"`           // after the position
-	Gaps     []eventRange  `json:"gaps,omitempty"` // facts among the events that nobody can read
+	Gaps     []EventRange  `json:"gaps,omitempty"` // facts among the events that nobody can read
 }
 
 // storedEvent is one event of history.
@@ -34,14 +34,14 @@ type storedEvent struct {
 	Data     json.RawMessage `json:"data"`
 }
 
-// eventRange is the numbers of events that are missing.
-type eventRange struct {
+// EventRange is the numbers of events that are missing.
+type EventRange struct {
 	From uint64 `json:"from"`
 	To   uint64 `json:"to"`
 }
 
 // getEvents reads stored events: those behind a position, or the last ones.
-func (s *server) getEvents(c *fiber.Ctx) error {
+func (s *Server) getEvents(c *fiber.Ctx) error {
 	by, channel, err := caller(c)
 	if err != nil {
 		return err
@@ -78,13 +78,13 @@ func (s *server) getEvents(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	page := historyPage{Position: past.Position, Gap: (*eventRange)(past.Missing), Events: []storedEvent{}, More: past.More}
+	page := HistoryPage{Position: past.Position, Gap: (*EventRange)(past.Missing), Events: []storedEvent{}, More: past.More}
 	for _, notice := range past.Notices {
 		switch told := notice.(type) {
 		case wire.Event:
 			page.Events = append(page.Events, storedEvent{told.Event, told.Sequence, told.From, told.Key, told.At, told.Encoding, told.Data})
 		case wire.Gap:
-			page.Gaps = append(page.Gaps, eventRange{told.From, told.To})
+			page.Gaps = append(page.Gaps, EventRange{told.From, told.To})
 		}
 	}
 	return s.answer(c, page)
