@@ -22,13 +22,16 @@
 //
 // # A new service
 //
-//  1. Write the schemas of its commands and facts, and add its kind to the
-//     catalog in subjects and its stream to subjects/topology.
-//  2. decide.go: a state, decide and evolve, and a [Decider] that names them.
-//  3. decide_test.go: rows for estest, which say in plain words what it promises.
-//  4. service.go: Run, which hands the decider to [Run].
-//  5. service_test.go: two replicas on a real bus (estest.Replica, estest.Caller).
-//  6. Add Run to deploy/stack.
+// `task new:service NAME=poll` lays out one that opens and closes channels, and works.
+// Then it is yours, in this order:
+//
+//  1. The schemas of its commands and facts, and its kind in the catalog in subjects:
+//     who reads it, and whose commands its events stand for.
+//  2. decide_test.go: rows for estest, which say in plain words what it promises.
+//  3. decide.go: a state, decide and evolve, and a [Decider] that lists their bodies.
+//  4. service_test.go: two replicas on a real bus (estest.Replica, estest.Caller).
+//  5. Where its stream forgets, subjects/topology; where it reads or commands what is
+//     not its own, deploy/stack/parts.go. `go generate ./...` does the rest.
 //
 // Only packages below services import es; it imports schemas and subjects.
 package es
