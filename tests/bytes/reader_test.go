@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/tests/kit"
 )
 
 // reader holds the data that came to a reader, by the key of the event.
@@ -126,17 +127,13 @@ func (s *system) readSocket() *reader {
 // readByClient reads with the client, in Node. It returns nil where there is none.
 func (s *system) readByClient() *reader {
 	s.T.Helper()
-	node, err := exec.LookPath("node")
-	if err != nil {
-		if os.Getenv("LATIDO_BROWSER") == "required" {
-			s.T.Fatal(err)
-		}
+	if err := kit.LookPath(s.T, "node"); err != nil {
 		s.T.Log("the client is not tried: ", err)
 		return nil
 	}
 	r := newReader("the client")
 	ctx, stop := context.WithCancel(context.WithoutCancel(s.T.Context()))
-	process := exec.CommandContext(ctx, node, "--experimental-websocket", "reader.mjs", "http://"+s.address, s.token, live.String(), stored.String(), room.String())
+	process := exec.CommandContext(ctx, "node", "--experimental-websocket", "reader.mjs", "http://"+s.Address(), s.token, live.String(), stored.String(), room.String())
 	process.Stderr = os.Stderr
 	output, err := process.StdoutPipe()
 	if err != nil {

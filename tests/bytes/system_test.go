@@ -34,10 +34,9 @@ const sender = "ana"
 type system struct {
 	*kit.Stage
 
-	address string
-	token   string
-	socket  *kit.RawClient // asks one thing after another
-	last    int            // id of a request on it
+	token  string
+	socket *kit.RawClient // asks one thing after another
+	last   int            // id of a request on it
 }
 
 func start(t *testing.T) *system {
@@ -47,9 +46,7 @@ func start(t *testing.T) *system {
 		t.Fatal(err)
 	}
 	s := &system{Stage: kit.NewStage(t, kit.Config{Bus: bustest.StartWith(t, topology.Config{Kinds: []subjects.Kind{kind}})})}
-	s.address = s.Start(stack.Config{
-		Kinds: []string{"log:durable"}, Limits: bridge.Limits{Publishes: 1 << 20, UserPublishes: 1 << 20},
-	}).HTTPAddr()
+	s.Start(stack.Config{Kinds: []string{"log:durable"}, Limits: bridge.Limits{Publishes: 1 << 20, UserPublishes: 1 << 20}})
 	s.token = s.Secret.Token(kit.Identity{User: sender})
 	s.socket = s.dial()
 	if code := s.overHTTP("/api/channels/"+url.PathEscape(room.String())+"/commands/open", `{"data":{"members":[]}}`); code != 0 {
@@ -60,7 +57,7 @@ func start(t *testing.T) *system {
 
 func (s *system) dial() *kit.RawClient {
 	s.T.Helper()
-	return kit.Welcomed(s.T, s.address, schema.Hello{Token: s.token})
+	return kit.Welcomed(s.T, s.Address(), schema.Hello{Token: s.token})
 }
 
 // notInUTF8 is how a socket refuses what no text frame may hold.
@@ -98,7 +95,7 @@ func (s *system) overHTTP(path, body string) int {
 
 func (s *system) ask(method, path, body string, answer any) {
 	s.T.Helper()
-	told, err := kit.Ask(s.Ctx, s.address, kit.Request{Method: method, Path: path, Token: s.token, Body: body})
+	told, err := kit.Ask(s.Ctx, s.Address(), kit.Request{Method: method, Path: path, Token: s.token, Body: body})
 	s.Must(err)
 	decoder := json.NewDecoder(bytes.NewReader(told.Raw))
 	decoder.UseNumber()

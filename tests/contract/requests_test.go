@@ -36,7 +36,7 @@ type line struct {
 // hello opens a line as ana, an operator.
 func (s system) hello(t *testing.T) *line {
 	t.Helper()
-	return &line{RawClient: kit.Welcomed(t, s.address, bridge.Hello{Token: s.token("ana", "operator")})}
+	return &line{RawClient: kit.Welcomed(t, s.Address(), bridge.Hello{Token: s.token("ana", "operator")})}
 }
 
 // outcome is what a frame led to: one frame at a time is sent, so the first answer
@@ -97,7 +97,7 @@ func TestRequestsAreAsTheirSchemasSay(t *testing.T) {
 				switch {
 				case l != nil:
 				case name == "hello":
-					l = &line{RawClient: kit.Dial(t, s.address)}
+					l = &line{RawClient: kit.Dial(t, s.Address())}
 				default:
 					l = s.hello(t)
 				}

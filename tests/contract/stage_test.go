@@ -8,12 +8,8 @@ import (
 	"github.com/latido/latido/tests/kit"
 )
 
-// system is a whole system, and where its bridge is.
-type system struct {
-	*kit.Stage
-
-	address string
-}
+// system is a whole system.
+type system struct{ *kit.Stage }
 
 // run runs a whole system until the test ends.
 func run(t *testing.T, change func(*stack.Config)) system {
@@ -23,7 +19,8 @@ func run(t *testing.T, change func(*stack.Config)) system {
 		change(&cfg)
 	}
 	s := kit.NewStage(t, kit.Config{})
-	return system{s, s.Start(cfg).HTTPAddr()}
+	s.Start(cfg)
+	return system{s}
 }
 
 func (s system) token(user, role string) string {
@@ -33,7 +30,7 @@ func (s system) token(user, role string) string {
 // ask sends a request to the HTTP API, as ana unless the headers say otherwise.
 func (s system) ask(method, path, body string, headers map[string]string) kit.Answer {
 	s.T.Helper()
-	answer, err := kit.Ask(s.Ctx, s.address, kit.Request{Method: method, Path: path, Body: body, Token: s.token("ana", "client"), Header: headers})
+	answer, err := kit.Ask(s.Ctx, s.Address(), kit.Request{Method: method, Path: path, Body: body, Token: s.token("ana", "client"), Header: headers})
 	s.Must(err)
 	return answer
 }

@@ -19,21 +19,8 @@ import (
 	"github.com/latido/latido/tests/kit"
 )
 
-// system is a whole system, and where its bridge is.
-type system struct {
-	*kit.Stage
-
-	address string
-}
-
-func run(t *testing.T) system {
-	t.Helper()
-	s := kit.NewStage(t, kit.Config{})
-	return system{s, s.Start(stack.Config{}).HTTPAddr()}
-}
-
-// token has all its claims, also the empty ones.
-func (s system) token(user, role, name string) string {
+// tokenOf has all its claims, also the empty ones.
+func tokenOf(s *kit.Stage, user, role, name string) string {
 	return s.Secret.Sign(map[string]any{"sub": user, "role": role, "name": name}, time.Hour)
 }
 
@@ -45,9 +32,9 @@ type command struct {
 }
 
 // doors lead to the owner of a room. Each returns the code of a refusal, or 0.
-var doors = map[string]func(system, command) int{
-	"socket": func(s system, c command) int {
-		client := kit.Dial(s.T, s.address)
+var doors = map[string]func(*kit.Stage, command) int{
+	"socket": func(s *kit.Stage, c command) int {
+		client := kit.Dial(s.T, s.Address())
 		defer client.CloseNow()
 		client.Send(kit.Frame{"op": "hello", "token": c.token})
 		welcome := client.Next()
@@ -60,8 +47,8 @@ var doors = map[string]func(system, command) int{
 		client.Send(kit.Frame{"id": 1, "op": "call", "channel": c.room.String(), "command": c.name, "data": json.RawMessage(c.data)})
 		return int(client.Next().Code())
 	},
-	"HTTP": func(s system, c command) int {
-		answer, err := kit.Ask(s.Ctx, s.address, kit.Request{
+	"HTTP": func(s *kit.Stage, c command) int {
+		answer, err := kit.Ask(s.Ctx, s.Address(), kit.Request{
 			Method: http.MethodPost, Path: "/api/channels/" + url.PathEscape(c.room.String()) + "/commands/" + c.name,
 			Token: c.token, Body: `{"data":` + c.data + `}`, Header: map[string]string{"Content-Type": "application/json"},
 		})
@@ -71,7 +58,7 @@ var doors = map[string]func(system, command) int{
 		}
 		return int(answer.Body.Code())
 	},
-	"NATS": func(s system, c command) int {
+	"NATS": func(s *kit.Stage, c command) int {
 		message := nats.NewMsg(c.room.Command(c.name))
 		message.Data = []byte(c.data)
 		message.Header.Set(subjects.HeaderProof, c.token)
@@ -90,13 +77,14 @@ var doors = map[string]func(system, command) int{
 // nobody; and so is a role.
 func TestWhoActsAtEveryDoor(t *testing.T) {
 	t.Parallel()
-	s := run(t)
+	s := kit.NewStage(t, kit.Config{})
+	s.Start(stack.Config{})
 	feed, err := s.NATS.SubscribeSync("feed.room.*")
 	if err != nil {
 		t.Fatal(err)
 	}
 	private := subjects.Channel{Kind: "room", ID: "private"}
-	if code := doors["HTTP"](s, command{private, "open", `{"members":["josé"]}`, "luis", s.token("luis", "", "")}); code != 0 {
+	if code := doors["HTTP"](s, command{private, "open", `{"members":["josé"]}`, "luis", tokenOf(s, "luis", "", "")}); code != 0 {
 		t.Fatalf("open: %d", code)
 	}
 	next := func() *nats.Msg {
@@ -141,7 +129,7 @@ func TestWhoActsAtEveryDoor(t *testing.T) {
 		{"service:ops", "service ", "", nobody},
 		{"service:", "operator", "", nobody},
 	} {
-		proof := s.token(test.user, test.role, test.name)
+		proof := tokenOf(s, test.user, test.role, test.name)
 		for name, door := range doors {
 			who := fmt.Sprintf("%q as %q through %s", test.user, test.role, name)
 			if code := door(s, command{private, "post", `{"text":"hola"}`, test.user, proof}); code != cmp.Or(test.code, int(schemas.Forbidden)) {
@@ -163,7 +151,7 @@ func TestWhoActsAtEveryDoor(t *testing.T) {
 	// Role service is a role, and what begins with its name a service's. Nothing
 	// else was stored before.
 	for name, door := range doors {
-		invite := command{private, "invite", fmt.Sprintf(`{"user":%q}`, name), "service:app", s.token("service:app", "service", "")}
+		invite := command{private, "invite", fmt.Sprintf(`{"user":%q}`, name), "service:app", tokenOf(s, "service:app", "service", "")}
 		if code := door(s, invite); code != 0 {
 			t.Errorf("a service through %s: %d", name, code)
 		}

@@ -12,14 +12,15 @@
 //     twice or out of order, held against what the streams hold ([ReadTruth]) and,
 //     for presence, the buckets ([Seated]).
 //   - [Proxy] stands between two and breaks as networks do.
+//   - [LookPath] finds the programs that a test needs from outside.
 //
 // A test in full:
 //
 //	func TestWhatIsSaidIsHeard(t *testing.T) {
 //		t.Parallel()
 //		s := kit.NewStage(t, kit.Config{})
-//		address := s.Start(stack.Config{}).HTTPAddr()
-//		proxy := s.Proxy(address)
+//		s.Start(stack.Config{})
+//		proxy := s.Proxy(s.Address())
 //		ana := s.Connect(kit.ClientConfig{Who: kit.Identity{User: "ana"}})
 //		luis := s.Connect(kit.ClientConfig{Who: kit.Identity{User: "luis"}, Bridges: []string{proxy.Addr()}})
 //		_, _, err := ana.Call(s.Ctx, "room:1", "open", chat.Open{Members: []string{"luis"}})

@@ -112,6 +112,9 @@ func (s *Stage) Start(cfg stack.Config) *stack.Stack {
 	return running
 }
 
+// Address is where the first bridge takes clients.
+func (s *Stage) Address() string { return s.bridges[0] }
+
 func (s *Stage) connect(url string) *nats.Conn {
 	s.T.Helper()
 	nc, err := nats.Connect(url, nats.UserInfo(loginUser, loginPassword), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))

@@ -13,8 +13,8 @@ import (
 func TestWhatIsSaidIsHeard(t *testing.T) {
 	t.Parallel()
 	s := kit.NewStage(t, kit.Config{})
-	address := s.Start(stack.Config{}).HTTPAddr()
-	proxy := s.Proxy(address)
+	s.Start(stack.Config{})
+	proxy := s.Proxy(s.Address())
 	ana := s.Connect(kit.ClientConfig{Who: kit.Identity{User: "ana"}})
 	luis := s.Connect(kit.ClientConfig{Who: kit.Identity{User: "luis"}, Bridges: []string{proxy.Addr()}})
 	_, _, err := ana.Call(s.Ctx, "room:1", "open", chat.Open{Members: []string{"luis"}})

@@ -9,7 +9,7 @@ import (
 	"github.com/latido/latido/tests/kit"
 )
 
-// system is a whole system, and where its bridge is.
+// system is a whole system, in one process.
 type system struct {
 	*kit.Stage
 
@@ -36,7 +36,7 @@ func (s system) openAs(user, role, device string) browser {
 	if device != "" {
 		hello.Device = &bridge.Device{Kind: device}
 	}
-	return browser{kit.Welcomed(s.T, s.stack.HTTPAddr(), hello)}
+	return browser{kit.Welcomed(s.T, s.Address(), hello)}
 }
 
 // request asks over HTTP and returns the status and the decoded answer.
@@ -46,7 +46,7 @@ func (s system) request(method, path, user, kind, body string) (int, kit.Frame) 
 	if user != "" {
 		asked.Token = s.token(user, "")
 	}
-	answer, err := kit.Ask(s.Ctx, s.stack.HTTPAddr(), asked)
+	answer, err := kit.Ask(s.Ctx, s.Address(), asked)
 	s.Must(err)
 	if answer.Body == nil {
 		s.T.Fatalf("%s %s: %d: %s", method, path, answer.Status, answer.Raw)

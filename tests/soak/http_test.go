@@ -21,7 +21,7 @@ func (s *stage) ask(user, method, path string, body, answer any) error {
 	if err != nil {
 		return err
 	}
-	told, err := kit.Ask(ctx, s.address, kit.Request{
+	told, err := kit.Ask(ctx, s.Address(), kit.Request{
 		Method: method, Path: path, Token: s.Secret.Token(kit.Identity{User: user}), Body: string(data),
 		Header: map[string]string{"Content-Type": "application/json"},
 	})

@@ -16,7 +16,7 @@ import (
 func TestSoak(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	address := s.address
+	address := s.Address()
 	observers := []*kit.Client{
 		s.observer(kit.ClientConfig{Who: kit.Identity{User: "observer one"}}, radio),
 		s.observer(kit.ClientConfig{Who: kit.Identity{User: "observer two"}}, radio),
@@ -74,7 +74,7 @@ func (s *stage) befriend(i int) {
 	s.T.Helper()
 	room, users := fmt.Sprint("room:friends ", i), names(fmt.Sprint("friend ", i), 2)
 	for at, user := range users {
-		p := s.play("friend", user, s.address)
+		p := s.play("friend", user, s.Address())
 		if at == 0 {
 			_, _, err := p.Call(s.Ctx, room, "open", chat.Open{Members: users})
 			s.Must(err)
@@ -90,7 +90,7 @@ func (s *stage) befriend(i int) {
 // whose line carries nothing more after a while. It returns since when each is silent.
 func (s *stage) fallSilent() map[kit.Seat]time.Time {
 	s.T.Helper()
-	proxy := s.Proxy(s.address)
+	proxy := s.Proxy(s.Address())
 	var clients []*kit.Client
 	for i := range 2 { // each with something to hear all the time
 		mute := s.observer(kit.ClientConfig{Who: kit.Identity{User: fmt.Sprint("mute ", i)}, Mute: true}, log)

@@ -28,8 +28,7 @@ type stage struct {
 	*kit.Stage
 
 	talking context.Context // ends when nobody says anything more
-	address string
-	working sync.WaitGroup // what clients do while there is talking
+	working sync.WaitGroup  // what clients do while there is talking
 
 	mu      sync.Mutex
 	players []*player
@@ -45,7 +44,7 @@ func newStage(t *testing.T) *stage {
 		t.Skip("LATIDO_SOAK_DURATION says for how long")
 	}
 	s := &stage{Stage: kit.NewStage(t, kit.Config{Limit: duration + 2*settling}), spoken: map[string]int{}}
-	s.address = s.Start(stack.Config{Kinds: []string{"log:durable"}, Drain: 10 * time.Second}).HTTPAddr()
+	s.Start(stack.Config{Kinds: []string{"log:durable"}, Drain: 10 * time.Second})
 	var hush context.CancelFunc
 	s.talking, hush = context.WithTimeout(s.Ctx, duration)
 	t.Cleanup(func() { hush(); s.working.Wait() })

@@ -2,7 +2,6 @@ package soak
 
 import (
 	"bufio"
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -39,17 +38,13 @@ type tabReport struct {
 // the radio. Without a browser there is none, unless one is required.
 func (s *stage) openTab(user string) *tab {
 	s.T.Helper()
-	chromium, err := exec.LookPath(cmp.Or(os.Getenv("CHROMIUM"), "/usr/bin/chromium"))
-	if err == nil {
-		_, err = exec.LookPath("node")
-	}
-	if err != nil && os.Getenv("LATIDO_BROWSER") != "required" {
+	err := kit.LookPath(s.T, kit.Chromium(), "node")
+	if err != nil {
 		s.T.Logf("no hidden tab: %v", err)
 		return nil
 	}
-	s.Must(err)
-	t := &tab{process: exec.CommandContext(s.Ctx, "node", "hidden.mjs", "http://"+s.address, s.Secret.TokenFor(kit.Identity{User: user}, 2*time.Hour), plaza, radio)}
-	t.process.Env = append(os.Environ(), "CHROMIUM="+chromium)
+	t := &tab{process: exec.CommandContext(s.Ctx, "node", "hidden.mjs", "http://"+s.Address(), s.Secret.TokenFor(kit.Identity{User: user}, 2*time.Hour), plaza, radio)}
+	t.process.Env = append(os.Environ(), "CHROMIUM="+kit.Chromium())
 	t.process.Stderr = s.T.Output()
 	t.process.Cancel = func() error { return t.process.Process.Signal(syscall.SIGTERM) } // so that it ends the browser
 	t.process.WaitDelay = 10 * time.Second

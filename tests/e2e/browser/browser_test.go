@@ -2,7 +2,6 @@ package browser
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -48,11 +47,11 @@ func TestSnippets(t *testing.T) {
 // play runs a script against a system of its own, whose origin is the first argument.
 func play(t *testing.T, script string, arguments ...string) {
 	t.Helper()
-	chromium, node := needed(t)
+	need(t)
 	s := kit.NewStage(t, kit.Config{Limit: limit, Dev: true})
 	origin := "http://" + s.Start(stack.Config{}).HTTPAddr()
-	scenario := exec.CommandContext(s.Ctx, node, append([]string{script, origin}, arguments...)...)
-	scenario.Env = append(os.Environ(), "CHROMIUM="+chromium)
+	scenario := exec.CommandContext(s.Ctx, "node", append([]string{script, origin}, arguments...)...)
+	scenario.Env = append(os.Environ(), "CHROMIUM="+kit.Chromium())
 	scenario.Cancel = func() error { return scenario.Process.Signal(syscall.SIGTERM) } // so that it ends Chromium
 	scenario.WaitDelay = 10 * time.Second
 	told, tell := io.Pipe()
@@ -72,27 +71,19 @@ func play(t *testing.T, script string, arguments ...string) {
 	}
 }
 
-// needed finds what the test needs from outside, or ends it: as skipped, or as failed where somebody promised that
-// everything is there.
-func needed(t *testing.T) (chromium, node string) {
+// need ends the test when something that it needs from outside is missing.
+func need(t *testing.T) {
 	t.Helper()
-	missing := t.Skipf
-	if os.Getenv("LATIDO_BROWSER") == "required" {
-		missing = t.Fatalf
-	}
 	if testing.Short() {
 		t.Skip("a browser is slow")
 	}
-	chromium, err := exec.LookPath(cmp.Or(os.Getenv("CHROMIUM"), "/usr/bin/chromium"))
-	if err != nil {
-		missing("no Chromium: %v; name one in CHROMIUM", err)
+	if err := kit.LookPath(t, kit.Chromium(), "node"); err != nil {
+		t.Skipf("%v; name a browser in CHROMIUM", err)
 	}
-	node, err = exec.LookPath("node")
-	if err != nil {
-		missing("no Node: %v", err)
+	const library = "node_modules/playwright-core"
+	if _, err := os.Stat(library); err != nil && os.Getenv("LATIDO_BROWSER") == "required" {
+		t.Fatalf("no %s: npm ci --prefix tests/e2e/browser", library)
+	} else if err != nil {
+		t.Skipf("no %s: npm ci --prefix tests/e2e/browser", library)
 	}
-	if _, err := os.Stat("node_modules/playwright-core"); err != nil {
-		missing("no playwright-core: npm ci --prefix tests/e2e/browser")
-	}
-	return chromium, node
 }
