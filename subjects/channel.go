@@ -120,9 +120,6 @@ func ParseEvent(subject string) (Channel, error) { return parseRole(subject, "ev
 // ParseFeed reads the channel from a subject written by [Channel.Feed].
 func ParseFeed(subject string) (Channel, error) { return parseRole(subject, "feed") }
 
-// ParseLive reads the channel from a subject written by [Channel.Live].
-func ParseLive(subject string) (Channel, error) { return parseRole(subject, "live") }
-
 // ParseFired reads the channel from a subject written by [Channel.Fired].
 func ParseFired(subject string) (Channel, error) {
 	parts, err := split(subject, "fired", 4)

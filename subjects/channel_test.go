@@ -37,7 +37,7 @@ func TestSubjectsComeBack(t *testing.T) {
 		}
 	}
 	roles := map[string]func(string) (subjects.Channel, error){
-		c.Event(): subjects.ParseEvent, c.Feed(): subjects.ParseFeed, c.Live(): subjects.ParseLive,
+		c.Event(): subjects.ParseEvent, c.Feed(): subjects.ParseFeed,
 	}
 	for subject, parse := range roles {
 		if got, err := parse(subject); err != nil || got != c {

@@ -1,7 +1,6 @@
 package stack_test
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
-	"github.com/latido/latido/deploy/stack"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
 
@@ -40,15 +38,7 @@ func TestAServiceSaysHowItIs(t *testing.T) {
 	ports := freePorts(t, 2)
 	cfg := config(t)
 	cfg.Parts, cfg.NATSURL, cfg.Health = []string{"chat"}, fmt.Sprintf("nats://127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
-	ended := make(chan error, 1)
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() { ended <- stack.Run(ctx, cfg) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
+	startLate(t, cfg)
 	says := func(status int, text string) {
 		t.Helper()
 		await(t, text, func() bool {

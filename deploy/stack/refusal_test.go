@@ -1,15 +1,12 @@
 package stack_test
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
-
-	"github.com/latido/latido/deploy/stack"
 )
 
 // A login that is refused for a while is tried until it is taken again; that it is
@@ -75,15 +72,7 @@ func TestAPartStartsBeforeTheServerItJoins(t *testing.T) {
 	whole.NATSListen = address(ports[0])
 	part := whole
 	part.Parts, part.NATSURL, part.Health = []string{"chat"}, "nats://"+whole.NATSListen, address(ports[1])
-	ended := make(chan error, 1)
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() { ended <- stack.Run(ctx, part) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
+	startLate(t, part)
 	await(t, "the part to look for its server", func() bool {
 		_, text := page(t, part.Health, "/readyz")
 		return strings.Contains(text, "connect to")

@@ -33,16 +33,6 @@ type Stack struct {
 	err      error // valid once done is closed
 }
 
-// Run starts the parts and blocks until ctx ends, which is an orderly shutdown
-// and no error, or a part fails.
-func Run(ctx context.Context, cfg Config) error {
-	stack, err := Start(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	return stack.Wait()
-}
-
 // Start returns when every part is ready: the streams exist, the services
 // answer, the bridge takes sessions. The stack then runs until ctx ends, Close is
 // called or a part fails. A failed start leaves nothing behind.

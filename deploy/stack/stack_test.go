@@ -51,6 +51,27 @@ func start(tb testing.TB, cfg stack.Config) *stack.Stack {
 	return running
 }
 
+// startLate runs a stack until the test ends, too, and does not wait until it is
+// started: what it needs may come after it.
+func startLate(tb testing.TB, cfg stack.Config) {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
+	ended := make(chan error, 1)
+	go func() {
+		running, err := stack.Start(ctx, cfg)
+		if err == nil {
+			err = running.Wait()
+		}
+		ended <- err
+	}()
+	tb.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			tb.Error(err)
+		}
+	})
+}
+
 // open opens a room by its command, as the bridge would, and returns the answer.
 func open(tb testing.TB, url, room string) *nats.Msg {
 	tb.Helper()

@@ -81,8 +81,8 @@ func TestReadEndsWhenItsFactsAreDeleted(t *testing.T) {
 	if err != nil || whole != ack.Sequence {
 		t.Errorf("Read = %d, %v, want %d", whole, err, ack.Sequence)
 	}
-	if found, err := history.Exists(t.Context(), nc, subjects.StreamRoom, channel.Event(), ack.Sequence); err != nil || found {
-		t.Errorf("Exists = %v, %v", found, err)
+	if _, found, err := history.Message(t.Context(), nc, subjects.StreamRoom, ack.Sequence); err != nil || found {
+		t.Errorf("Message: found %v, %v", found, err)
 	}
 }
 

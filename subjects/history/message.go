@@ -19,13 +19,6 @@ func LastMessage(ctx context.Context, nc *nats.Conn, stream, subject string) (fa
 	return message(ctx, nc, stream, map[string]any{"last_by_subj": subject})
 }
 
-// Exists says whether the stream still keeps the message with a sequence, and
-// that it is of the subject.
-func Exists(ctx context.Context, nc *nats.Conn, stream, subject string, sequence uint64) (bool, error) {
-	fact, found, err := Message(ctx, nc, stream, sequence)
-	return found && fact.Subject == subject, err
-}
-
 func message(ctx context.Context, nc *nats.Conn, stream string, request map[string]any) (Fact, bool, error) {
 	var reply struct {
 		Message struct {
