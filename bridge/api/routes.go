@@ -100,7 +100,7 @@ func (s *Server) routes() *fiber.App {
 	}
 	app.Post("/api/presence/status", s.verifying, s.postStatus) // with a token of its own: before the others
 	s.api(app.Group("/api", s.verifying, s.authenticate))
-	s.pages(app)
+	s.assets(app)
 	s.knownMethods(app)
 	return app
 }
@@ -195,7 +195,7 @@ func (s *Server) getPresence(c *fiber.Ctx) error {
 	if err := knows(c, "count", "limit", "after"); err != nil {
 		return err
 	}
-	ch, err := s.node.Roll(c.UserContext(), by.Identity, channel)
+	ch, err := s.node.WithPresence(c.UserContext(), by.Identity, channel)
 	if err != nil {
 		return err
 	}

@@ -15,9 +15,9 @@ type beginning struct {
 	life   int  // of the channel when it was found
 }
 
-// Place puts the cursor where the request wants to begin, and answers how much
+// Seek puts the cursor where the request wants to begin, and answers how much
 // is to follow. Live events and changes of presence begin now.
-func (c *Cursor) Place(ctx context.Context, r wire.Subscribe) (wire.OK, error) {
+func (c *Cursor) Seek(ctx context.Context, r wire.Subscribe) (wire.OK, error) {
 	ch := c.channel
 	ok := wire.OK{Ref: r.Ref}
 	start, err := c.lockAtBeginning(ctx, r)
@@ -32,7 +32,7 @@ func (c *Cursor) Place(ctx context.Context, r wire.Subscribe) (wire.OK, error) {
 	if !ch.Durable() {
 		return ok, nil
 	}
-	ok.Position = new(ch.position(ch.place()))
+	ok.Position = new(ch.position(ch.head()))
 	if !start.replay {
 		return ok, nil
 	}
@@ -123,7 +123,7 @@ func await(ctx context.Context, done <-chan struct{}) error {
 // rewind sets the cursor behind the fact with a sequence and returns how many
 // facts follow it. The channel's lock is held, and what follows is at hand.
 func (c *Cursor) rewind(since uint64) uint64 {
-	ring, place := &c.channel.ring, c.channel.place()
+	ring, place := &c.channel.ring, c.channel.head()
 	c.sequence = since
 	switch {
 	case since > place.Sequence:
@@ -179,7 +179,7 @@ func (c *Cursor) beginning(ctx context.Context, r wire.Subscribe) (start beginni
 // that proves it, or else by the stream.
 func (ch *Channel) judge(ctx context.Context, p history.Position) (history.Standing, error) {
 	ch.mu.Lock()
-	epoch, place, proven := ch.epoch, ch.place(), ch.proves(p)
+	epoch, place, proven := ch.epoch, ch.head(), ch.proves(p)
 	ch.mu.Unlock()
 	if proven {
 		return history.Standing{After: p.Sequence, At: p.At}, nil
@@ -205,7 +205,7 @@ func (ch *Channel) judge(ctx context.Context, p history.Position) (history.Stand
 // proves says whether the ring alone proves that a reader at a position has read
 // this very past, and that all that follows is here. The lock is held.
 func (ch *Channel) proves(p history.Position) bool {
-	place := ch.place()
+	place := ch.head()
 	if ch.anew != nil || p.Epoch != ch.epoch || p.Sequence == 0 || p.Sequence < ch.ring.floor || p.Sequence > place.Sequence {
 		return false
 	}

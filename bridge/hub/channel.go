@@ -29,25 +29,25 @@ type Channel struct {
 	refs int   // who uses or is about to use it; guarded by hub.mu
 	idle int64 // hub ticks since refs became 0; guarded by hub.mu
 
-	mu      sync.Mutex
-	epoch   string
-	told    bool             // it began anew under the same epoch
-	life    int              // grows when the channel begins anew, and all that was read before is moot
-	anew    chan struct{}    // while it begins anew: closed when it has begun
-	oldest  history.Position // behind which it began, when it last began anew
-	ring    ring
-	chunks  []chunk
-	pages   pages
-	healing bool       // facts are held back: until open has ended, and while some are missing
-	suspect bool       // a fact came that may be of another past
-	held    []heldFact // facts that wait for the healing to reach them
-	target  uint64     // newest fact known to exist
-	cursors [][]*Cursor
-	queued  []bool // per flusher: it knows that there is something new
-	roster  *roster
+	mu       sync.Mutex
+	epoch    string
+	told     bool             // it began anew under the same epoch
+	life     int              // grows when the channel begins anew, and all that was read before is moot
+	anew     chan struct{}    // while it begins anew: closed when it has begun
+	oldest   history.Position // behind which it began, when it last began anew
+	ring     ring
+	chunks   []chunk
+	pages    pages
+	healing  bool       // facts are held back: until open has ended, and while some are missing
+	suspect  bool       // a fact came that may be of another past
+	held     []heldFact // facts that wait for the healing to reach them
+	target   uint64     // newest fact known to exist
+	cursors  [][]*Cursor
+	queued   []bool // per flusher: it knows that there is something new
+	presence *presenceSet
 
-	mustered chan struct{} // closed when the roster is complete
-	reloads  sync.Mutex    // one snapshot of the roster at a time
+	presenceLoaded chan struct{} // closed when presence is complete
+	reloads        sync.Mutex    // one snapshot of presence at a time
 }
 
 type heldFact struct {
@@ -85,7 +85,7 @@ func (ch *Channel) open(ctx context.Context) error {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.epoch = described.Epoch
-	ch.settle(watermark, fact)
+	ch.beginAt(watermark, fact)
 	ch.ring.ended = append(ended, ch.ring.ended...)
 	return nil
 }
@@ -100,16 +100,16 @@ func (ch *Channel) isOpen() bool {
 	}
 }
 
-// settle makes the tail begin at a watermark. The lock is held.
-func (ch *Channel) settle(watermark history.Position, fact bool) {
+// beginAt makes the tail begin at a watermark. The lock is held.
+func (ch *Channel) beginAt(watermark history.Position, fact bool) {
 	ch.ring.reset(watermark, fact)
 	if !ch.release() {
 		ch.heal()
 	}
 }
 
-// place is where a reader that has everything stands. The lock is held.
-func (ch *Channel) place() history.Position {
+// head is where a reader that has everything stands. The lock is held.
+func (ch *Channel) head() history.Position {
 	return history.Position{Epoch: ch.epoch, Sequence: ch.ring.last, At: ch.ring.lastAt}
 }
 
@@ -164,17 +164,17 @@ func (ch *Channel) broadcast(e *entry) {
 }
 
 func (ch *Channel) append(e *entry) {
-	ch.date(e)
+	ch.setEpoch(e)
 	ch.ring.append(e)
 	ch.chunks = ch.chunks[:0]
 	if e.ends != nil {
 		ch.end(e)
 	}
-	ch.dirty()
+	ch.markDirty()
 }
 
-// date sets the epoch of a gap that stands in a fact's place. The lock is held.
-func (ch *Channel) date(e *entry) {
+// setEpoch sets the epoch of a gap that stands in a fact's place. The lock is held.
+func (ch *Channel) setEpoch(e *entry) {
 	if gap, ok := e.notice.(wire.Gap); ok {
 		gap.Position.Epoch = ch.epoch
 		e.notice = gap
@@ -286,14 +286,14 @@ func (ch *Channel) drop(c *Cursor) {
 	ch.cursors[c.outlet.flusher.index] = list[:last]
 }
 
-// dirty tells the flushers that have cursors here. The lock is held.
-func (ch *Channel) dirty() {
+// markDirty tells the flushers that have cursors here. The lock is held.
+func (ch *Channel) markDirty() {
 	for i := range ch.cursors {
-		ch.dirtyFor(i)
+		ch.markDirtyFor(i)
 	}
 }
 
-func (ch *Channel) dirtyFor(i int) {
+func (ch *Channel) markDirtyFor(i int) {
 	if !ch.queued[i] && len(ch.cursors[i]) > 0 {
 		ch.queued[i] = true
 		ch.hub.flushers[i].channel(ch)

@@ -164,7 +164,7 @@ func (c *checker) streams(ctx context.Context, channels []*Channel, thorough boo
 	for _, ch := range channels {
 		if ch.Durable() {
 			ch.mu.Lock()
-			if place := ch.place(); place.Sequence > newest[ch.kind.Stream].Sequence {
+			if place := ch.head(); place.Sequence > newest[ch.kind.Stream].Sequence {
 				newest[ch.kind.Stream] = place
 			}
 			ch.mu.Unlock()

@@ -29,7 +29,7 @@ type Cursor struct {
 	presence     bool
 	presenceFrom uint64 // changes of presence before this position are not for it
 	restate      bool   // the whole state must be told before the next change
-	asked        uint64 // tellings of the roster when restate was set
+	asked        uint64 // differences that were told when restate was set
 	gap          *wire.Gap
 }
 
@@ -209,8 +209,8 @@ func (c *Cursor) askState() {
 		return
 	}
 	c.restate = true
-	if roster := c.channel.roster; roster != nil {
-		c.asked = roster.tellings
+	if present := c.channel.presence; present != nil {
+		c.asked = present.diffs
 	}
 }
 
@@ -218,15 +218,15 @@ func (c *Cursor) askState() {
 // who comes from another node may have been told there already. What has changed is
 // told within tellInterval; while the bus is away nobody knows.
 func (c *Cursor) settled() bool {
-	roster := c.channel.roster
-	return roster == nil || !c.channel.hub.Degraded.Load() && roster.settledSince(c.asked)
+	present := c.channel.presence
+	return present == nil || !c.channel.hub.Degraded.Load() && present.settledSince(c.asked)
 }
 
 func (c *Cursor) tellState(out *output) {
-	if c.channel.roster == nil {
+	if c.channel.presence == nil {
 		return
 	}
-	for _, frame := range c.channel.roster.state(c.channel.label, c.outlet.dialect) {
+	for _, frame := range c.channel.presence.state(c.channel.label, c.outlet.dialect) {
 		out.add(frame)
 	}
 }

@@ -30,7 +30,7 @@ func (ch *Channel) readMissing(ctx context.Context, life int) {
 // Each page is told once it is known that nothing before it is gone, or a gap.
 func (ch *Channel) readUp(ctx context.Context, life int) (whole bool, err error) {
 	ch.mu.Lock()
-	from, target, suspect := ch.place(), ch.target, ch.suspect
+	from, target, suspect := ch.head(), ch.target, ch.suspect
 	ch.suspect = false
 	ch.mu.Unlock()
 	if suspect {
@@ -104,7 +104,7 @@ func (ch *Channel) extend(ctx context.Context, life int, from history.Position, 
 // can give them; otherwise they begin anew.
 func (ch *Channel) adopt(ctx context.Context, epoch string) error {
 	ch.mu.Lock()
-	old, place, life := ch.epoch, ch.place(), ch.life
+	old, place, life := ch.epoch, ch.head(), ch.life
 	ch.mu.Unlock()
 	if old == epoch {
 		return nil
@@ -127,7 +127,7 @@ func (ch *Channel) adopt(ctx context.Context, epoch string) error {
 		ch.told = false
 		return nil
 	}
-	gap := gapEntry(ch.gap(*standing.Missing, ch.place()))
+	gap := gapEntry(ch.gap(*standing.Missing, ch.head()))
 	gap.sequence = 0 // it has no place among the facts
 	ch.append(gap)
 	return nil
@@ -137,7 +137,7 @@ func (ch *Channel) adopt(ctx context.Context, epoch string) error {
 // channel begin anew if the stream's past is not the one seen here.
 func (ch *Channel) doubt(ctx context.Context) error {
 	ch.mu.Lock()
-	place, life := ch.place(), ch.life
+	place, life := ch.head(), ch.life
 	ch.mu.Unlock()
 	if err := ch.extend(ctx, life, place, nil); !errors.Is(err, errAnew) {
 		return err
@@ -218,7 +218,7 @@ func (ch *Channel) beginAgain(ctx context.Context, life int) {
 			if ch.life == life {
 				close(ch.anew)
 				ch.anew = nil
-				ch.settle(watermark, fact)
+				ch.beginAt(watermark, fact)
 				if ch.oldest = oldest; watermark.Sequence < oldest.Sequence {
 					ch.oldest = watermark
 				}
@@ -227,7 +227,7 @@ func (ch *Channel) beginAgain(ctx context.Context, life int) {
 						c.restart()
 					}
 				}
-				ch.dirty()
+				ch.markDirty()
 			}
 			return
 		}

@@ -63,11 +63,11 @@ type Hub struct {
 	channels map[string]*Channel // by the tail of their subjects
 	watches  map[*Channel][]*nats.Subscription
 
-	stirred map[*Channel]struct{} // whose presence has changed since it was last told
+	changed map[*Channel]struct{} // whose presence has changed since it was last told
 	waiting map[*Channel]struct{} // where somebody may come back
 
 	onMember   func(channel subjects.Channel, user string)
-	onPresence func(channel subjects.Channel, seen Sighting) (outlived bool)
+	onPresence func(channel subjects.Channel, seen PresenceChange) (outlived bool)
 }
 
 // Config is what a hub is told.
@@ -84,7 +84,7 @@ type Config struct {
 	OnMember func(channel subjects.Channel, user string)
 	// OnPresence hears of a change of an entry, and says whether the entry is a
 	// session's here that outlives it: then it is written again, and nobody left.
-	OnPresence func(channel subjects.Channel, seen Sighting) (outlived bool)
+	OnPresence func(channel subjects.Channel, seen PresenceChange) (outlived bool)
 }
 
 // New returns a hub that watches nothing yet: call Bind, and then Run.
@@ -94,7 +94,7 @@ func New(c Config) *Hub {
 		onMember: c.OnMember, onPresence: c.OnPresence,
 		replays: make(chan struct{}, replaysAtOnce), inbox: make(chan *nats.Msg, inboxSize),
 		channels: make(map[string]*Channel), watches: make(map[*Channel][]*nats.Subscription),
-		stirred: make(map[*Channel]struct{}), waiting: make(map[*Channel]struct{}),
+		changed: make(map[*Channel]struct{}), waiting: make(map[*Channel]struct{}),
 	}
 	for i := range c.Flushers {
 		h.flushers = append(h.flushers, newFlusher(i, h.metrics))
@@ -284,7 +284,7 @@ func (h *Hub) watched() []*Channel {
 func (h *Hub) FlushAll() {
 	for _, ch := range h.watched() {
 		ch.mu.Lock()
-		ch.dirty()
+		ch.markDirty()
 		ch.mu.Unlock()
 	}
 }
@@ -303,14 +303,14 @@ func (h *Hub) Run(ctx context.Context) {
 	}
 	h.Start(h.checker.run)
 	h.Start(h.rights.run)
-	h.Start(h.tellPresence)
+	h.Start(h.flushPresence)
 	h.Start(func(ctx context.Context) { Every(ctx, Tick, h.sweep) })
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case msg := <-h.inbox:
-			h.sort(msg)
+			h.demux(msg)
 		}
 	}
 }

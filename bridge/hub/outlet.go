@@ -200,9 +200,9 @@ func (o *Outlet) Following() []*Cursor {
 	return cursors
 }
 
-// Place keeps a cursor, which replaces one on the same channel, if there are no more
+// Keep keeps a cursor, which replaces one on the same channel, if there are no more
 // than most. ok is false when there are, or the outlet is closed.
-func (o *Outlet) Place(c *Cursor, most int) (replaced *Cursor, ok bool) {
+func (o *Outlet) Keep(c *Cursor, most int) (replaced *Cursor, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	replaced = o.cursors[c.channel.label]

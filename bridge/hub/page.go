@@ -113,12 +113,12 @@ func (ch *Channel) fetch(ctx context.Context, life int, after, upTo uint64, done
 	delete(ch.pages.loading, after)
 	if fresh != nil {
 		for _, e := range fresh.entries {
-			ch.date(e)
+			ch.setEpoch(e)
 		}
 		fresh.known = ch.ring.last
 		ch.pages.add(fresh)
 	}
-	ch.dirty()
+	ch.markDirty()
 }
 
 // errEnough ends a read after its first page.

@@ -18,30 +18,30 @@ import (
 	"github.com/latido/latido/subjects/seat"
 )
 
-// tellInterval is how often changes of presence are told to browsers, so that a
+// presenceInterval is how often changes of presence are told to browsers, so that a
 // thousand joins into one channel are ten frames and not a thousand.
-const tellInterval = 100 * time.Millisecond
+const presenceInterval = 100 * time.Millisecond
 
 // LoadPresence makes sure that the channel knows who is on it.
 func (ch *Channel) LoadPresence(ctx context.Context) error {
 	ch.mu.Lock()
-	if ch.roster == nil {
-		ch.roster, ch.mustered = newRoster(ch.hub.Leases.Here), make(chan struct{})
+	if ch.presence == nil {
+		ch.presence, ch.presenceLoaded = newPresenceSet(ch.hub.Leases.Here), make(chan struct{})
 		// The hub's task, not the first asker's: others may wait for it.
-		ch.hub.Start(ch.callRoll)
+		ch.hub.Start(ch.loadPresence)
 	}
-	mustered := ch.mustered
+	loaded := ch.presenceLoaded
 	ch.mu.Unlock()
 	select {
-	case <-mustered:
+	case <-loaded:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
-// callRoll subscribes to the changes of presence and then reads who is there.
-func (ch *Channel) callRoll(ctx context.Context) {
+// loadPresence subscribes to the changes of presence and then reads who is there.
+func (ch *Channel) loadPresence(ctx context.Context) {
 	err := ch.hub.subscribe(ch, subjects.FeedPresence+ch.Name.Present())
 	if err == nil {
 		err = ch.Reload(ctx)
@@ -51,21 +51,21 @@ func (ch *Channel) callRoll(ctx context.Context) {
 		Pause(ctx, RetryPause)
 		err = ch.Reload(ctx)
 	}
-	ch.tell()
-	close(ch.mustered)
+	ch.flushPresence()
+	close(ch.presenceLoaded)
 }
 
-// Reload merges a snapshot of the bucket into the roster: at first, and whenever
+// Reload merges a snapshot of the bucket into the presence set: at first, and whenever
 // changes may have been missed.
 func (ch *Channel) Reload(ctx context.Context) error {
 	ch.reloads.Lock()
 	defer ch.reloads.Unlock()
 	ch.mu.Lock()
-	if ch.roster == nil {
+	if ch.presence == nil {
 		ch.mu.Unlock()
 		return nil
 	}
-	ch.roster.begin()
+	ch.presence.begin()
 	ch.mu.Unlock()
 
 	nc, filter := ch.hub.Bus.Replay, seat.Keys+ch.Name.Present()
@@ -74,7 +74,7 @@ func (ch *Channel) Reload(ctx context.Context) error {
 		return fmt.Errorf("snapshot of %s: %w", ch.Name, err)
 	}
 	found := make(map[string]bool)
-	var snapshot []Sighting
+	var snapshot []PresenceChange
 	_, err = history.Read(ctx, nc, seat.Stream, filter, 0, last, func(p history.Page) error {
 		for _, fact := range p.Facts {
 			key := strings.TrimPrefix(fact.Subject, seat.Keys)
@@ -98,18 +98,18 @@ func (ch *Channel) Reload(ctx context.Context) error {
 	// All at once: meanwhile changes are told as they come.
 	ch.mu.Lock()
 	for _, seen := range snapshot {
-		ch.roster.apply(seen)
+		ch.presence.apply(seen)
 	}
-	ch.roster.finish(last, found)
+	ch.presence.finish(last, found)
 	ch.mu.Unlock()
-	ch.hub.stir(ch)
+	ch.hub.markChanged(ch)
 	return nil
 }
 
 // ReadEntry reads an entry that was written a while ago. It is not ok when it is none, or
 // of whom it is not to be believed: cards are the presence service's, and nothing
 // else is.
-func ReadEntry(key string, sequence uint64, header nats.Header, data []byte, age time.Duration) (s Sighting, on subjects.Channel, ok bool) {
+func ReadEntry(key string, sequence uint64, header nats.Header, data []byte, age time.Duration) (s PresenceChange, on subjects.Channel, ok bool) {
 	node, name, err := subjects.ParsePresenceKey(key)
 	if err != nil {
 		return s, on, false
@@ -124,7 +124,7 @@ func ReadEntry(key string, sequence uint64, header nats.Header, data []byte, age
 	if err != nil {
 		value = nil // and what nobody can read says nothing
 	}
-	return Sighting{name, seat.Read[Record](node, sequence, header, value, age)}, on, true
+	return PresenceChange{name, seat.Read[Record](node, sequence, header, value, age)}, on, true
 }
 
 // seek asks the leader for each key that a snapshot lacks. One that was written
@@ -132,7 +132,7 @@ func ReadEntry(key string, sequence uint64, header nats.Header, data []byte, age
 // its change is on the way. Nor is one that a session here outlives.
 func (ch *Channel) seek(ctx context.Context, upTo uint64, found map[string]bool) error {
 	ch.mu.Lock()
-	lacking := ch.roster.lacking(upTo, found)
+	lacking := ch.presence.lacking(upTo, found)
 	ch.mu.Unlock()
 	for _, key := range lacking {
 		newest, err := history.Last(ctx, ch.hub.Bus.Replay, seat.Stream, seat.Keys+key)
@@ -160,11 +160,11 @@ func (h *Hub) presence(key string, msg *nats.Msg) {
 		return
 	}
 	ch.mu.Lock()
-	if ch.roster != nil {
-		ch.roster.change(seen)
+	if ch.presence != nil {
+		ch.presence.change(seen)
 	}
 	ch.mu.Unlock()
-	h.stir(ch)
+	h.markChanged(ch)
 	h.onPresence(name, seen)
 }
 
@@ -173,31 +173,31 @@ func (h *Hub) members() int {
 	all := 0
 	for _, ch := range h.watched() {
 		ch.mu.Lock()
-		if ch.roster != nil {
-			all += len(ch.roster.told)
+		if ch.presence != nil {
+			all += len(ch.presence.told)
 		}
 		ch.mu.Unlock()
 	}
 	return all
 }
 
-// stir notes that a channel's roster has changed.
-func (h *Hub) stir(ch *Channel) {
+// markChanged notes that a channel's presence has changed.
+func (h *Hub) markChanged(ch *Channel) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.stirred[ch] = struct{}{}
+	h.changed[ch] = struct{}{}
 }
 
-// tellPresence tells browsers what changed, a few times a second.
-func (h *Hub) tellPresence(ctx context.Context) {
-	Every(ctx, tellInterval, func() {
+// flushPresence tells browsers what changed, a few times a second.
+func (h *Hub) flushPresence(ctx context.Context) {
+	Every(ctx, presenceInterval, func() {
 		h.expire()
 		h.mu.Lock()
-		stirred := slices.Collect(maps.Keys(h.stirred))
-		clear(h.stirred)
+		stirred := slices.Collect(maps.Keys(h.changed))
+		clear(h.changed)
 		h.mu.Unlock()
 		for _, ch := range stirred {
-			if ch.tell() {
+			if ch.flushPresence() {
 				h.mu.Lock()
 				h.waiting[ch] = struct{}{}
 				h.mu.Unlock()
@@ -214,13 +214,13 @@ func (h *Hub) expire() {
 	h.mu.Unlock()
 	for _, ch := range waiting {
 		ch.mu.Lock()
-		expired := ch.roster.expire(h.Leases.Over)
-		over := len(ch.roster.waiting) == 0
+		expired := ch.presence.expire(h.Leases.Over)
+		over := len(ch.presence.waiting) == 0
 		ch.mu.Unlock()
 		h.metrics.expiries.Add(float64(expired))
 		h.mu.Lock()
 		if expired > 0 {
-			h.stirred[ch] = struct{}{}
+			h.changed[ch] = struct{}{}
 		}
 		if over {
 			delete(h.waiting, ch)
@@ -229,18 +229,18 @@ func (h *Hub) expire() {
 	}
 }
 
-// tell puts the changes of presence since the last time into the ring, and says
+// flushPresence puts the changes of presence since the last time into the ring, and says
 // whether somebody may come back.
-func (ch *Channel) tell() (waiting bool) {
+func (ch *Channel) flushPresence() (waiting bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	if ch.roster == nil || !ch.roster.known {
+	if ch.presence == nil || !ch.presence.known {
 		return false
 	}
-	waiting = len(ch.roster.waiting) > 0
-	diff, news := ch.roster.settle(ch.Name.String())
+	waiting = len(ch.presence.waiting) > 0
+	diff, news := ch.presence.diff(ch.Name.String())
 	if !news {
-		ch.dirty() // somebody may wait to be told who is here
+		ch.markDirty() // somebody may wait to be told who is here
 		return waiting
 	}
 	ch.hub.metrics.joins.Add(float64(len(diff.Joins)))
@@ -253,11 +253,11 @@ func (ch *Channel) tell() (waiting bool) {
 func (h *Hub) Review(node string) {
 	for _, ch := range h.watched() {
 		ch.mu.Lock()
-		if ch.roster != nil {
-			ch.roster.review(node)
+		if ch.presence != nil {
+			ch.presence.review(node)
 		}
 		ch.mu.Unlock()
-		h.stir(ch)
+		h.markChanged(ch)
 	}
 }
 
@@ -265,14 +265,14 @@ func (h *Hub) Review(node string) {
 func (ch *Channel) Members() []wire.Member {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	return ch.roster.list()
+	return ch.presence.list()
 }
 
 // Count is how many are on the channel, told or not yet.
 func (ch *Channel) Count() int {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	return ch.roster.count()
+	return ch.presence.count()
 }
 
 // SessionsOf are the references of the sessions of a node's by which a user, or everyone,
@@ -280,15 +280,15 @@ func (ch *Channel) Count() int {
 func (ch *Channel) SessionsOf(node, user string) []string {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	if ch.roster == nil {
+	if ch.presence == nil {
 		return nil
 	}
-	return ch.roster.refs(node, user)
+	return ch.presence.refs(node, user)
 }
 
-// Sitting is by which entry somebody sits on the channel, if anybody does.
-func (ch *Channel) Sitting(name string) (shown seat.Entry[Record], ok bool) {
+// ShownIn is by which entry somebody sits on the channel, if anybody does.
+func (ch *Channel) ShownIn(name string) (shown seat.Entry[Record], ok bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	return ch.roster.seats[name].Shown(ch.roster.here)
+	return ch.presence.seats[name].Shown(ch.presence.here)
 }

@@ -59,8 +59,8 @@ type about struct {
 // deviceKinds are what a user may be there with.
 var deviceKinds = map[string]bool{"web": true, "mobile": true, "desktop": true}
 
-// plugIn shows the session as a device of its user.
-func (s *session) plugIn(kind string, resumed bool) {
+// registerDevice shows the session as a device of its user.
+func (s *session) registerDevice(kind string, resumed bool) {
 	if kind == "" {
 		return
 	}
@@ -246,8 +246,8 @@ func (s *session) deviceValue(d *device, activity int32, r hub.Record) ([]byte, 
 	return r.Encode()
 }
 
-// unplug is what becomes of the device when its session has ended: see depart.
-func (s *session) unplug(clean bool) {
+// unregisterDevice is what becomes of the device when its session has ended: see depart.
+func (s *session) unregisterDevice(clean bool) {
 	d := s.device.Load()
 	if d == nil {
 		return
@@ -263,7 +263,7 @@ func (s *session) unplug(clean bool) {
 			s.node.log.Error("grace", "user", s.user, "error", err)
 			return
 		}
-		s.node.release(left{s.deviceKey(), d.generation, value, d.revision}, clean)
+		s.node.releaseEntry(left{s.deviceKey(), d.generation, value, d.revision}, clean)
 	})
 }
 

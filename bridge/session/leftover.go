@@ -32,7 +32,7 @@ func (n *Node) Leftovers(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			n.release(left{key, seen.Entry.Generation, value, fact.Sequence}, false)
+			n.releaseEntry(left{key, seen.Entry.Generation, value, fact.Sequence}, false)
 		}
 		return nil
 	})

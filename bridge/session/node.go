@@ -21,18 +21,18 @@ import (
 
 // Node is what the sessions and the HTTP API of a process share.
 type Node struct {
-	name     string
-	Hub      *hub.Hub
-	Limits   Limits
-	log      *slog.Logger
-	metrics  *metrics
-	asker    *asker
-	registry *registry
-	workers  *netpoll.Pool
-	poller   *netpoll.Poller
-	Verifier *identity.Verifier
-	Door     *admission.Door
-	meta     map[string]*schemas.Schema // of what members say, by the kind of channel
+	name      string
+	Hub       *hub.Hub
+	Limits    Limits
+	log       *slog.Logger
+	metrics   *metrics
+	requester *requester
+	registry  *registry
+	workers   *netpoll.Pool
+	poller    *netpoll.Poller
+	Verifier  *identity.Verifier
+	Door      *admission.Door
+	meta      map[string]*schemas.Schema // of what members say, by the kind of channel
 
 	draining atomic.Bool    // no session is welcome any more
 	sessions sync.WaitGroup // that are open
@@ -64,7 +64,7 @@ func New(c Config) (*Node, error) {
 	}
 	limits := c.Limits.WithDefaults()
 	n := &Node{
-		name: c.Name, Limits: limits, log: c.Log, metrics: newMetrics(c.Metrics), asker: newAsker(c.Bus.Publish),
+		name: c.Name, Limits: limits, log: c.Log, metrics: newMetrics(c.Metrics), requester: newRequester(c.Bus.Publish),
 		poller: poller, Verifier: c.Verifier, Door: admission.New(limits.Admission()), meta: c.Meta,
 	}
 	n.Hub = hub.New(hub.Config{
@@ -80,7 +80,7 @@ func New(c Config) (*Node, error) {
 func (n *Node) Parts(ctx context.Context) []func() error {
 	return []func() error{
 		func() error { n.Hub.Run(ctx); return nil },
-		func() error { return n.asker.run(ctx) },
+		func() error { return n.requester.run(ctx) },
 		func() error { return n.poller.Run(ctx) },
 	}
 }
@@ -111,7 +111,7 @@ func (n *Node) Announce(notice wire.Notice) {
 
 // SetFull notes that the bus has no room to store anything, or has it again, and
 // says whether that is news.
-func (n *Node) SetFull(full bool) (news bool) { return n.asker.full.Swap(full) != full }
+func (n *Node) SetFull(full bool) (news bool) { return n.requester.full.Swap(full) != full }
 
 // ReviewNode looks again at who was there through a node that is gone, or back.
 func (n *Node) ReviewNode(name string, lost bool) {

@@ -37,7 +37,7 @@ func (s *session) publish(r wire.Publish) {
 		return
 	}
 	if command, owned := kind.Publish[r.Event]; owned {
-		s.work(r.Ref, r.Channel, func(ctx context.Context) error {
+		s.enqueue(r.Ref, r.Channel, func(ctx context.Context) error {
 			return s.call(ctx, wire.Call{Ref: r.Ref, Channel: r.Channel, Command: command, Key: r.Key, Data: r.Data})
 		})
 		return
@@ -91,7 +91,7 @@ func (n *Node) Broadcast(by Sender, following bool, name subjects.Channel, kind 
 		return
 	}
 	msg := eventMessage(name.Event(), by, name, r)
-	n.asker.ask(msg, func(reply *nats.Msg, err error) {
+	n.requester.send(msg, func(reply *nats.Msg, err error) {
 		switch {
 		case errors.Is(err, ErrUnanswered):
 			n.Hub.Start(func(ctx context.Context) {
@@ -105,7 +105,7 @@ func (n *Node) Broadcast(by Sender, following bool, name subjects.Channel, kind 
 			done(0, err)
 			return
 		}
-		n.stored(kind, msg, reply, done)
+		n.acknowledge(kind, msg, reply, done)
 	})
 }
 
@@ -136,9 +136,9 @@ func eventMessage(subject string, by Sender, name subjects.Channel, r wire.Publi
 	return msg
 }
 
-// stored reads JetStream's acknowledgement. A repeated message is answered as the
+// acknowledge reads JetStream's acknowledgement. A repeated message is answered as the
 // first time, but a key that was used for something else is refused.
-func (n *Node) stored(kind subjects.Kind, msg, reply *nats.Msg, done func(uint64, error)) {
+func (n *Node) acknowledge(kind subjects.Kind, msg, reply *nats.Msg, done func(uint64, error)) {
 	ack, err := acknowledged(reply)
 	sequence := ack.Sequence
 	switch {
@@ -223,7 +223,7 @@ func (n *Node) Command(ctx context.Context, by Sender, r wire.Call) (result, err
 	if by.ref != "" {
 		subjects.SetText(msg.Header, subjects.HeaderSession, by.ref)
 	}
-	reply, err := n.asker.askAndWait(ctx, msg)
+	reply, err := n.requester.request(ctx, msg)
 	if err != nil {
 		return result{}, err
 	}

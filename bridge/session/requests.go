@@ -11,7 +11,7 @@ import (
 	"github.com/latido/latido/schemas"
 )
 
-// dispatch takes one request. What needs the bus is worked on in the lane of its
+// dispatch takes one request. What needs the bus is worked on in the queue of its
 // channel: requests about one channel are answered in order, and those about
 // another do not wait for them.
 func (s *session) dispatch(request wire.Request, bytes int) error {
@@ -35,23 +35,23 @@ func (s *session) dispatch(request wire.Request, bytes int) error {
 	case wire.Activity:
 		s.touch()
 	case wire.Watch:
-		s.work(r.Ref, laneOfWatch, func(ctx context.Context) error { return s.watch(ctx, r) })
+		s.enqueue(r.Ref, watchQueue, func(ctx context.Context) error { return s.watch(ctx, r) })
 	case wire.Count:
-		s.work(r.Ref, r.Channel, func(ctx context.Context) error { return s.count(ctx, r) })
+		s.enqueue(r.Ref, r.Channel, func(ctx context.Context) error { return s.count(ctx, r) })
 	case wire.Token:
 		s.renew(r)
 	case wire.Subscribe:
-		s.work(r.Ref, r.Channel, func(ctx context.Context) error { return s.subscribe(ctx, r) })
+		s.enqueue(r.Ref, r.Channel, func(ctx context.Context) error { return s.subscribe(ctx, r) })
 	case wire.Unsubscribe:
-		s.work(r.Ref, r.Channel, func(ctx context.Context) error { return s.unsubscribe(ctx, r) })
+		s.enqueue(r.Ref, r.Channel, func(ctx context.Context) error { return s.unsubscribe(ctx, r) })
 	case wire.Track:
-		s.work(r.Ref, r.Channel, func(ctx context.Context) error { return s.track(ctx, r) })
+		s.enqueue(r.Ref, r.Channel, func(ctx context.Context) error { return s.track(ctx, r) })
 	case wire.Untrack:
-		s.work(r.Ref, r.Channel, func(ctx context.Context) error { return s.untrack(ctx, r) })
+		s.enqueue(r.Ref, r.Channel, func(ctx context.Context) error { return s.untrack(ctx, r) })
 	case wire.Publish:
 		s.publish(r)
 	case wire.Call:
-		s.work(r.Ref, r.Channel, func(ctx context.Context) error { return s.call(ctx, r) })
+		s.enqueue(r.Ref, r.Channel, func(ctx context.Context) error { return s.call(ctx, r) })
 	}
 	return nil
 }
@@ -109,7 +109,7 @@ func (s *session) hello(r wire.Hello) {
 	if s.node.Hub.Degraded.Load() {
 		s.tell(wire.Degraded{})
 	}
-	s.plugIn(r.Device, secret == r.Resume)
+	s.registerDevice(r.Device, secret == r.Resume)
 }
 
 // Bounds of a resume secret, in bytes.
@@ -162,8 +162,8 @@ func (s *session) strained() bool {
 	return strained
 }
 
-// work has a request worked on in the lane of its channel.
-func (s *session) work(ref, channel string, job func(context.Context) error) {
+// enqueue has a request worked on in the queue of its channel.
+func (s *session) enqueue(ref, channel string, job func(context.Context) error) {
 	s.mu.Lock()
 	if _, known := s.open[ref]; known {
 		s.mu.Unlock()
@@ -175,11 +175,11 @@ func (s *session) work(ref, channel string, job func(context.Context) error) {
 		return
 	}
 	if s.open == nil {
-		s.open, s.lanes = make(map[string]struct{}), make(map[string][]func(context.Context))
+		s.open, s.queues = make(map[string]struct{}), make(map[string][]func(context.Context))
 	}
 	s.open[ref] = struct{}{}
-	lane, busy := s.lanes[channel]
-	s.lanes[channel] = append(lane, func(ctx context.Context) {
+	queue, busy := s.queues[channel]
+	s.queues[channel] = append(queue, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 		defer cancel()
 		err := job(ctx)
@@ -196,25 +196,25 @@ func (s *session) work(ref, channel string, job func(context.Context) error) {
 		s.working.Add(1)
 		s.node.Hub.Start(func(ctx context.Context) {
 			defer s.working.Done()
-			s.runLane(ctx, channel)
+			s.runQueue(ctx, channel)
 		})
 	}
 }
 
-func (s *session) runLane(ctx context.Context, channel string) {
+func (s *session) runQueue(ctx context.Context, channel string) {
 	for {
 		s.mu.Lock()
-		lane := s.lanes[channel]
-		if len(lane) == 0 || s.closed && time.Now().After(s.until) {
-			delete(s.lanes, channel)
-			if len(s.lanes) == 0 {
-				s.lanes, s.open = nil, nil // an idle session holds no memory for work
+		queue := s.queues[channel]
+		if len(queue) == 0 || s.closed && time.Now().After(s.until) {
+			delete(s.queues, channel)
+			if len(s.queues) == 0 {
+				s.queues, s.open = nil, nil // an idle session holds no memory for work
 			}
 			s.mu.Unlock()
 			return
 		}
-		job := lane[0]
-		s.lanes[channel] = lane[1:]
+		job := queue[0]
+		s.queues[channel] = queue[1:]
 		s.mu.Unlock()
 		job(ctx)
 	}

@@ -47,7 +47,7 @@ type session struct {
 	pulse  pulse         // of the sweep only
 	acked  uint64        // as TCP said of a stalled socket; of the sweep only
 
-	working sync.WaitGroup // who serves it, until it has left, and its lanes
+	working sync.WaitGroup // who serves it, until it has left, and its queues
 
 	visit   *admission.Visit
 	account admission.Account
@@ -68,10 +68,10 @@ type session struct {
 	identity identity.Identity
 	welcomed bool
 	closed   bool      // the connection is gone
-	until    time.Time // when what still waits in its lanes is given up, once it is gone
+	until    time.Time // when what still waits in its queues is given up, once it is gone
 	tracks   map[string]*track
 	typing   map[string]*time.Timer // ends what its user began to type, by channel
-	lanes    map[string][]func(context.Context)
+	queues   map[string][]func(context.Context)
 	open     map[string]struct{} // references of the requests in work
 	spare    sync.Cond           // there is room for another request
 	goodbye  bool                // the peer said that it will not come back
@@ -162,12 +162,12 @@ func (s *session) withdraw() {
 	s.spare.Broadcast()
 	s.mu.Unlock()
 	for _, c := range cursors {
-		s.letGo(c)
+		s.detach(c)
 	}
 	for _, t := range tracks {
-		s.node.depart(t, clean)
+		s.node.endEntry(t, clean)
 	}
-	s.unplug(clean)
+	s.unregisterDevice(clean)
 }
 
 // leave ends what the session was, after its socket has ended, and returns when

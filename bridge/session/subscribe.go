@@ -45,7 +45,7 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, a
 		s.node.Hub.Release(ch)
 		return err
 	}
-	replaced, kept := s.outlet.Place(c, s.node.Limits.Channels)
+	replaced, kept := s.outlet.Keep(c, s.node.Limits.Channels)
 	if !kept { // it has ended meanwhile, or others were placed
 		s.node.Hub.Release(ch)
 		if s.hasEnded() {
@@ -55,7 +55,7 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, a
 	}
 	if replaced != nil {
 		ok = c.TakeOver(replaced, ok, r.Anew)
-		s.letGo(replaced)
+		s.detach(replaced)
 	}
 	s.node.metrics.subscriptions.Inc()
 	accepted(ok)
@@ -69,14 +69,14 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, a
 // place places a cursor, as one of few reads of history that its user has at once.
 func (s *session) place(ctx context.Context, c *hub.Cursor, r wire.Subscribe) (wire.OK, error) {
 	if !c.Channel().Durable() || r.Since == nil && r.Count == 0 && r.Age == 0 {
-		return c.Place(ctx, r)
+		return c.Seek(ctx, r)
 	}
 	done, err := admission.Read(ctx, s.payer.User)
 	if err != nil {
 		return wire.OK{}, err
 	}
 	defer done()
-	ok, err := c.Place(ctx, r)
+	ok, err := c.Seek(ctx, r)
 	if c.Behind() {
 		s.node.Door.Charge(&s.payer, admission.StreamPage)
 	}
@@ -109,7 +109,7 @@ func (s *session) unsubscribe(ctx context.Context, r wire.Unsubscribe) error {
 	if !s.drop(r.Channel) {
 		return schemas.Refuse(schemas.NotSubscribed, "there is no subscription to this channel")
 	}
-	if err := s.vanish(ctx, r.Channel); err != nil {
+	if err := s.removeEntry(ctx, r.Channel); err != nil {
 		return err
 	}
 	s.tell(wire.OK{Ref: r.Ref})
@@ -120,13 +120,13 @@ func (s *session) unsubscribe(ctx context.Context, r wire.Unsubscribe) error {
 func (s *session) drop(channel string) bool {
 	dropped := s.outlet.Drop(func(followed string, _ *hub.Cursor) bool { return followed == channel })
 	for _, c := range dropped {
-		s.letGo(c)
+		s.detach(c)
 	}
 	return len(dropped) > 0
 }
 
-// letGo lets go of a cursor that is the session's no more.
-func (s *session) letGo(c *hub.Cursor) {
+// detach lets go of a cursor that is the session's no more.
+func (s *session) detach(c *hub.Cursor) {
 	c.Channel().Detach(c)
 	s.node.Hub.Release(c.Channel())
 	s.node.metrics.subscriptions.Dec()
@@ -154,7 +154,7 @@ func (s *session) Recheck(ctx context.Context, name subjects.Channel) error {
 		return err
 	}
 	ended := s.drop(name.String())
-	if err := s.vanish(ctx, name.String()); err != nil {
+	if err := s.removeEntry(ctx, name.String()); err != nil {
 		s.node.log.Error("end presence", "channel", name.String(), "error", err)
 	}
 	if ended {

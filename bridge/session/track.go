@@ -34,7 +34,7 @@ type track struct {
 	seat       string
 	key        string       // of the seat, below this node
 	generation uint64       // of the session
-	channel    *hub.Channel // its roster says when the entry is lost
+	channel    *hub.Channel // its presence set says when the entry is lost
 	let        sync.Once    // of the channel
 
 	restoring atomic.Bool // one at a time
@@ -68,7 +68,7 @@ func (s *session) track(ctx context.Context, r wire.Track) error {
 	if err := s.node.checkMeta(kind, r.Meta); err != nil {
 		return err
 	}
-	place, err := coarsen(r.Place)
+	place, err := coarsenLocation(r.Place)
 	if err != nil {
 		return err
 	}
@@ -92,11 +92,11 @@ func (s *session) track(ctx context.Context, r wire.Track) error {
 
 // show writes the session's entry, unless the session has ended meanwhile.
 func (s *session) show(ctx context.Context, t *track) error {
-	if err := s.node.appear(ctx, t); err != nil {
+	if err := s.node.putEntry(ctx, t); err != nil {
 		return err
 	}
 	if s.hasEnded() {
-		s.node.depart(t, false)
+		s.node.endEntry(t, false)
 		return errClosed
 	}
 	return nil
@@ -147,7 +147,7 @@ func (s *session) entry(ctx context.Context, name subjects.Channel) (*track, err
 		member: wire.Member{User: s.user, Ref: s.ref, Since: now()},
 	}
 	t.key = subjects.PresenceKey(s.node.name, t.seat)
-	before, here := ch.Sitting(t.seat)
+	before, here := ch.ShownIn(t.seat)
 	if here {
 		t.member.Since = before.Value.Since
 		t.generation = before.Following(s.generation)
@@ -170,15 +170,15 @@ func (s *session) untrack(ctx context.Context, r wire.Untrack) error {
 	if _, _, err := s.node.Resolve(r.Channel); err != nil {
 		return err
 	}
-	if err := s.vanish(ctx, r.Channel); err != nil {
+	if err := s.removeEntry(ctx, r.Channel); err != nil {
 		return err
 	}
 	s.tell(wire.OK{Ref: r.Ref})
 	return nil
 }
 
-// vanish removes the session's entry from a channel, if there is one.
-func (s *session) vanish(ctx context.Context, channel string) error {
+// removeEntry removes the session's entry from a channel, if there is one.
+func (s *session) removeEntry(ctx context.Context, channel string) error {
 	s.mu.Lock()
 	t := s.tracks[channel]
 	delete(s.tracks, channel)
@@ -189,15 +189,15 @@ func (s *session) vanish(ctx context.Context, channel string) error {
 	msg := seat.Leave(t.key, s.node.Limits.Grace)
 	seat.SetGeneration(msg, t.generation)
 	if _, err := s.node.store(ctx, msg); err != nil {
-		s.node.depart(t, true) // as soon as it can be stored
+		s.node.endEntry(t, true) // as soon as it can be stored
 		return fmt.Errorf("untrack: %w", err)
 	}
 	t.release(s.node.Hub)
 	return nil
 }
 
-// appear writes an entry to the bucket.
-func (n *Node) appear(ctx context.Context, t *track) error {
+// putEntry writes an entry to the bucket.
+func (n *Node) putEntry(ctx context.Context, t *track) error {
 	value, err := t.value(hub.Record{Node: n.name})
 	if err != nil {
 		return err
@@ -216,7 +216,7 @@ func (n *Node) appear(ctx context.Context, t *track) error {
 
 // store writes to the bucket and returns the revision that it has then.
 func (n *Node) store(ctx context.Context, msg *nats.Msg) (revision uint64, err error) {
-	reply, err := n.asker.askAndWait(ctx, msg)
+	reply, err := n.requester.request(ctx, msg)
 	if err != nil {
 		return 0, err
 	}
@@ -232,11 +232,11 @@ func (t *track) value(r hub.Record) ([]byte, error) {
 	return r.Encode()
 }
 
-// depart is what becomes of an entry when its session's connection is gone: it is
+// endEntry is what becomes of an entry when its session's connection is gone: it is
 // left after a clean goodbye; otherwise it waits for the session, for its grace,
 // whatever becomes of this node. An entry that was written again meanwhile, for a
 // newer connection of the session to this node, is left alone.
-func (n *Node) depart(t *track, clean bool) {
+func (n *Node) endEntry(t *track, clean bool) {
 	defer t.release(n.Hub)
 	t.mu.Lock()
 	revision := t.revision
@@ -249,7 +249,7 @@ func (n *Node) depart(t *track, clean bool) {
 		n.log.Error("grace", "key", t.key, "error", err)
 		return
 	}
-	n.release(left{t.key, t.generation, value, revision}, clean)
+	n.releaseEntry(left{t.key, t.generation, value, revision}, clean)
 }
 
 // left is an entry whose session's connection is gone.
@@ -260,25 +260,25 @@ type left struct {
 	revision   uint64
 }
 
-// release has an entry left, or wait for its session.
-func (n *Node) release(l left, clean bool) {
+// releaseEntry has an entry left, or wait for its session.
+func (n *Node) releaseEntry(l left, clean bool) {
 	msg := seat.Wait(l.key, l.value, l.revision, n.Limits.Grace)
 	if clean {
 		msg = seat.Leave(l.key, n.Limits.Grace)
 		seat.ExpectRevision(msg, l.revision)
 	}
 	seat.SetGeneration(msg, l.generation)
-	n.asker.ask(msg, func(reply *nats.Msg, err error) {
+	n.requester.send(msg, func(reply *nats.Msg, err error) {
 		if err == nil {
 			_, err = acknowledged(reply)
 		}
-		if refused, is := errors.AsType[*jetstream.APIError](err); err == nil || errors.Is(err, errAskerClosed) || is && moved(refused) {
+		if refused, is := errors.AsType[*jetstream.APIError](err); err == nil || errors.Is(err, errRequesterClosed) || is && moved(refused) {
 			return
 		}
 		n.log.Warn("grace", "key", l.key, "error", err)
 		n.Hub.Start(func(ctx context.Context) {
 			if hub.Pause(ctx, releasePause) {
-				n.release(l, clean)
+				n.releaseEntry(l, clean)
 			}
 		})
 	})
@@ -291,7 +291,7 @@ const releasePause = 2 * time.Second
 // presenceChanged keeps the entries of this node's sessions true: one that was
 // removed although its session is there is written again, and outlives that. A
 // session that goes on at another node has ended here.
-func (n *Node) presenceChanged(name subjects.Channel, seen hub.Sighting) (outlived bool) {
+func (n *Node) presenceChanged(name subjects.Channel, seen hub.PresenceChange) (outlived bool) {
 	_, _, ref, err := subjects.ParseSeat(seen.Seat)
 	if err != nil {
 		return false
@@ -321,7 +321,7 @@ func (n *Node) presenceChanged(name subjects.Channel, seen hub.Sighting) (outliv
 
 // restoreEntry writes an entry again, as long as its session is there: a bus that
 // lost its last writes, or an operator, may have removed it, and nobody must notice.
-// When the session ends meanwhile, the roster takes what the bucket says.
+// When the session ends meanwhile, the presence set takes what the bucket says.
 func (n *Node) restoreEntry(ctx context.Context, s *session, t *track) {
 	if !t.restoring.CompareAndSwap(false, true) {
 		return
@@ -332,7 +332,7 @@ func (n *Node) restoreEntry(ctx context.Context, s *session, t *track) {
 		err := s.show(attempt, t)
 		cancel()
 		if err == nil && !s.holds(t) {
-			n.depart(t, true) // it was untracked meanwhile
+			n.endEntry(t, true) // it was untracked meanwhile
 		}
 		if err == nil || ctx.Err() != nil {
 			return
@@ -373,7 +373,7 @@ func (s *session) refreshTracks(ctx context.Context, now time.Time) {
 		if !due {
 			continue
 		}
-		if err := s.node.appear(ctx, t); err != nil && ctx.Err() == nil {
+		if err := s.node.putEntry(ctx, t); err != nil && ctx.Err() == nil {
 			s.node.log.Warn("refresh presence", "key", t.key, "error", err)
 		}
 	}

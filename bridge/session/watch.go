@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// laneOfWatch orders the requests to watch of a session; no channel has this name.
-	laneOfWatch = "watch"
+	// watchQueue orders the requests to watch of a session; no channel has this name.
+	watchQueue = "watch"
 	// watchesAtOnce bounds the channels that are opened at once for one request.
 	watchesAtOnce = 8
 )
@@ -73,14 +73,14 @@ func (s *session) watchOnly(wanted map[string]struct{}) (missing []string) {
 		}
 	}
 	for _, c := range dropped {
-		s.letGo(c)
+		s.detach(c)
 	}
 	return missing
 }
 
 // count tells how many are on a channel.
 func (s *session) count(ctx context.Context, r wire.Count) error {
-	ch, err := s.node.Roll(ctx, s.who(), r.Channel)
+	ch, err := s.node.WithPresence(ctx, s.who(), r.Channel)
 	if err != nil {
 		return err
 	}
@@ -93,8 +93,8 @@ func (s *session) count(ctx context.Context, r wire.Count) error {
 	return nil
 }
 
-// Roll returns a channel that knows who is on it, to be released.
-func (n *Node) Roll(ctx context.Context, id identity.Identity, channel string) (*hub.Channel, error) {
+// WithPresence returns a channel that knows who is on it, to be released.
+func (n *Node) WithPresence(ctx context.Context, id identity.Identity, channel string) (*hub.Channel, error) {
 	name, kind, err := n.Resolve(channel)
 	if err != nil {
 		return nil, err

@@ -28,7 +28,7 @@ func BenchmarkFeed(b *testing.B) {
 	b.ReportAllocs()
 	for i := range b.N {
 		msg.Header[headerSequence] = []string{strconv.Itoa(i + 1)}
-		h.sort(msg)
+		h.demux(msg)
 		ch.ring.entries[len(ch.ring.entries)-1].frame(Native)
 	}
 }

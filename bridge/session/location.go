@@ -14,8 +14,8 @@ const degree = 111_320
 // moved: always the same middle, so that many reports tell no more than one.
 var grids = map[string]float64{"exact": 0, "100m": 100, "city": 10_000}
 
-// coarsen makes a place as inexact as its user wants, before anyone sees it.
-func coarsen(place *wire.Place) (*wire.Place, error) {
+// coarsenLocation makes a place as inexact as its user wants, before anyone sees it.
+func coarsenLocation(place *wire.Place) (*wire.Place, error) {
 	if place == nil {
 		return nil, nil
 	}

@@ -21,8 +21,8 @@ const (
 // tail is what all subjects of a channel share, and the key of the hub's map.
 func tail(name subjects.Channel) string { return strings.TrimPrefix(name.Event(), "evt.") }
 
-// sort gives a message from the bus to the channel it is of.
-func (h *Hub) sort(msg *nats.Msg) {
+// demux gives a message from the bus to the channel it is of.
+func (h *Hub) demux(msg *nats.Msg) {
 	role, rest, _ := strings.Cut(msg.Subject, ".")
 	switch role {
 	case "feed":

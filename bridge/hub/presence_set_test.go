@@ -12,7 +12,7 @@ import (
 // Who was waited for in vain is forgotten when the bucket has forgotten them.
 func TestRosterForgets(t *testing.T) {
 	t.Parallel()
-	r := newRoster(func(string) bool { return true })
+	r := newPresenceSet(func(string) bool { return true })
 	r.finish(0, nil)
 	r.apply(at("a", "n", 2, "waits"))
 	r.expire(func(time.Time) bool { return true })
@@ -24,7 +24,7 @@ func TestRosterForgets(t *testing.T) {
 }
 
 // at is what a node says of a seat: "held" with a meta, "waits", or "left".
-func at(name, node string, sequence uint64, said string) Sighting {
+func at(name, node string, sequence uint64, said string) PresenceChange {
 	e := seat.Entry[Record]{Node: node, Sequence: sequence, Value: Record{Member: wire.Member{User: "ana", Ref: name}}}
 	switch said {
 	case "waits":
@@ -34,23 +34,23 @@ func at(name, node string, sequence uint64, said string) Sighting {
 	default:
 		e.Value.Meta = json.RawMessage(said)
 	}
-	return Sighting{name, e}
+	return PresenceChange{name, e}
 }
 
 func TestRoster(t *testing.T) {
 	t.Parallel()
-	apply := func(all ...Sighting) func(*roster) {
-		return func(r *roster) {
+	apply := func(all ...PresenceChange) func(*presenceSet) {
+		return func(r *presenceSet) {
 			for _, s := range all {
 				r.apply(s)
 			}
 		}
 	}
-	expire := func(seconds int64) func(*roster) {
-		return func(r *roster) { r.expire(func(at time.Time) bool { return at.Unix() <= seconds }) }
+	expire := func(seconds int64) func(*presenceSet) {
+		return func(r *presenceSet) { r.expire(func(at time.Time) bool { return at.Unix() <= seconds }) }
 	}
 	for name, test := range map[string]struct {
-		before, between        func(*roster)
+		before, between        func(*presenceSet)
 		joins, updates, leaves int
 	}{
 		"a join": {between: apply(at("a", "n", 1, "1")), joins: 1},
@@ -62,11 +62,11 @@ func TestRoster(t *testing.T) {
 		"nor is a grace that is not over": {before: apply(at("a", "n", 2, "waits")), between: expire(9)},
 		"who waited in vain has left":     {before: apply(at("a", "n", 2, "waits")), between: expire(10), leaves: 1},
 		"nor does a snapshot that finds a moment of the grace left revive them": {
-			before: func(r *roster) {
+			before: func(r *presenceSet) {
 				r.apply(at("a", "n", 2, "waits"))
 				r.expire(func(time.Time) bool { return true })
 			},
-			between: func(r *roster) {
+			between: func(r *presenceSet) {
 				r.begin()
 				r.apply(at("a", "n", 2, "waits"))
 				r.finish(2, map[string]bool{"n.a": true})
@@ -84,7 +84,7 @@ func TestRoster(t *testing.T) {
 		"of a dead node":           {between: apply(at("a", "dead", 1, "1"))},
 		"a snapshot that is older than a departure revives nobody": {
 			before: apply(at("a", "n", 1, "1")),
-			between: func(r *roster) {
+			between: func(r *presenceSet) {
 				r.begin()
 				r.apply(at("a", "n", 3, "left"))
 				r.apply(at("a", "n", 1, "1"))
@@ -93,7 +93,7 @@ func TestRoster(t *testing.T) {
 			leaves: 1,
 		},
 		"a feed that lags behind the snapshot revives nobody": {
-			between: func(r *roster) {
+			between: func(r *presenceSet) {
 				r.begin()
 				r.apply(at("a", "n", 2, "left"))
 				r.finish(2, map[string]bool{"n.a": true})
@@ -102,21 +102,21 @@ func TestRoster(t *testing.T) {
 		},
 		"who is not in the snapshot has left": {
 			before: apply(at("a", "n", 1, "1"), at("b", "n", 9, "1")),
-			between: func(r *roster) {
+			between: func(r *presenceSet) {
 				r.begin()
 				r.finish(5, map[string]bool{})
 			},
 			leaves: 1,
 		},
 	} {
-		r := newRoster(func(node string) bool { return node != "dead" })
+		r := newPresenceSet(func(node string) bool { return node != "dead" })
 		r.finish(0, nil)
 		if test.before != nil {
 			test.before(r)
-			r.settle("app:x")
+			r.diff("app:x")
 		}
 		test.between(r)
-		diff, news := r.settle("app:x")
+		diff, news := r.diff("app:x")
 		if len(diff.Joins) != test.joins || len(diff.Updates) != test.updates || len(diff.Leaves) != test.leaves {
 			t.Errorf("%s: %+v", name, diff)
 		}

@@ -15,9 +15,9 @@ import (
 	"github.com/latido/latido/bridge/sdk"
 )
 
-// pages serves what browsers load: the client, so that a page needs one import
+// assets serves what browsers load: the client, so that a page needs one import
 // and no package manager, and the start page.
-func (s *Server) pages(app *fiber.App) {
+func (s *Server) assets(app *fiber.App) {
 	app.Use("/sdk", func(c *fiber.Ctx) error {
 		c.Set(fiber.HeaderAccessControlAllowOrigin, "*") // the client is nobody's secret
 		return c.Next()

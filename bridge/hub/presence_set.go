@@ -31,30 +31,30 @@ func (r Record) Encode() ([]byte, error) {
 	return schemas.CanonicalBody(value)
 }
 
-// Sighting is what one node says of a seat.
-type Sighting struct {
+// PresenceChange is what one node says of a seat.
+type PresenceChange struct {
 	Seat  string
 	Entry seat.Entry[Record]
 }
 
-// roster is who is on one channel. It is a snapshot of the bucket merged by
+// presenceSet is who is on one channel. It is a snapshot of the bucket merged by
 // sequence with the feed of its changes, and knows what the browsers were told,
 // so that a leave and a return between two tellings are no news.
-type roster struct {
-	here     func(node string) bool
-	seats    map[string]seat.Seat[Record]
-	told     map[string]wire.Member  // by seat
-	changed  map[string]struct{}     // seats to compare with told
-	waiting  map[string]time.Time    // seats of which somebody may come back, until when
-	loading  bool                    // those who left are kept, lest an older snapshot revive them
-	known    bool                    // a snapshot was whole
-	tellings uint64                  // how often what changed was told
-	whole    uint64                  // the last snapshot holds all changes up to here
-	stated   [len(dialects)][][]byte // frames of the state, until what was told changes
+type presenceSet struct {
+	here    func(node string) bool
+	seats   map[string]seat.Seat[Record]
+	told    map[string]wire.Member  // by seat
+	changed map[string]struct{}     // seats to compare with told
+	waiting map[string]time.Time    // seats of which somebody may come back, until when
+	loading bool                    // those who left are kept, lest an older snapshot revive them
+	known   bool                    // a snapshot was whole
+	diffs   uint64                  // how often what changed was told
+	whole   uint64                  // the last snapshot holds all changes up to here
+	stated  [len(dialects)][][]byte // frames of the state, until what was told changes
 }
 
-func newRoster(here func(node string) bool) *roster {
-	return &roster{
+func newPresenceSet(here func(node string) bool) *presenceSet {
+	return &presenceSet{
 		here: here, loading: true,
 		seats: make(map[string]seat.Seat[Record]), told: make(map[string]wire.Member),
 		changed: make(map[string]struct{}), waiting: make(map[string]time.Time),
@@ -63,14 +63,14 @@ func newRoster(here func(node string) bool) *roster {
 
 // change merges a change from the feed. The feed may lag behind the snapshot,
 // which has forgotten who left: what it held already would revive them.
-func (r *roster) change(s Sighting) {
+func (r *presenceSet) change(s PresenceChange) {
 	if s.Entry.Sequence > r.whole {
 		r.apply(s)
 	}
 }
 
 // apply merges what a node says of a seat.
-func (r *roster) apply(s Sighting) {
+func (r *presenceSet) apply(s PresenceChange) {
 	if taken, news := r.seats[s.Seat].Take(s.Entry); news {
 		r.put(s.Seat, taken)
 	}
@@ -79,7 +79,7 @@ func (r *roster) apply(s Sighting) {
 // put keeps a seat that has changed, or forgets it when nobody is there. Who was
 // waited for in vain is kept until a snapshot lacks them: by a clock that is late a
 // snapshot may find that a moment of their grace is left.
-func (r *roster) put(name string, s seat.Seat[Record]) {
+func (r *presenceSet) put(name string, s seat.Seat[Record]) {
 	expired := slices.ContainsFunc(s, func(e seat.Entry[Record]) bool { return e.Left && !e.Until.IsZero() })
 	if s.Vacant() && !expired && !r.loading {
 		delete(r.seats, name)
@@ -95,7 +95,7 @@ func (r *roster) put(name string, s seat.Seat[Record]) {
 }
 
 // expire has those leave who were waited for in vain, and counts them.
-func (r *roster) expire(over func(time.Time) bool) (expired int) {
+func (r *presenceSet) expire(over func(time.Time) bool) (expired int) {
 	for name, until := range r.waiting {
 		if !over(until) {
 			continue
@@ -112,9 +112,9 @@ func (r *roster) expire(over func(time.Time) bool) (expired int) {
 
 // begin prepares for a snapshot; finish ends it: entries that are not newer than
 // the snapshot's end and were not found in it are gone.
-func (r *roster) begin() { r.loading = true }
+func (r *presenceSet) begin() { r.loading = true }
 
-func (r *roster) finish(upTo uint64, found map[string]bool) {
+func (r *presenceSet) finish(upTo uint64, found map[string]bool) {
 	r.loading, r.known, r.whole = false, true, max(r.whole, upTo)
 	for name, s := range r.seats {
 		before := len(s)
@@ -128,7 +128,7 @@ func (r *roster) finish(upTo uint64, found map[string]bool) {
 }
 
 // lacking lists the keys that finish would take for gone.
-func (r *roster) lacking(upTo uint64, found map[string]bool) []string {
+func (r *presenceSet) lacking(upTo uint64, found map[string]bool) []string {
 	var keys []string
 	for name, s := range r.seats {
 		for _, e := range s {
@@ -141,7 +141,7 @@ func (r *roster) lacking(upTo uint64, found map[string]bool) []string {
 }
 
 // review has the seats of a node compared again, after it died or came back.
-func (r *roster) review(node string) {
+func (r *presenceSet) review(node string) {
 	for name, s := range r.seats {
 		if slices.ContainsFunc(s, func(e seat.Entry[Record]) bool { return e.Node == node }) {
 			r.changed[name] = struct{}{}
@@ -151,7 +151,7 @@ func (r *roster) review(node string) {
 
 // refs are the references of the sessions of a node's by which a user, or
 // everyone, is here.
-func (r *roster) refs(node, user string) []string {
+func (r *presenceSet) refs(node, user string) []string {
 	var refs []string
 	for _, s := range r.seats {
 		for _, e := range s {
@@ -163,16 +163,16 @@ func (r *roster) refs(node, user string) []string {
 	return refs
 }
 
-func (r *roster) visible(name string) (wire.Member, bool) {
+func (r *presenceSet) visible(name string) (wire.Member, bool) {
 	shown, ok := r.seats[name].Shown(r.here)
 	return shown.Value.Member, ok
 }
 
-// settle compares what changed with what was told and returns the difference,
+// diff compares what changed with what was told and returns the difference,
 // which is then told. It is empty when the changes cancelled out.
-func (r *roster) settle(channel string) (diff wire.Diff, news bool) {
+func (r *presenceSet) diff(channel string) (diff wire.Diff, news bool) {
 	diff.Channel = channel
-	r.tellings++
+	r.diffs++
 	for key := range r.changed {
 		now, here := r.visible(key)
 		before, was := r.told[key]
@@ -207,7 +207,7 @@ const (
 )
 
 // state is who was told to be here, as frames of a dialect.
-func (r *roster) state(channel string, d Dialect) [][]byte {
+func (r *presenceSet) state(channel string, d Dialect) [][]byte {
 	if kept := r.stated[d]; kept != nil {
 		return kept
 	}
@@ -224,12 +224,12 @@ func (r *roster) state(channel string, d Dialect) [][]byte {
 }
 
 // settledSince tells that all who were here after so many tellings were told.
-func (r *roster) settledSince(tellings uint64) bool {
-	return r.known && (len(r.changed) == 0 || r.tellings > tellings)
+func (r *presenceSet) settledSince(tellings uint64) bool {
+	return r.known && (len(r.changed) == 0 || r.diffs > tellings)
 }
 
 // count is how many are here, told or not yet.
-func (r *roster) count() int {
+func (r *presenceSet) count() int {
 	here := 0
 	for key := range r.seats {
 		if _, visible := r.visible(key); visible {
@@ -240,7 +240,7 @@ func (r *roster) count() int {
 }
 
 // list is who was told to be here, the longest here first.
-func (r *roster) list() []wire.Member {
+func (r *presenceSet) list() []wire.Member {
 	members := make([]wire.Member, 0, len(r.told))
 	for _, member := range r.told {
 		members = append(members, member)
