@@ -80,7 +80,7 @@ const (
 	BucketPresence     = "presence" // who is on which channel, one key per session
 	BucketNodes        = "nodes"    // leases of the bridges, one key per node
 	BucketMembers      = "members"  // who belongs to which room, order, track or group
-	BucketDoNotDisturb = "quiet"    // who does not want to be disturbed, one key per user
+	BucketDoNotDisturb = "quiet"    // who does not want to be disturbed, one key per user; renamed it would begin empty
 )
 
 // Feeds of the buckets: JetStream republishes each change of a key below them.

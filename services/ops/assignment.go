@@ -31,23 +31,24 @@ func (a assignment) react(ctx context.Context, event es.Event, r Request) error 
 	room := subjects.Channel{Kind: "room", ID: order.ID}
 	track := subjects.Channel{Kind: "tracking", ID: order.ID}
 	parties := []string{r.Client, r.Operator}
-	if err := a.call(ctx, room, "open", "open", chat.Open{Members: parties}); err != nil {
+	if err := a.call(ctx, room, chat.Open{Members: parties}); err != nil {
 		return fmt.Errorf("open room: %w", err)
 	}
 	opening := tracking.Open{Operator: r.Operator, Watchers: []string{r.Client}}
-	if err := a.call(ctx, track, "open", "open", opening); err != nil {
+	if err := a.call(ctx, track, opening); err != nil {
 		return fmt.Errorf("open tracking: %w", err)
 	}
 	assigning := ops.Assign{Room: room.String(), Tracking: track.String()}
-	if err := a.call(ctx, order, "assign", "assign", assigning); err != nil {
+	if err := a.call(ctx, order, assigning); err != nil {
 		return fmt.Errorf("assign: %w", err)
 	}
 	return nil
 }
 
-func (a assignment) call(ctx context.Context, channel subjects.Channel, command, key string, body any) error {
+// call sends a command once: it is its own key.
+func (a assignment) call(ctx context.Context, channel subjects.Channel, body es.CommandBody) error {
 	_, err := es.Call{
-		Channel: channel, Command: command, Body: body, Key: key,
+		Channel: channel, Command: body.CommandName(), Body: body, Key: body.CommandName(),
 		From: "service:ops",
 	}.Do(ctx, a.nc)
 	return err

@@ -22,13 +22,17 @@ type service struct {
 	Stream string // POLL
 }
 
+func called(name string) service {
+	return service{Name: name, Type: strings.ToUpper(name[:1]) + name[1:], Stream: strings.ToUpper(name)}
+}
+
 // layOut writes the files of a service below root, and lists them, the changed ones
 // too. It writes nothing when the name is refused.
 func layOut(root, name string) (written []string, err error) {
 	if err := checkName(root, name); err != nil {
 		return nil, err
 	}
-	s := service{Name: name, Type: strings.ToUpper(name[:1]) + name[1:], Stream: strings.ToUpper(name)}
+	s := called(name)
 	changed, err := mention(root, s)
 	if err != nil {
 		return nil, err

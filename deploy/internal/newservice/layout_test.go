@@ -58,7 +58,7 @@ func TestNamesThatMeanSomethingElse(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
 		"", "p", "Poll", "po-ll", "../poll", "7poll", strings.Repeat("p", 21), // no words
-		"chat", "bridge", "topology", "room", "system", "internal", "sample", "typescript", "edge", "func", "es", "string",
+		"chat", "bridge", "topology", "room", "system", "internal", "sample", "typescript", "edge", "func", "es", "string", "open", "event", "call", "slog", "services", "main", "testdata",
 	} {
 		if written, err := layOut(root, name); !errors.Is(err, errName) || len(written) > 0 {
 			t.Errorf("%q: %v, wrote %v", name, err, written)
