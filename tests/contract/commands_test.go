@@ -27,7 +27,7 @@ func TestCommandsAreAsTheirSchemasSay(t *testing.T) {
 					t.Fatal(err)
 				}
 				written, example := schemaOf(t, of.Owner+"/commands", name)
-				l := s.hello(t)
+				c := s.hello(t)
 				variants := mutants(written, example)
 				for i, variant := range slices.Sorted(maps.Keys(variants)) {
 					data := variants[variant]
@@ -38,7 +38,7 @@ func TestCommandsAreAsTheirSchemasSay(t *testing.T) {
 					frame := text(map[string]any{
 						"id": i + 1, "op": "call", "channel": kind + ":" + id, "command": name, "data": data, "key": fmt.Sprint(name, i),
 					})
-					told := l.outcome(frame)
+					told := c.outcome(frame)
 					judgeCommand(t, variant, data, schema.Validate(data) == nil, told)
 				}
 			})

@@ -26,31 +26,31 @@ var (
 	others    = []schemas.Code{schemas.InvalidData, schemas.UnknownKind, schemas.UnknownCommand, schemas.Unauthenticated, schemas.TooManyChannels}
 )
 
-// line is one connection.
-type line struct {
+// client is one connection on which one thing is asked after another.
+type client struct {
 	*kit.RawClient
 
 	next int
 }
 
-// hello opens a line as ana, an operator.
-func (s system) hello(t *testing.T) *line {
+// hello connects as ana, an operator.
+func (s system) hello(t *testing.T) *client {
 	t.Helper()
-	return &line{RawClient: kit.Welcomed(t, s.Address(), bridge.Hello{Token: s.token("ana", "operator")})}
+	return &client{RawClient: kit.Welcomed(t, s.Address(), bridge.Hello{Token: s.token("ana", "operator")})}
 }
 
 // outcome is what a frame led to: one frame at a time is sent, so the first answer
 // or refusal is its own. Behind one that has no answer a question is asked.
-func (l *line) outcome(frame []byte) kit.Frame {
-	l.Send(frame)
+func (c *client) outcome(frame []byte) kit.Frame {
+	c.Send(frame)
 	probe := float64(0)
 	if unanswered(frame) {
-		l.next++
-		probe = float64(1<<40 + l.next)
-		l.Send(fmt.Appendf(nil, `{"id":%.0f,"op":"count","channel":"nokind:x"}`, probe))
+		c.next++
+		probe = float64(1<<40 + c.next)
+		c.Send(fmt.Appendf(nil, `{"id":%.0f,"op":"count","channel":"nokind:x"}`, probe))
 	}
 	for told := kit.Frame(nil); ; {
-		notice := l.Next()
+		notice := c.Next()
 		switch {
 		case notice["op"] == kit.Closed, probe == 0 && (notice["op"] == "ok" || notice["op"] == "error"):
 			return notice
@@ -90,35 +90,35 @@ func TestRequestsAreAsTheirSchemasSay(t *testing.T) {
 			if _, named := example["channel"]; named && name != "call" {
 				example["channel"] = "app:x" // which everybody may use
 			}
-			var l *line
+			var c *client
 			variants := mutants(written, example)
 			for _, variant := range slices.Sorted(maps.Keys(variants)) {
 				frame := variants[variant]
 				switch {
-				case l != nil:
+				case c != nil:
 				case name == "hello":
-					l = &line{RawClient: kit.Dial(t, s.Address())}
+					c = &client{RawClient: kit.Dial(t, s.Address())}
 				default:
-					l = s.hello(t)
+					c = s.hello(t)
 				}
 				fits := schema.Validate(frame) == nil
-				told := outcomeOf(l, name, frame)
+				told := outcomeOf(c, name, frame)
 				judge(t, variant, frame, fits, told)
 				if name == "hello" || told["op"] == kit.Closed || told["close"] == true {
-					l.CloseNow()
-					l = nil
+					c.CloseNow()
+					c = nil
 				}
 			}
 		})
 	}
 }
 
-func outcomeOf(l *line, name string, frame []byte) kit.Frame {
+func outcomeOf(c *client, name string, frame []byte) kit.Frame {
 	if name == "hello" {
-		l.Send(frame)
-		return l.Next()
+		c.Send(frame)
+		return c.Next()
 	}
-	return l.outcome(frame)
+	return c.outcome(frame)
 }
 
 // judge compares what was told with what the schema says.
