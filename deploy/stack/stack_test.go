@@ -188,7 +188,7 @@ func TestTwoStacksShareOneBus(t *testing.T) {
 func TestPartsRunApart(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
-	for _, parts := range [][]string{{"chat", "presence"}, {"tracking"}, {"ops"}, {"bridge"}} {
+	for _, parts := range [][]string{services()[:2], services()[2:], {"bridge"}} {
 		cfg := config(t)
 		cfg.Parts, cfg.NATSURL = parts, bus.URL()
 		running := start(t, cfg)
