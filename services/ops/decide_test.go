@@ -68,8 +68,8 @@ func TestOffer(t *testing.T) {
 		{Name: "nor what was taken", Given: estest.Facts(asked, accepted), When: byBoss, Refused: schemas.Taken},
 		{Name: "nor what was withdrawn", Given: estest.Facts(asked, revoked), When: byBoss, Refused: schemas.Withdrawn},
 	})
-	peaceful := undisturbed(request, func(string) bool { return true })
-	estest.Check(t, peaceful, []estest.Row{
+	respecting := respectDoNotDisturb(request, func(string) bool { return true })
+	estest.Check(t, respecting, []estest.Row{
 		{Name: "who is not to be disturbed is offered nothing", Given: estest.Facts(asked), When: byBoss, Refused: schemas.Conflict},
 		{Name: "unless it is urgent", Given: estest.Facts(rush), When: byBoss, Then: both},
 		{Name: "and may accept", Given: estest.Facts(asked), When: estest.As("operator", "olga", ops.Accept{}), Then: estest.Facts(accepted, told(ops.RequestTaken{ID: "1"}))},

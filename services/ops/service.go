@@ -26,7 +26,7 @@ func Run(ctx context.Context, nc *nats.Conn, verifier *identity.Verifier, log *s
 		return fmt.Errorf("run ops: %w", err)
 	}
 	defer doNotDisturb.Stop()
-	return es.Run(ctx, nc, verifier, log, service(undisturbed(request, doNotDisturb.Has).With(assignment{nc}.reactor())))
+	return es.Run(ctx, nc, verifier, log, service(respectDoNotDisturb(request, doNotDisturb.Has).With(assignment{nc}.reactor())))
 }
 
 func service(requests es.Kind) es.Service {

@@ -6,9 +6,9 @@ import (
 	"github.com/latido/latido/services/internal/es"
 )
 
-// undisturbed returns the decider that offers nothing to those who do not want to be
+// respectDoNotDisturb returns the decider that offers nothing to those who do not want to be
 // disturbed, unless it is urgent. They may still accept what they find.
-func undisturbed(d es.Decider[Request], doNotDisturb func(user string) bool) es.Decider[Request] {
+func respectDoNotDisturb(d es.Decider[Request], doNotDisturb func(user string) bool) es.Decider[Request] {
 	decide := d.Decide
 	d.Decide = func(r Request, c es.Command) ([]es.Event, error) {
 		events, err := decide(r, c)
