@@ -71,7 +71,7 @@ var rules = []rule{
 		"github.com/nats-io/nats.go", "github.com/prometheus", "golang.org/x/sync",
 	}, "a session is spoken to through a socket, whoever accepted it"},
 	{"bridge/hub", []string{
-		"bridge/netpoll", "bridge/wire", "bridge/native", "bridge/websocket", "schemas", "subjects",
+		"bridge/netpoll", "bridge/wire", "bridge/websocket", "schemas", "subjects",
 		"github.com/nats-io/nats.go", "github.com/prometheus", "golang.org/x/sync",
 	}, "what a channel holds knows nothing of sessions and HTTP"},
 	{"bridge/netpoll", []string{"golang.org/x/sys/unix"}, "sockets know nothing of what is read from them"},

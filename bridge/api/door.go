@@ -21,6 +21,7 @@ const (
 	localIdentity = "identity" // identity.Identity
 	localClient   = "client"   // netip.Addr
 	localPayer    = "payer"    // *admission.Payer
+	localOpened   = "opened"   // opened
 )
 
 // count counts the connections of each peer until they become sockets. Who has far

@@ -9,12 +9,17 @@ import (
 
 	"github.com/latido/latido/bridge/admission"
 	"github.com/latido/latido/bridge/session"
+	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 )
 
 // fault answers an error in the shape of all refusals: {code, reason, retry,
 // message}, and errors by field where one is wrong.
 func (s *Server) fault(c *fiber.Ctx, err error) error {
+	if answer, ok := errors.AsType[*wire.AnswerError](err); ok {
+		c.Set(fiber.HeaderContentType, answer.ContentType)
+		return c.Status(answer.Status).Send(answer.Body)
+	}
 	refusal := refusalOfHTTP(err)
 	if refusal.Code == schemas.Internal {
 		s.config.Log.Error("request", "path", c.Path(), "error", err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -18,11 +19,25 @@ import (
 
 	"github.com/latido/latido/bridge/admission"
 	"github.com/latido/latido/bridge/hub"
+	"github.com/latido/latido/bridge/native"
 	"github.com/latido/latido/bridge/session"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects/identity"
 )
+
+// mounts are the dialects that are spoken, by their path.
+var mounts = map[string]spoken{}
+
+// Mount has a dialect spoken at a path. What its sessions are told alike is what shared
+// says. It is called before any server is made.
+func Mount(path string, d wire.Dialect, shared wire.Encoder) {
+	mounts[path] = spoken{Dialect: d, plain: hub.NewView(shared, false), deflated: hub.NewView(shared, true)}
+}
+
+func init() {
+	Mount("/ws", native.Dialect{}, native.Dialect{})
+}
 
 // connectionsAtOnce bounds the connections that speak HTTP: those of sessions
 // have left it. One too many is answered 503.
@@ -86,9 +101,11 @@ func (s *Server) routes() *fiber.App {
 	app.Server().ConnState = s.count
 	app.Use(plain)
 	if s.config.Dev {
-		app.Use([]string{"/ws", "/api", "/dev"}, thisMachine)
+		app.Use(append(slices.Collect(maps.Keys(mounts)), "/api", "/dev"), thisMachine)
 	}
-	app.Get("/ws", s.upgrade(hub.Native, hub.NativeDeflated))
+	for path, dialect := range mounts {
+		app.Get(path, s.upgrade(dialect))
+	}
 	app.Get("/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
 	app.Get("/readyz", s.readiness)
 	app.Use("/api", s.crossOrigin) // a page must be able to read that it is refused

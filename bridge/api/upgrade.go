@@ -10,43 +10,72 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/latido/latido/bridge/hub"
-	"github.com/latido/latido/bridge/native"
 	"github.com/latido/latido/bridge/netpoll"
 	"github.com/latido/latido/bridge/session"
 	"github.com/latido/latido/bridge/websocket"
+	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 )
+
+// spoken is a dialect and its views.
+type spoken struct {
+	wire.Dialect
+	plain, deflated hub.View
+}
 
 // upgrade does the WebSocket handshake and takes the connection out of Fiber:
 // the handler returns at once, and what Fiber and the handshake had allocated is
 // free again while the session lives. This is the only file that knows
 // contrib/websocket, which answers what checkHandshake has let pass.
-func (s *Server) upgrade(plain, deflated hub.Dialect) fiber.Handler {
-	handshake := func(d hub.Dialect) fiber.Handler {
-		return fiberws.New(func(c *fiberws.Conn) {
-			client, _ := c.Locals(localClient).(netip.Addr)
-			s.node.Accept(unwrap(c.NetConn()), d, client)
-		}, fiberws.Config{Subprotocols: []string{native.Subprotocol}, ReadBufferSize: 1 << 10, WriteBufferSize: 1 << 10})
-	}
-	withoutDeflate, withDeflate := handshake(plain), handshake(deflated)
+func (s *Server) upgrade(d spoken) fiber.Handler {
+	shake := fiberws.New(func(c *fiberws.Conn) {
+		client, _ := c.Locals(localClient).(netip.Addr)
+		opened, _ := c.Locals(localOpened).(opened)
+		s.node.Accept(unwrap(opened, c.NetConn()), client)
+	}, fiberws.Config{Subprotocols: d.Subprotocols(), ReadBufferSize: 1 << 10, WriteBufferSize: 1 << 10})
 	return func(c *fiber.Ctx) error {
 		if err := s.checkHandshake(c); err != nil {
 			return err
 		}
-		c.Locals(localClient, s.client(c))
-		c.Request().Header.Set(fiber.HeaderSecWebSocketProtocol, strings.Join(values(c, fiber.HeaderSecWebSocketProtocol), ","))
+		codec, first, err := d.Open(openingOf(c))
+		if err != nil {
+			return err
+		}
+		opened := opened{codec, first, d.plain}
 		answer := ""
 		if s.config.Compress {
 			answer = websocket.AcceptDeflate(values(c, fiber.HeaderSecWebSocketExtensions)...)
 		}
-		if answer == "" {
-			return withoutDeflate(c)
+		if answer != "" {
+			opened.view = d.deflated
 		}
-		if err := withDeflate(c); err != nil {
+		c.Locals(localClient, s.client(c))
+		c.Locals(localOpened, opened)
+		c.Request().Header.Set(fiber.HeaderSecWebSocketProtocol, strings.Join(values(c, fiber.HeaderSecWebSocketProtocol), ","))
+		if err := shake(c); err != nil {
 			return err
 		}
-		c.Set(fiber.HeaderSecWebSocketExtensions, answer)
+		if answer != "" {
+			c.Set(fiber.HeaderSecWebSocketExtensions, answer)
+		}
 		return nil
+	}
+}
+
+// opened is what a connection's opening has brought.
+type opened struct {
+	codec wire.Codec
+	first wire.Request
+	view  hub.View
+}
+
+// openingOf is what a dialect sees of a request. What it keeps is a copy: Fiber uses
+// its strings again.
+func openingOf(c *fiber.Ctx) wire.Opening {
+	return wire.Opening{
+		Path:   strings.Clone(c.Path()),
+		Query:  func(name string) string { return strings.Clone(c.Query(name)) },
+		Header: func(name string) string { return strings.Clone(c.Get(name)) },
 	}
 }
 
@@ -91,8 +120,8 @@ func values(c *fiber.Ctx, name string) []string {
 // unwrap finds the connection within fasthttp's, which it keeps open for us
 // because the server has KeepHijackedConns, and what has been read from it
 // already: the first frames may have come together with the handshake.
-func unwrap(conn net.Conn) session.Arrival {
-	got := session.Arrival{Conn: conn, Opened: netpoll.Uptime()}
+func unwrap(o opened, conn net.Conn) session.Arrival {
+	got := session.Arrival{Conn: conn, Opened: netpoll.Uptime(), Codec: o.codec, First: o.first, View: o.view}
 	if hijacked, ok := got.Conn.(interface{ UnsafeConn() net.Conn }); ok {
 		got.Conn = hijacked.UnsafeConn()
 	}

@@ -6,7 +6,7 @@ const chunkBytes = 64 << 10
 // chunk is a run of a ring's entries as one piece of bytes, joined once for all
 // cursors that stand at the same position.
 type chunk struct {
-	dialect  Dialect
+	view     View
 	presence bool
 	from, to uint64 // positions
 	last     uint64 // newest fact within, or 0
@@ -14,13 +14,13 @@ type chunk struct {
 }
 
 // chunk returns the joined frames from a position on. The channel's lock is held.
-func (ch *Channel) chunk(d Dialect, from uint64, presence bool) chunk {
+func (ch *Channel) chunk(v View, from uint64, presence bool) chunk {
 	for _, known := range ch.chunks {
-		if known.dialect == d && known.from == from && known.presence == presence {
+		if known.view == v && known.from == from && known.presence == presence {
 			return known
 		}
 	}
-	fresh := ch.join(d, from, presence)
+	fresh := ch.join(v, from, presence)
 	if len(ch.chunks) >= chunksKept {
 		ch.chunks = ch.chunks[:0]
 	}
@@ -32,14 +32,14 @@ func (ch *Channel) chunk(d Dialect, from uint64, presence bool) chunk {
 // cursors stand at few different positions.
 const chunksKept = 8
 
-func (ch *Channel) join(d Dialect, from uint64, presence bool) chunk {
-	joined := chunk{dialect: d, presence: presence, from: from, to: from}
+func (ch *Channel) join(v View, from uint64, presence bool) chunk {
+	joined := chunk{view: v, presence: presence, from: from, to: from}
 	var frames [][]byte
 	size := 0
 	for joined.to < ch.ring.head() && size < chunkBytes {
 		e := ch.ring.get(joined.to)
 		if !e.presence || presence {
-			frame := e.frame(d)
+			frame := e.frame(v)
 			frames = append(frames, frame)
 			size += len(frame)
 		}

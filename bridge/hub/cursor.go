@@ -66,7 +66,7 @@ func (c *Cursor) gather(out *output) {
 		return
 	}
 	if c.gap != nil {
-		out.add(c.outlet.dialect.encode(*c.gap))
+		out.add(c.outlet.view.encode(*c.gap))
 		c.gap = nil
 	}
 	ring := &c.channel.ring
@@ -109,7 +109,7 @@ func (c *Cursor) catchUp(out *output) {
 	}
 	for _, e := range conflate(c.channel.kind.Conflate, ring.entries[c.position-ring.base:]) {
 		if c.wants(e) {
-			out.add(e.frame(c.outlet.dialect))
+			out.add(e.frame(c.outlet.view))
 		}
 	}
 	c.position, c.sequence = ring.head(), max(c.sequence, ring.last)
@@ -144,7 +144,7 @@ func (c *Cursor) takePage(page *page, out *output) bool {
 	if page.lost && page.after >= c.sequence {
 		if to := page.oldest(); to > c.sequence+1 {
 			missing := history.Range{From: c.sequence + 1, To: to - 1}
-			out.add(c.outlet.dialect.encode(c.channel.gap(missing, history.Position{Sequence: missing.To, At: page.lostAt})))
+			out.add(c.outlet.view.encode(c.channel.gap(missing, history.Position{Sequence: missing.To, At: page.lostAt})))
 		}
 	}
 	entries := page.entries
@@ -162,7 +162,7 @@ func (c *Cursor) takePage(page *page, out *output) bool {
 		if out.full() {
 			return false
 		}
-		out.add(e.frame(c.outlet.dialect))
+		out.add(e.frame(c.outlet.view))
 		c.sequence = e.sequence
 		if c.stop == 0 && c.member.endedBy(e) {
 			c.stopAt(e.sequence)
@@ -179,7 +179,7 @@ func (c *Cursor) step(out *output) {
 	if c.ahead || c.restate || c.stop > 0 || c.position < c.from || c.presence && c.position < c.presenceFrom {
 		e := ring.get(c.position)
 		if c.wants(e) {
-			out.add(e.frame(c.outlet.dialect))
+			out.add(e.frame(c.outlet.view))
 		}
 		if e.sequence > c.sequence {
 			c.sequence, c.ahead = e.sequence, false
@@ -187,7 +187,7 @@ func (c *Cursor) step(out *output) {
 		c.position++
 		return
 	}
-	chunk := c.channel.chunk(c.outlet.dialect, c.position, c.presence)
+	chunk := c.channel.chunk(c.outlet.view, c.position, c.presence)
 	out.add(chunk.bytes)
 	c.position = chunk.to
 	c.sequence = max(c.sequence, chunk.last)
@@ -226,7 +226,7 @@ func (c *Cursor) tellState(out *output) {
 	if c.channel.presence == nil {
 		return
 	}
-	for _, frame := range c.channel.presence.state(c.channel.label, c.outlet.dialect) {
+	for _, frame := range c.channel.presence.state(c.channel.label, c.outlet.view) {
 		out.add(frame)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/latido/latido/bridge/native"
 	"github.com/latido/latido/subjects"
 )
 
@@ -29,6 +30,9 @@ func BenchmarkFeed(b *testing.B) {
 	for i := range b.N {
 		msg.Header[headerSequence] = []string{strconv.Itoa(i + 1)}
 		h.demux(msg)
-		ch.ring.entries[len(ch.ring.entries)-1].frame(Native)
+		ch.ring.entries[len(ch.ring.entries)-1].frame(plain)
 	}
 }
+
+// plain is the view of the tests.
+var plain = NewView(native.Dialect{}, false)

@@ -4,50 +4,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/latido/latido/bridge/native"
-	"github.com/latido/latido/bridge/websocket"
 	"github.com/latido/latido/bridge/wire"
 )
-
-// Dialect is an index into dialects.
-type Dialect uint8
-
-// The dialects; each compressed form is one of its own, so that a message is
-// compressed once for all who take it so.
-const (
-	Native Dialect = iota
-	NativeDeflated
-)
-
-// dialects are the protocols browsers may speak.
-var dialects = [...]struct {
-	wire.Dialect
-	deflate bool
-}{
-	Native:         {native.Dialect{}, false},
-	NativeDeflated: {native.Dialect{}, true},
-}
-
-// Deflates says whether its frames may be compressed, in both directions.
-func (d Dialect) Deflates() bool { return dialects[d].deflate }
-
-// encode is the complete WebSocket frame of a notice in a dialect.
-func (d Dialect) encode(notice wire.Notice) []byte {
-	// The payload is written behind room for the longest header, which is then
-	// laid right before it.
-	const room = 10
-	buffer := dialects[d].Encode(make([]byte, room, 256), notice)
-	payload := len(buffer) - room
-	if payload == 0 {
-		return nil
-	}
-	if dialects[d].deflate {
-		return websocket.Deflate(buffer[room:])
-	}
-	start := room - websocket.HeaderSize(payload)
-	websocket.AppendHeader(buffer[:start], websocket.Text, payload)
-	return buffer[start:]
-}
 
 // entry is one notice in a channel's ring: a fact, a live event, or a change of
 // presence.
@@ -61,7 +19,7 @@ type entry struct {
 	hole     bool      // stands for facts that are gone
 	ends     []string  // of a fact: whose memberships it ended
 
-	frames [len(dialects)]atomic.Pointer[[]byte]
+	frames [maxViews]atomic.Pointer[[]byte] // by view, encoded by the first who needs it
 }
 
 // overhead is what an entry holds beside its data.
@@ -75,13 +33,13 @@ func gapEntry(gap wire.Gap) *entry {
 	return &entry{notice: gap, sequence: gap.To, stored: gap.Position.At, hole: true, size: overhead}
 }
 
-// frame is the entry's frame in a dialect, encoded by the first who needs it and
-// shared by all.
-func (e *entry) frame(d Dialect) []byte {
-	if frame := e.frames[d].Load(); frame != nil {
+// frame is the entry as readers of a view take it, encoded by the first who needs it
+// and shared by all.
+func (e *entry) frame(v View) []byte {
+	if frame := e.frames[v].Load(); frame != nil {
 		return *frame
 	}
-	frame := d.encode(e.notice)
-	e.frames[d].Store(&frame)
+	frame := v.encode(e.notice)
+	e.frames[v].Store(&frame)
 	return frame
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/latido/latido/bridge/netpoll"
+	"github.com/latido/latido/bridge/websocket"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/subjects"
 )
@@ -26,10 +27,14 @@ type Reader interface {
 // its cursors. Anyone may put something in; one flusher takes it out and writes it,
 // when the socket takes it.
 type Outlet struct {
-	hub     *Hub
-	reader  Reader
-	socket  *netpoll.Socket
-	dialect Dialect
+	hub    *Hub
+	reader Reader
+	socket *netpoll.Socket
+	view   View // of what is told to many
+
+	speaking sync.Mutex // one at a time uses codec
+	codec    wire.Codec // of what is told to this reader alone, and asked by it
+
 	flusher *flusher
 
 	told     atomic.Int64 // when bytes last went, by uptime
@@ -57,8 +62,8 @@ type Outlet struct {
 }
 
 // Open gives the outlet its parts; most is how many bytes of its own may wait.
-func (o *Outlet) Open(h *Hub, r Reader, socket *netpoll.Socket, d Dialect, most int) {
-	o.hub, o.reader, o.socket, o.dialect, o.most = h, r, socket, d, most
+func (o *Outlet) Open(h *Hub, r Reader, socket *netpoll.Socket, v View, codec wire.Codec, most int) {
+	o.hub, o.reader, o.socket, o.view, o.codec, o.most = h, r, socket, v, codec, most
 	o.flusher = h.flushers[h.next.Add(1)%uint64(len(h.flushers))]
 	o.told.Store(int64(netpoll.Uptime()))
 }
@@ -162,11 +167,27 @@ func (o *Outlet) Progressed(now time.Duration) { o.progress.Store(int64(now)) }
 // LastProgress is when a stalled socket last took something, by uptime.
 func (o *Outlet) LastProgress() time.Duration { return time.Duration(o.progress.Load()) }
 
-// Encode is a notice as the outlet's reader takes it.
-func (o *Outlet) Encode(notice wire.Notice) []byte { return o.dialect.encode(notice) }
+// Encode is a notice of the reader's own, in complete frames.
+func (o *Outlet) Encode(notice wire.Notice) []byte {
+	o.speaking.Lock()
+	defer o.speaking.Unlock()
+	return o.view.encodeBy(o.codec, notice)
+}
 
-// Decode reads a frame of the outlet's reader.
-func (o *Outlet) Decode(frame []byte) (wire.Request, error) { return dialects[o.dialect].Decode(frame) }
+// Decode reads a message of the reader's.
+func (o *Outlet) Decode(message []byte, binary bool) (wire.Request, error) {
+	o.speaking.Lock()
+	defer o.speaking.Unlock()
+	return o.codec.Decode(message, binary)
+}
+
+// CloseFrame is the frame that ends the connection for a refusal.
+func (o *Outlet) CloseFrame(code int, reason string) []byte {
+	o.speaking.Lock()
+	code, reason = o.codec.Close(code, reason)
+	o.speaking.Unlock()
+	return websocket.AppendClose(nil, code, reason)
+}
 
 // Load is how many bytes were written or wait to be.
 func (o *Outlet) Load() int64 {

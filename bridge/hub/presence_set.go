@@ -43,14 +43,14 @@ type PresenceChange struct {
 type presenceSet struct {
 	here    func(node string) bool
 	seats   map[string]seat.Seat[Record]
-	told    map[string]wire.Member  // by seat
-	changed map[string]struct{}     // seats to compare with told
-	waiting map[string]time.Time    // seats of which somebody may come back, until when
-	loading bool                    // those who left are kept, lest an older snapshot revive them
-	known   bool                    // a snapshot was whole
-	diffs   uint64                  // how often what changed was told
-	whole   uint64                  // the last snapshot holds all changes up to here
-	stated  [len(dialects)][][]byte // frames of the state, until what was told changes
+	told    map[string]wire.Member // by seat
+	changed map[string]struct{}    // seats to compare with told
+	waiting map[string]time.Time   // seats of which somebody may come back, until when
+	loading bool                   // those who left are kept, lest an older snapshot revive them
+	known   bool                   // a snapshot was whole
+	diffs   uint64                 // how often what changed was told
+	whole   uint64                 // the last snapshot holds all changes up to here
+	stated  [maxViews][][]byte     // frames of the state, until what was told changes
 }
 
 func newPresenceSet(here func(node string) bool) *presenceSet {
@@ -206,19 +206,19 @@ const (
 	stateKept = 20
 )
 
-// state is who was told to be here, as frames of a dialect.
-func (r *presenceSet) state(channel string, d Dialect) [][]byte {
-	if kept := r.stated[d]; kept != nil {
+// state is who was told to be here, as frames of a view.
+func (r *presenceSet) state(channel string, v View) [][]byte {
+	if kept := r.stated[v]; kept != nil {
 		return kept
 	}
 	members := r.list()
 	page, rest := members[:min(statePage, len(members))], members[min(statePage, len(members)):]
-	frames := [][]byte{d.encode(wire.State{Channel: channel, Members: page, Count: len(members)})}
+	frames := [][]byte{v.encode(wire.State{Channel: channel, Members: page, Count: len(members)})}
 	for page := range slices.Chunk(rest, statePage) {
-		frames = append(frames, d.encode(wire.Diff{Channel: channel, Joins: page, Count: len(members)}))
+		frames = append(frames, v.encode(wire.Diff{Channel: channel, Joins: page, Count: len(members)}))
 	}
 	if len(members) >= stateKept {
-		r.stated[d] = frames
+		r.stated[v] = frames
 	}
 	return frames
 }

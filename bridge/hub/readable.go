@@ -10,7 +10,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/latido/latido/bridge/native"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
@@ -66,7 +65,7 @@ func CheckTellable(event wire.Event, most int) error {
 	}
 	// As it is when it was stored.
 	event.Sequence, event.At = 1<<53-1, time.Unix(0, 1).UTC()
-	if size := len(native.Dialect{}.Encode(nil, event)); size > most {
+	if size := size(event); size > most {
 		return schemas.Refuse(schemas.TooLarge, "the event's frame has %d bytes, at most %d are taken", size, most)
 	}
 	return nil

@@ -7,9 +7,12 @@ import (
 	"github.com/latido/latido/schemas"
 )
 
-// Decode implements [wire.Dialect]. A frame has the fields that its schema gives
+// Decode implements [wire.Codec]. A frame has the fields that its schema gives
 // the request, and no others.
-func (Dialect) Decode(data []byte) (wire.Request, error) {
+func (Dialect) Decode(data []byte, binary bool) (wire.Request, error) {
+	if binary {
+		return nil, wire.ErrBinary
+	}
 	f, err := fields(data)
 	if err != nil {
 		return nil, err

@@ -8,8 +8,14 @@ import (
 	"github.com/latido/latido/bridge/wire"
 )
 
-// Encode implements [wire.Dialect].
-func (Dialect) Encode(dst []byte, notice wire.Notice) []byte {
+// Encode implements [wire.Encoder].
+func (Dialect) Encode(scratch []byte, notice wire.Notice, emit func(message []byte, binary bool)) {
+	if message := appendNotice(scratch[:0], notice); len(message) > 0 {
+		emit(message, false)
+	}
+}
+
+func appendNotice(dst []byte, notice wire.Notice) []byte {
 	switch n := notice.(type) {
 	case wire.Event:
 		return appendEvent(dst, n)

@@ -39,7 +39,7 @@ func TestDecode(t *testing.T) {
 		`{"id":5,"op":"probe"}`:             wire.Probe{Ref: "5"},
 		`{"id":5,"op":"token","token":"t"}`: wire.Token{Ref: "5", Token: "t"},
 	} {
-		if got, err := (native.Dialect{}).Decode([]byte(frame)); err != nil || !reflect.DeepEqual(got, want) {
+		if got, err := (native.Dialect{}).Decode([]byte(frame), false); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %#v, %v", frame, got, err)
 		}
 	}
@@ -62,7 +62,7 @@ func TestEncode(t *testing.T) {
 		`{"op":"presence","channel":"a:1","leaves":[{"user":"u","ref":"r"}],"count":2}`: wire.Diff{Channel: "a:1", Leaves: []wire.Member{{User: "u", Ref: "r"}}, Count: 2},
 		`{"op":"ping"}`: wire.Ping{},
 	} {
-		if got := string((native.Dialect{}).Encode(nil, notice)); got != want {
+		if got := string(encoded(notice)); got != want {
 			t.Errorf("%#v:\n got %s\nwant %s", notice, got, want)
 		}
 	}
@@ -94,7 +94,7 @@ func TestNoticesFitTheirSchemas(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := schema.Validate((native.Dialect{}).Encode(nil, notice)); err != nil {
+		if err := schema.Validate(encoded(notice)); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -124,7 +124,7 @@ func TestSchemasTakeTheLongestNotices(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := schema.Validate((native.Dialect{}).Encode(nil, notice)); err != nil {
+		if err := schema.Validate(encoded(notice)); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -152,7 +152,7 @@ func TestDecodeReadsWhatSchemasTake(t *testing.T) {
 			if err != nil || schema.Validate(canonical) != nil {
 				continue
 			}
-			request, err := (native.Dialect{}).Decode(body)
+			request, err := (native.Dialect{}).Decode(body, false)
 			if err != nil {
 				malformed, ok := errors.AsType[*wire.MalformedError](err)
 				if !ok || malformed.Code != int(schemas.InvalidFrame) || malformed.Text == "" {
@@ -194,10 +194,16 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"op":"hello","token":"\ud800"}`))
 	f.Add([]byte(`[[[[`))
 	f.Fuzz(func(t *testing.T, frame []byte) {
-		request, err := (native.Dialect{}).Decode(frame)
+		request, err := (native.Dialect{}).Decode(frame, false)
 		malformed, ok := errors.AsType[*wire.MalformedError](err)
 		if err == nil && request == nil || err != nil && (!ok || malformed.Code < 4000 || malformed.Code > 4499) {
 			t.Errorf("%q: %#v, %v", frame, request, err)
 		}
 	})
+}
+
+// encoded is the message that tells a notice.
+func encoded(notice wire.Notice) (message []byte) {
+	native.Dialect{}.Encode(nil, notice, func(m []byte, _ bool) { message = m })
+	return message
 }

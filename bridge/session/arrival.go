@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/latido/latido/bridge/hub"
+	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 )
 
@@ -14,6 +15,10 @@ type Arrival struct {
 	net.Conn
 	Opened time.Duration // when its deadline to say hello began, by uptime
 	Early  []byte        // what has been read from it already
+
+	Codec wire.Codec   // what is spoken on it
+	View  hub.View     // what is told to many on it
+	First wire.Request // that its opening stood for, or nil
 }
 
 var errDraining = schemas.Refuse(schemas.Draining, "this node stops: connect again")
@@ -21,7 +26,7 @@ var errDraining = schemas.Refuse(schemas.Draining, "this node stops: connect aga
 // Accept begins a session on a connection. While the node drains it is still
 // accepted: a close with a code brings a client back sooner than a refused
 // connect; so is one of too many that nobody knows yet.
-func (n *Node) Accept(conn Arrival, d hub.Dialect, client netip.Addr) {
+func (n *Node) Accept(conn Arrival, client netip.Addr) {
 	n.gate.RLock()
 	defer n.gate.RUnlock()
 	if n.closed {
@@ -34,7 +39,7 @@ func (n *Node) Accept(conn Arrival, d hub.Dialect, client netip.Addr) {
 		_ = conn.Close() // those told before it are not gone yet
 		return
 	}
-	s := newSession(n, conn, d, visit)
+	s := newSession(n, conn, visit)
 	s.working.Add(1)
 	n.sessions.Add(1)
 	n.registry.open(s)
@@ -44,5 +49,7 @@ func (n *Node) Accept(conn Arrival, d hub.Dialect, client netip.Addr) {
 		s.end(errDraining)
 	case refused != nil:
 		s.end(schemas.RefusalOf(refused))
+	case conn.First != nil:
+		s.take(conn.First, 0)
 	}
 }

@@ -11,23 +11,37 @@ import (
 	"github.com/latido/latido/schemas"
 )
 
+// take takes what a message asks, bytes long: one request, or several, of which the
+// first pays for all the bytes.
+func (s *session) take(request wire.Request, bytes int) {
+	batch, several := request.(wire.Batch)
+	if !several {
+		s.dispatch(request, bytes)
+		return
+	}
+	for _, request := range batch {
+		s.dispatch(request, bytes)
+		bytes = 0
+	}
+}
+
 // dispatch takes one request. What needs the bus is worked on in the queue of its
 // channel: requests about one channel are answered in order, and those about
 // another do not wait for them.
-func (s *session) dispatch(request wire.Request, bytes int) error {
+func (s *session) dispatch(request wire.Request, bytes int) {
 	if hello, ok := request.(wire.Hello); ok {
 		s.hello(hello)
-		return nil
+		return
 	}
 	if !s.isWelcomed() {
 		s.end(schemas.Refuse(schemas.HelloExpected, "the first frame must be hello"))
-		return nil
+		return
 	}
 	if !s.admit(request, bytes) {
-		return nil
+		return
 	}
 	switch r := request.(type) {
-	case wire.Hello:
+	case wire.Hello, wire.Batch:
 	case wire.Pong:
 		s.ponged.Store(int64(netpoll.Uptime()))
 	case wire.Probe:
@@ -53,7 +67,6 @@ func (s *session) dispatch(request wire.Request, bytes int) error {
 	case wire.Call:
 		s.enqueue(r.Ref, r.Channel, func(ctx context.Context) error { return s.call(ctx, r) })
 	}
-	return nil
 }
 
 func (s *session) isWelcomed() bool {

@@ -82,22 +82,25 @@ func (s *session) violate(violation *websocket.ProtocolError) {
 		s.end(schemas.Refuse(schemas.FrameTooLarge, "%s", violation.Text))
 		return
 	}
-	s.finish(violation.Code, violation.Text)
+	s.finish(websocket.AppendClose(nil, violation.Code, violation.Text))
 }
 
 // handle takes one message or control frame.
 func (s *session) handle(opcode websocket.Opcode, payload []byte) error {
 	switch opcode {
-	case websocket.Text:
+	case websocket.Text, websocket.Binary:
 		if s.outlet.Ending() {
 			return nil // it was told so
 		}
-		request, err := s.outlet.Decode(payload)
+		request, err := s.outlet.Decode(payload, opcode == websocket.Binary)
+		if errors.Is(err, wire.ErrBinary) {
+			return &websocket.ProtocolError{Code: websocket.CloseUnsupported, Text: err.Error()}
+		}
 		if err != nil {
 			s.malformed(err)
 			return nil
 		}
-		return s.dispatch(request, len(payload))
+		s.take(request, len(payload))
 	case websocket.Ping:
 		if s.strained() {
 			return nil
@@ -108,8 +111,6 @@ func (s *session) handle(opcode websocket.Opcode, payload []byte) error {
 	case websocket.Pong:
 		s.ponged.Store(int64(netpoll.Uptime()))
 	case websocket.Continuation:
-	case websocket.Binary:
-		return &websocket.ProtocolError{Code: websocket.CloseUnsupported, Text: "text frames only"}
 	}
 	return nil
 }
@@ -132,7 +133,7 @@ func (s *session) part(payload []byte) error {
 	if code == websocket.CloseNoStatus {
 		code = websocket.CloseNormal
 	}
-	if !s.finish(code, "") {
+	if !s.finish(websocket.AppendClose(nil, code, "")) {
 		s.outlet.Flush() // our own goodbye was answered, and is not waited for any more
 	}
 	return errClosed

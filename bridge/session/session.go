@@ -77,12 +77,12 @@ type session struct {
 	goodbye  bool                // the peer said that it will not come back
 }
 
-func newSession(n *Node, conn Arrival, d hub.Dialect, v *admission.Visit) *session {
+func newSession(n *Node, conn Arrival, v *admission.Visit) *session {
 	created := &session{node: n, opened: conn.Opened, visit: v}
 	created.payer = admission.Payer{Session: &created.account, Address: v.Address()}
 	created.socket.Open(conn.Conn, conn.Early, n.poller, n.workers, created)
-	created.outlet.Open(n.Hub, created, &created.socket, d, helloBytes)
-	created.reader = websocket.Reader{Limit: min(n.Limits.Frame, helloBytes), Compress: d.Deflates()}
+	created.outlet.Open(n.Hub, created, &created.socket, conn.View, conn.Codec, helloBytes)
+	created.reader = websocket.Reader{Limit: min(n.Limits.Frame, helloBytes), Compress: conn.View.Deflates()}
 	created.spare.L = &created.mu
 	created.heard.Store(int64(netpoll.Uptime()))
 	return created
@@ -120,15 +120,15 @@ func errorNotice(ref string, refusal schemas.Refusal) wire.Error {
 
 // end closes the session with a refusal: it is told, and is the close code.
 func (s *session) end(refusal schemas.Refusal) {
-	if s.finish(int(refusal.Code), refusal.Code.Reason(), s.outlet.Encode(errorNotice("", refusal))) {
+	told := s.outlet.Encode(errorNotice("", refusal))
+	if s.finish(told, s.outlet.CloseFrame(int(refusal.Code), refusal.Code.Reason())) {
 		s.node.metrics.refuse(refusal.Code)
 	}
 }
 
-// finish closes the session with a code, once some frames were told, unless it
-// is closing already.
-func (s *session) finish(code int, reason string, before ...[]byte) bool {
-	if !s.outlet.Finish(append(before, websocket.AppendClose(nil, code, reason))...) {
+// finish closes the session with its last frames, unless it is closing already.
+func (s *session) finish(frames ...[]byte) bool {
+	if !s.outlet.Finish(frames...) {
 		return false
 	}
 	s.mu.Lock()

@@ -5,6 +5,7 @@ import (
 
 	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/bridge/netpoll"
+	"github.com/latido/latido/bridge/websocket"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 )
@@ -78,7 +79,7 @@ func (s *session) sweepStalled(now time.Duration) {
 func (s *session) care(now time.Duration, seen signs) {
 	switch s.pulse.judge(now, s.node.Limits.Ping, seen) {
 	case stepAsk:
-		s.tell(wire.Ping{})
+		s.ping()
 	case stepDoubt:
 		if s.socket.Line().Silent < now-s.pulse.asked {
 			return // it takes what stands before the question
@@ -88,6 +89,16 @@ func (s *session) care(now time.Duration, seen signs) {
 		s.silent(now)
 	case stepNone:
 	}
+}
+
+// ping asks the peer whether it is there, in its protocol or, where that has no way
+// to ask, by RFC 6455 section 5.5.2.
+func (s *session) ping() {
+	frame := s.outlet.Encode(wire.Ping{})
+	if len(frame) == 0 {
+		frame = websocket.AppendFrame(nil, websocket.Ping, nil)
+	}
+	s.send(frame)
 }
 
 // silent ends the session of a peer that did not answer, and does not wait for

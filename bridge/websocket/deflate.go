@@ -22,16 +22,16 @@ const tail = "\x00\x00\xff\xff\x01\x00\x00\xff\xff"
 // Deflate returns the frame of a text message, compressed without a context that
 // outlives it (RFC 7692 section 7), so that all who get the message share one
 // frame and no connection holds a window.
-func Deflate(payload []byte) []byte {
+func Deflate(opcode Opcode, payload []byte) []byte {
 	if len(payload) < deflateFrom {
-		return AppendFrame(nil, Text, payload)
+		return AppendFrame(nil, opcode, payload)
 	}
 	var packed bytes.Buffer
 	// Without an end of stream it closes with an empty block, whose last four
 	// bytes are not sent. A bytes.Buffer takes everything.
 	_ = flate.StatelessDeflate(&packed, payload, false, nil)
 	body := bytes.TrimSuffix(packed.Bytes(), []byte(tail[:4]))
-	frame := AppendFrame(nil, Text, body)
+	frame := AppendFrame(nil, opcode, body)
 	frame[0] |= rsv1
 	return frame
 }

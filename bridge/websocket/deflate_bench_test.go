@@ -18,7 +18,7 @@ func BenchmarkDeflate(b *testing.B) {
 			b.ReportAllocs()
 			size := 0
 			for b.Loop() {
-				size = len(websocket.Deflate(payload))
+				size = len(websocket.Deflate(websocket.Text, payload))
 			}
 			b.ReportMetric(float64(size), "packed")
 		})

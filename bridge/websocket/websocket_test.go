@@ -101,7 +101,7 @@ func FuzzReader(f *testing.F) {
 func TestCompressedMessages(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "short", strings.Repeat("a message ", 100), strings.Repeat("ñ", 30000)} {
-		frame := websocket.Deflate([]byte(text))
+		frame := websocket.Deflate(websocket.Text, []byte(text))
 		compressed := frame[0]&0x40 != 0
 		if compressed != (len(text) >= 256) || compressed && len(frame) > len(text)/2 {
 			t.Errorf("%d bytes became a frame of %d, compressed %v", len(text), len(frame), compressed)
@@ -129,7 +129,7 @@ func TestCompressedMessages(t *testing.T) {
 // A small frame that expands to much ends its connection at the limit.
 func TestCompressionBomb(t *testing.T) {
 	t.Parallel()
-	frame := websocket.Deflate([]byte(strings.Repeat("0", 10<<20)))
+	frame := websocket.Deflate(websocket.Text, []byte(strings.Repeat("0", 10<<20)))
 	start := 4
 	if frame[1] == 127 {
 		start = 10

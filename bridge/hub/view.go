@@ -1,0 +1,83 @@
+package hub
+
+import (
+	"sync"
+
+	"github.com/latido/latido/bridge/websocket"
+	"github.com/latido/latido/bridge/wire"
+)
+
+// View is one way in which readers take what is told to many: a protocol, or one of
+// several forms of it. Each compressed form is one of its own, so that a message is
+// compressed once for all who take it so.
+type View uint8
+
+// maxViews bounds the views of a process: each costs every entry of a ring a pointer.
+const maxViews = 8
+
+var views []struct {
+	wire.Encoder
+	deflate bool
+}
+
+// NewView returns the view of what an encoder says, compressed or plain. It is called
+// before any hub runs, and panics when there are too many views. The first view is
+// the measure of how large an event is.
+func NewView(e wire.Encoder, deflate bool) View {
+	if len(views) >= maxViews {
+		panic("hub: too many views")
+	}
+	views = append(views, struct {
+		wire.Encoder
+		deflate bool
+	}{e, deflate})
+	return View(len(views) - 1)
+}
+
+// Deflates says whether the view's frames may be compressed, in both directions.
+func (v View) Deflates() bool { return views[v].deflate }
+
+// encode is a notice in complete WebSocket frames.
+func (v View) encode(notice wire.Notice) []byte { return v.encodeBy(views[v].Encoder, notice) }
+
+var scratches = sync.Pool{New: func() any { return new(make([]byte, 0, 1<<10)) }}
+
+// keptScratch bounds what a pooled buffer may hold, in bytes.
+const keptScratch = 64 << 10
+
+// encodeBy is a notice as an encoder says it, in complete frames of the view.
+func (v View) encodeBy(e wire.Encoder, notice wire.Notice) (frames []byte) {
+	scratch := scratches.Get().(*[]byte)
+	e.Encode(*scratch, notice, func(message []byte, binary bool) {
+		frames = v.frame(frames, message, binary)
+		if cap(message) > cap(*scratch) && cap(message) <= keptScratch {
+			*scratch = message[:0]
+		}
+	})
+	scratches.Put(scratch)
+	return frames
+}
+
+// frame appends a message as one WebSocket frame.
+func (v View) frame(dst, message []byte, binary bool) []byte {
+	opcode := websocket.Text
+	if binary {
+		opcode = websocket.Binary
+	}
+	if views[v].deflate {
+		return append(dst, websocket.Deflate(opcode, message)...)
+	}
+	if dst == nil {
+		dst = make([]byte, 0, websocket.HeaderSize(len(message))+len(message))
+	}
+	return websocket.AppendFrame(dst, opcode, message)
+}
+
+// size is that of an event's message, in bytes.
+func size(event wire.Event) (size int) {
+	if len(views) == 0 {
+		return len(event.Data)
+	}
+	views[0].Encode(nil, event, func(message []byte, _ bool) { size = len(message) })
+	return size
+}
