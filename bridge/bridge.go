@@ -72,7 +72,8 @@ func (b *Bridge) assemble() (err error) {
 		kinds[kind.Name] = kind
 	}
 	b.leases = lease.New(lease.Config{
-		Node: b.config.Node, Feed: b.bus.Live, Ask: b.bus.Publish, Changed: b.nodeChanged, Stored: b.leaseStored,
+		Node: b.config.Node, Feed: b.bus.Live, Ask: b.bus.Publish,
+		Inherit: b.inherit, Changed: b.nodeChanged, Stored: b.leaseStored,
 	})
 	b.node, err = session.New(session.Config{
 		Name: b.config.Node, Bus: b.bus, Kinds: kinds, Leases: b.leases, Limits: b.config.Limits, Log: b.log,
@@ -187,7 +188,7 @@ func (b *Bridge) begin(ctx context.Context) error {
 	})
 	select {
 	case <-began:
-		return b.insist(ctx, func() error { return b.node.Leftovers(ctx) })
+		return nil
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
@@ -208,6 +209,11 @@ func (b *Bridge) insist(ctx context.Context, do func() error) error {
 			return err
 		}
 	}
+}
+
+// inherit settles what a bridge of our name left, before our lease keeps it.
+func (b *Bridge) inherit(ctx context.Context, until time.Time) error {
+	return b.insist(ctx, func() error { return b.node.Inherit(ctx, until) })
 }
 
 // leaseStored hears whether this node's lease can be stored: when it cannot,

@@ -77,6 +77,7 @@ type Stream struct {
 	Last    uint64    // newest sequence
 	LastAt  time.Time // when the newest was stored
 	Deleted uint64    // messages removed between First and Last
+	Now     time.Time // when the leader said so, by its clock
 }
 
 // End is where a reader of the whole stream stands.
@@ -95,6 +96,7 @@ func Describe(ctx context.Context, nc *nats.Conn, stream string) (Stream, error)
 			LastAt  time.Time `json:"last_ts"`
 			Deleted uint64    `json:"num_deleted"`
 		} `json:"state"`
+		Now   time.Time `json:"ts"`
 		Error *apiError `json:"error"`
 	}
 	if err := ask(ctx, nc, "$JS.API.STREAM.INFO."+stream, nil, &info); err != nil {
@@ -105,7 +107,7 @@ func Describe(ctx context.Context, nc *nats.Conn, stream string) (Stream, error)
 	}
 	return Stream{
 		Epoch: epoch(info.Created, info.Config.Metadata),
-		First: info.State.First, Last: info.State.Last, LastAt: info.State.LastAt, Deleted: info.State.Deleted,
+		First: info.State.First, Last: info.State.Last, LastAt: info.State.LastAt, Deleted: info.State.Deleted, Now: info.Now,
 	}, nil
 }
 

@@ -10,7 +10,7 @@
 // its quorum, or because we were suspended, the clock stands still: nobody is
 // gone, and afterwards everybody is given the length of a lease to be heard again.
 //
-// Nothing is concluded from what the bucket lacks, nor from the clock of any
+// Nothing is concluded of others from what the bucket lacks, nor from the clock of any
 // machine. It imports subjects, subjects/topology, subjects/history and nats.go.
 package lease
 
@@ -29,6 +29,7 @@ import (
 
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/history"
+	"github.com/latido/latido/subjects/topology"
 )
 
 const (
@@ -51,7 +52,8 @@ var ErrNotBack = errors.New("the bus does not answer")
 // ErrTaken is returned by Run when another process holds the lease of this node.
 var ErrTaken = errors.New("another process goes by this name")
 
-// Config is what a node's leases need. All is needed but for Changed and Stored.
+// Config is what a node's leases need. All is needed but for Inherit, Changed and
+// Stored.
 type Config struct {
 	Node string     // whose lease is held
 	Feed *nats.Conn // on which renewals are heard
@@ -62,6 +64,11 @@ type Config struct {
 	// Shared lets several processes hold the lease, as the replicas of a service do.
 	// Otherwise Run listens for a moment, when it finds one, whether somebody renews it.
 	Shared bool
+	// Inherit is called before our lease is first stored, once nobody else was heard to
+	// hold it: what the process before us left would be kept by it. It is told until
+	// when the lease of that one keeps it; the zero time where there is none. Run fails
+	// as it does.
+	Inherit func(ctx context.Context, until time.Time) error
 	// Changed is told that a node is gone, or that one is there again or for the
 	// first time. It must not block.
 	Changed func(node string, change Change)
@@ -93,6 +100,9 @@ type renewal struct {
 
 // New returns leases that know nothing before Begin.
 func New(cfg Config) *Leases {
+	if cfg.Inherit == nil {
+		cfg.Inherit = func(context.Context, time.Time) error { return nil }
+	}
 	if cfg.Changed == nil {
 		cfg.Changed = func(string, Change) {}
 	}
@@ -110,7 +120,11 @@ func (l *Leases) Run(ctx context.Context, began func()) error {
 		return fmt.Errorf("hear leases: %w", err)
 	}
 	defer func() { _ = heard.Unsubscribe() }() // gone already with the connection
-	if err := l.alone(ctx); err != nil {
+	until, err := l.alone(ctx)
+	if err == nil {
+		err = l.cfg.Inherit(ctx, until)
+	}
+	if err != nil {
 		return err
 	}
 	begun := false
@@ -131,26 +145,41 @@ func (l *Leases) Run(ctx context.Context, began func()) error {
 }
 
 // alone waits, where somebody of our name has left a lease, until that would have
-// been renewed: by a process that died it is not.
-func (l *Leases) alone(ctx context.Context) error {
+// been renewed: by a process that died it is not. It returns when that lease runs
+// out.
+func (l *Leases) alone(ctx context.Context) (until time.Time, err error) {
 	if l.cfg.Shared {
-		return nil
+		return time.Time{}, nil
 	}
-	asking, cancel := context.WithTimeout(ctx, refresh)
-	defer cancel()
-	left, found, err := history.LastMessage(asking, l.cfg.Ask, stream, keys+subjects.Token(l.cfg.Node))
-	if err != nil || !found || left.Header.Get("KV-Operation") != "" {
-		return nil // who cannot be asked holds no lease that is worth anything
+	until, returned, err := l.left(ctx)
+	for err != nil && ctx.Err() == nil {
+		pause(ctx, attempt) // nothing can be stored either
+		until, returned, err = l.left(ctx)
+	}
+	if err != nil || until.IsZero() || returned {
+		return until, err
 	}
 	timer := time.NewTimer(refresh + attempt)
 	defer timer.Stop()
 	select {
 	case <-l.twin:
-		return fmt.Errorf("node %q: %w", l.cfg.Node, ErrTaken)
+		return until, fmt.Errorf("node %q: %w", l.cfg.Node, ErrTaken)
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	return nil
+	return until, nil
+}
+
+// left looks at the lease that is held in our name: until when it keeps what is the
+// node's, by our clock, and whether it was given back. The zero time is none.
+func (l *Leases) left(ctx context.Context) (until time.Time, returned bool, err error) {
+	last, found, err := history.LastMessage(ctx, l.cfg.Ask, stream, keys+subjects.Token(l.cfg.Node))
+	if err != nil || !found {
+		return time.Time{}, false, err
+	}
+	bucket, err := history.Describe(ctx, l.cfg.Ask, stream)
+	age := bucket.Now.Sub(last.Time)
+	return time.Now().Add(topology.LeaseTTL - age), last.Header.Get("KV-Operation") != "", err
 }
 
 // renew stores the lease once more and waits until it has come back.
@@ -232,7 +261,12 @@ func (l *Leases) rest(ctx context.Context, err error) {
 	l.mu.Lock()
 	due := l.book.due(time.Now())
 	l.mu.Unlock()
-	timer := time.NewTimer(due)
+	pause(ctx, due)
+}
+
+// pause returns after d, or when ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

@@ -6,7 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/lease"
+	"github.com/latido/latido/subjects/topology"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
 
@@ -93,5 +97,40 @@ func TestANameIsTakenOnce(t *testing.T) {
 	second := lease.New(lease.Config{Node: "one", Feed: bus.Connect(t), Ask: bus.Connect(t)})
 	if err := second.Run(t.Context(), func() { t.Error("it began") }); !errors.Is(err, lease.ErrTaken) {
 		t.Errorf("%v, want that the name is taken", err)
+	}
+}
+
+// What a process left is settled before a lease of ours keeps it, by whoever comes
+// after it.
+func TestALeaseIsInherited(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	js, err := jetstream.New(bus.Connect(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bucket, err := js.KeyValue(t.Context(), subjects.BucketNodes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inherit := func(node string) (rest time.Duration, revision uint64) {
+		hold(t, bus, lease.Config{Node: node, Inherit: func(ctx context.Context, until time.Time) error {
+			rest = time.Until(until)
+			if entry, err := bucket.Get(ctx, node); err == nil {
+				revision = entry.Revision()
+			}
+			return nil
+		}})
+		return rest, revision
+	}
+	if rest, revision := inherit("new"); rest > 0 || revision > 0 {
+		t.Errorf("%v and revision %d of a lease that nobody held", rest, revision)
+	}
+	left, err := bucket.Put(t.Context(), "old", []byte(`{"node":"old"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rest, revision := inherit("old"); rest <= 0 || rest >= topology.LeaseTTL || revision != left {
+		t.Errorf("%v and revision %d of a lease of revision %d", rest, revision, left)
 	}
 }
