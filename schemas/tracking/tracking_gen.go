@@ -15,7 +15,7 @@ type Fix struct {
 	Speed    *float64  `json:"speed,omitempty"`    // Metres per second.
 	Accuracy *float64  `json:"accuracy,omitempty"` // Radius in metres that holds the true place with 95 % confidence.
 	At       time.Time `json:"at"`                 // When the device took the fix.
-	Behind   int64     `json:"behind,omitempty"`   // Milliseconds by which the device's clock is behind the server's, where it is wrong: they are added to the time of a fix that counts, and missing in one that is doubted.
+	Behind   int64     `json:"behind,omitempty"`   // Milliseconds by which the device's clock is behind the server's, as far as its fixes show: they are added to the time of a fix that counts, and missing in one that is doubted.
 }
 
 // Close: Ends the tracking.

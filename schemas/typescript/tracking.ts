@@ -87,7 +87,7 @@ export interface CoordsDoubted {
    */
   at: string;
   /**
-   * Milliseconds by which the device's clock is behind the server's, where it is wrong: they are added to the time of a fix that counts, and missing in one that is doubted.
+   * Milliseconds by which the device's clock is behind the server's, as far as its fixes show: they are added to the time of a fix that counts, and missing in one that is doubted.
    */
   behind?: number;
 }
@@ -120,7 +120,7 @@ export interface CoordsUpdate {
    */
   at: string;
   /**
-   * Milliseconds by which the device's clock is behind the server's, where it is wrong: they are added to the time of a fix that counts, and missing in one that is doubted.
+   * Milliseconds by which the device's clock is behind the server's, as far as its fixes show: they are added to the time of a fix that counts, and missing in one that is doubted.
    */
   behind?: number;
 }

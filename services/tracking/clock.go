@@ -1,7 +1,6 @@
 package tracking
 
 import (
-	"cmp"
 	"time"
 
 	"github.com/latido/latido/schemas"
@@ -32,6 +31,25 @@ func (t Track) heard(now time.Time, said tracking.Report) (fix tracking.Fix, tog
 	return fix, together
 }
 
+// caughtUp is the track of a device that is not as far behind as it was known to be,
+// because it says what would be of the future: its clock was set forward, or another
+// device speaks.
+func (t Track) caughtUp(now time.Time, said tracking.Report) Track {
+	ahead := said.At.Add(milliseconds(t.Behind)).Sub(now)
+	if t.Behind != 0 && !said.At.IsZero() && ahead > atOnce && ahead <= newest {
+		t.Behind = now.Sub(said.At).Milliseconds()
+	}
+	return t
+}
+
+// kept is a fix as it is remembered: by the device's clock, and how far that was
+// behind ours when it came.
+func (t Track) kept(now time.Time, heard tracking.Fix) tracking.Fix {
+	heard.At = heard.At.Add(-milliseconds(t.Behind))
+	heard.Behind = now.Sub(heard.At).Milliseconds()
+	return heard
+}
+
 // update makes a fix the position.
 func (t Track) update(fix tracking.Fix) []es.Event {
 	fix.Behind = t.Behind
@@ -50,38 +68,57 @@ func (t Track) known() (times []time.Time) {
 	if t.Last != nil {
 		times = append(times, t.Last.At)
 	}
-	if n := len(t.Doubted); n > 0 && t.Doubted[n-1].Behind == 0 {
-		times = append(times, t.Doubted[n-1].At)
+	if n := len(t.Doubted); n > 0 && !t.mistimed(t.Doubted[n-1]) {
+		times = append(times, t.Doubted[n-1].At.Add(milliseconds(t.Behind)))
 	}
 	return times
 }
 
-// mistimed says whether a time is so far from ours that the fix is old or the
-// device's clock is wrong.
-func mistimed(now, at time.Time) bool { return now.Sub(at) > oldest || at.Sub(now) > newest }
+// mistimed says whether a fix that is kept is of a time so far from ours that it is
+// old or the device's clock is wrong.
+func (t Track) mistimed(kept tracking.Fix) bool {
+	late := kept.Behind - t.Behind
+	return late > oldest.Milliseconds() || -late > newest.Milliseconds()
+}
 
-// mistime takes a fix of another time than ours if it is the last of some that
-// show a wrong clock: they come in the pace in which they were taken. What a device
-// kept while it was offline comes faster than that: it is history, and refused, and
-// so is what it says over and over. What is refused is remembered as it was said.
-func (t Track) mistime(now time.Time, said tracking.Report) ([]es.Event, error) {
-	fix := of(said)
-	fix.Behind = cmp.Or(now.Sub(fix.At).Milliseconds(), 1) // none is of our clock
-	refusal := schemas.Refuse(schemas.Stale, "the fix is older than a minute; a clock that is steadily slow will be believed")
-	if fix.Behind < 0 {
-		refusal = schemas.Refuse(schemas.InFuture, "the fix is of the future; a clock that is steadily fast will be believed")
+// mistime refuses a fix of another time than ours, unless it shows a wrong clock.
+func (t Track) mistime(kept tracking.Fix) ([]es.Event, error) {
+	if kept.Behind < 0 {
+		return t.believe(kept, schemas.Refuse(schemas.InFuture, "the fix is of the future; a clock that is steadily fast will be believed"))
 	}
-	doubted := agreed(t.Doubted, fix)
+	return t.believe(kept, schemas.Refuse(schemas.Stale, "the fix is older than a minute; a clock that is steadily slow will be believed"))
+}
+
+// overtake refuses a fix that is no later than the last one, unless it shows that
+// the clock was put back, or that another device's is slow. The last one said again
+// is only remembered where it comes in the pace of those before.
+func (t Track) overtake(kept tracking.Fix, at time.Time) ([]es.Event, error) {
+	if at.Before(t.Last.At) {
+		return t.believe(kept, schemas.Refuse(schemas.OutOfOrder, "a later fix is known already; a clock that was put back will be believed"))
+	}
+	refusal := schemas.Refuse(schemas.Duplicate, "a fix of this time is known already")
+	doubted := t.agreed(kept)
+	if n := len(doubted); n >= agreeing || n > 1 && kept.At.Sub(doubted[0].At) >= atOnce && steady(doubted[0], kept) {
+		return t.believe(kept, refusal)
+	}
+	return nil, refusal
+}
+
+// believe takes a fix of another clock than the last one's if it is the last of some
+// that show it: they come in the pace in which they were taken. What a device kept
+// while it was offline comes faster than that: it is history, and refused, and so is
+// what it says over and over. What is refused is remembered as it was said.
+func (t Track) believe(kept tracking.Fix, refusal schemas.Refusal) ([]es.Event, error) {
+	doubted := t.agreed(kept)
 	switch n := len(t.Doubted); {
-	case max(fix.Behind, -fix.Behind) > century, len(doubted) == 0, n > 0 && replayed(t.Doubted[n-1], fix):
+	case max(kept.Behind, -kept.Behind) > century, len(doubted) == 0, n > 0 && t.replayed(t.Doubted[n-1], kept):
 		return nil, refusal
-	case len(doubted) >= agreeing && steady(doubted[0], fix):
+	case len(doubted) >= agreeing && steady(doubted[0], kept):
 		t.Behind = behind(doubted)
-		if told, _ := t.heard(now, said); !mistimed(now, told.At) {
-			return t.update(told), nil
-		}
+		kept.At = kept.At.Add(milliseconds(t.Behind))
+		return t.update(kept), nil
 	}
-	return es.Happens(tracking.CoordsDoubted(fix)), refusal
+	return es.Happens(tracking.CoordsDoubted(kept)), refusal
 }
 
 // steady says whether the time from one doubted fix to another passed here as it
@@ -92,21 +129,18 @@ func steady(from, to tracking.Fix) bool {
 
 // replayed says whether a fix comes so fast after another that both were kept. Of a
 // thousand that come at once one a second is remembered: they would fill the trail.
-func replayed(from, to tracking.Fix) bool {
+func (t Track) replayed(from, to tracking.Fix) bool {
 	taken := to.At.Sub(from.At)
 	came := taken + milliseconds(to.Behind-from.Behind)
-	return from.Behind != 0 && came < atOnce && came < taken.Abs()/4
+	return t.mistimed(from) == t.mistimed(to) && came < atOnce && came < taken.Abs()/4
 }
 
 // behind is how far the clock of the doubted fixes is behind ours, in milliseconds:
-// what came fastest knows best. One that is right within half a minute is right.
+// what came fastest knows best.
 func behind(doubted []tracking.Fix) int64 {
 	least := doubted[0].Behind
 	for _, fix := range doubted {
 		least = min(least, fix.Behind)
-	}
-	if milliseconds(least).Abs() < oldest/2 {
-		return 0
 	}
 	return least
 }

@@ -92,7 +92,7 @@ func evolve(t Track, event es.Event) Track {
 	case tracking.TrackingOpened:
 		return Track{Opened: true, Operator: fact.Operator, Watchers: fact.Watchers, Public: fact.Public}
 	case tracking.CoordsDoubted:
-		t.Doubted = agreed(t.Doubted, tracking.Fix(fact))
+		t.Doubted = t.agreed(tracking.Fix(fact))
 	case tracking.CoordsUpdate:
 		t.Last, t.Behind, t.Doubted = (*tracking.Fix)(&fact), fact.Behind, nil
 	case tracking.TrackingClosed:

@@ -39,9 +39,8 @@ func movedWithin(seconds, north, metres float64) es.Event {
 	return es.NewEvent(tracking.CoordsUpdate(of(accurate(said(seconds, north), metres))))
 }
 
-func doubted(seconds, north float64) es.Event {
-	return es.NewEvent(tracking.CoordsDoubted(fix(seconds, north)))
-}
+// doubted is a fix that was told now and not believed.
+func doubted(seconds, north float64) es.Event { return kept(seconds, north, int64(-seconds*1000)) }
 
 // kept is a doubted fix that came so many milliseconds after it was taken.
 func kept(seconds, north float64, behind int64) es.Event {
@@ -88,7 +87,7 @@ func TestReport(t *testing.T) {
 		{Name: "a clock may be a minute fast", Given: estest.Facts(opened), When: estest.By("olga", said(60, 0)), Then: estest.Facts(moved(60, 0))},
 		{Name: "no fix is of the future", Given: estest.Facts(opened), When: estest.By("olga", said(60.001, 0)), Refused: schemas.InFuture, Then: estest.Facts(kept(60.001, 0, -60_001))},
 		{Name: "a fix of the same time is a duplicate", Given: estest.Facts(opened, moved(-5, 0)), When: estest.By("olga", said(-5, 10)), Refused: schemas.Duplicate},
-		{Name: "a fix that was overtaken is out of order", Given: estest.Facts(opened, moved(-5, 0)), When: estest.By("olga", said(-6, 10)), Refused: schemas.OutOfOrder},
+		{Name: "a fix that was overtaken is out of order", Given: estest.Facts(opened, moved(-5, 0)), When: estest.By("olga", said(-6, 10)), Refused: schemas.OutOfOrder, Then: estest.Facts(doubted(-6, 10))},
 		{Name: "a fast train counts", Given: estest.Facts(opened, moved(-10, 0)), When: estest.By("olga", said(0, 900)), Then: estest.Facts(moved(0, 900))},
 		{Name: "nothing flies", Given: estest.Facts(opened, moved(-10, 0)), When: estest.By("olga", said(0, 1000)), Refused: schemas.Implausible, Then: estest.Facts(doubted(0, 1000))},
 		{Name: "a small jump within a second is inaccuracy", Given: estest.Facts(opened, moved(-1, 0)), When: estest.By("olga", said(-0.5, 90)), Then: estest.Facts(moved(-0.5, 90))},

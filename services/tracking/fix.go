@@ -42,20 +42,22 @@ const (
 // late. One wild fix decides nothing: the first that cannot follow on the last one
 // is doubted, and when others agree with it, it is the last one that was wild.
 func report(t Track, m es.Meta, said tracking.Report) ([]es.Event, error) {
+	t = t.caughtUp(m.Now, said)
 	fix, together := t.heard(m.Now, said)
+	kept := t.kept(m.Now, fix)
 	switch refusal, bad := t.unfit(m, fix); {
 	case bad:
 		return nil, refusal
-	case mistimed(m.Now, fix.At):
-		return t.mistime(m.Now, said)
+	case t.mistimed(kept):
+		return t.mistime(kept)
 	case t.Last == nil:
 		return t.update(fix), nil
 	case t.late(m.Now, fix):
-		return nil, after(t.Last.At, fix.At)
+		return t.overtake(kept, fix.At)
 	case t.Last.At.Before(fix.At) && (possible(*t.Last, fix) || together && within(*t.Last, fix, oldest)):
 		return t.follow(fix)
 	}
-	return t.doubt(fix)
+	return t.doubt(fix, kept)
 }
 
 // unfit refuses what no other fix can make good.
@@ -79,13 +81,6 @@ func (t Track) late(now time.Time, fix tracking.Fix) bool {
 	return fix.At.Equal(t.Last.At) || fix.At.Before(t.Last.At) && !t.Last.At.After(now)
 }
 
-func after(last, at time.Time) error {
-	if at.Equal(last) {
-		return schemas.Refuse(schemas.Duplicate, "a fix of this time is known already")
-	}
-	return schemas.Refuse(schemas.OutOfOrder, "a later fix is known already")
-}
-
 // follow takes a fix that can be. What says nothing new is so already: nobody is
 // refused for standing still.
 func (t Track) follow(fix tracking.Fix) ([]es.Event, error) {
@@ -101,36 +96,36 @@ func (t Track) follow(fix tracking.Fix) ([]es.Event, error) {
 
 // doubt takes a fix that cannot follow on the last one if it is the last of some
 // that agree with one another. Otherwise it is remembered, and refused.
-func (t Track) doubt(fix tracking.Fix) ([]es.Event, error) {
+func (t Track) doubt(fix, kept tracking.Fix) ([]es.Event, error) {
 	refusal := schemas.Refuse(schemas.Implausible, "nothing gets there so fast; fixes that agree will be believed")
-	doubted := agreed(t.Doubted, fix)
+	doubted := t.agreed(kept)
 	switch {
 	case len(doubted) == 0:
 		return nil, refusal
 	case len(doubted) >= agreeing:
 		return t.update(fix), nil
 	}
-	return es.Happens(tracking.CoordsDoubted(fix)), refusal
+	return es.Happens(tracking.CoordsDoubted(kept)), refusal
 }
 
 // agreed are the doubted fixes with one more that agrees with the newest of them,
 // or that one alone. It is none when the fix is no later than they are.
-func agreed(doubted []tracking.Fix, fix tracking.Fix) []tracking.Fix {
-	if len(doubted) == 0 {
+func (t Track) agreed(fix tracking.Fix) []tracking.Fix {
+	if len(t.Doubted) == 0 {
 		return []tracking.Fix{fix}
 	}
-	newest := doubted[len(doubted)-1]
+	newest := t.Doubted[len(t.Doubted)-1]
 	elapsed := fix.At.Sub(newest.At)
 	if elapsed < atOnce {
 		elapsed = oldest
 	}
 	switch {
-	case (fix.Behind == 0) != (newest.Behind == 0):
+	case t.mistimed(fix) != t.mistimed(newest) && !steady(newest, fix):
 		return []tracking.Fix{fix} // one of them is of another clock
 	case fix.At.Equal(newest.At):
 		return nil // the same again agrees with nobody
 	case newest.At.Before(fix.At) && within(newest, fix, elapsed):
-		return append(slices.Clone(doubted[max(0, len(doubted)-agreeing+1):]), fix)
+		return append(slices.Clone(t.Doubted[max(0, len(t.Doubted)-agreeing+1):]), fix)
 	}
 	return []tracking.Fix{fix}
 }
