@@ -34,7 +34,7 @@ type Open struct {
 // CommandName is "open".
 func (Open) CommandName() string { return "open" }
 
-// Report: Reports where the operator is. What a device does not know may be null.
+// Report: Reports where the operator is. What a device does not know may be null. A fix that is farther from the last one than 90 m/s (324 km/h) and the accuracy of both reach is refused as implausible; three that agree with one another within that are believed.
 type Report struct {
 	Lat      float64   `json:"lat"`                // Degrees north.
 	Lng      float64   `json:"lng"`                // Degrees east.
@@ -47,7 +47,7 @@ type Report struct {
 // CommandName is "report".
 func (Report) CommandName() string { return "report" }
 
-// CoordsDoubted: A fix was refused that cannot be after the last one, or is of another time. Others that agree with it may show that the last one was wrong, or the clock.
+// CoordsDoubted: A fix was refused that cannot be after the last one, for it would take more than 90 m/s, or is of another time. Others that agree with it may show that the last one was wrong, or the clock.
 type CoordsDoubted Fix
 
 // EventName is "coords_doubted".

@@ -30,7 +30,7 @@ export interface Open {
   public?: boolean;
 }
 /**
- * Reports where the operator is. What a device does not know may be null.
+ * Reports where the operator is. What a device does not know may be null. A fix that is farther from the last one than 90 m/s (324 km/h) and the accuracy of both reach is refused as implausible; three that agree with one another within that are believed.
  */
 export interface Report {
   /**
@@ -59,7 +59,7 @@ export interface Report {
   at?: string;
 }
 /**
- * A fix was refused that cannot be after the last one, or is of another time. Others that agree with it may show that the last one was wrong, or the clock.
+ * A fix was refused that cannot be after the last one, for it would take more than 90 m/s, or is of another time. Others that agree with it may show that the last one was wrong, or the clock.
  */
 export interface CoordsDoubted {
   /**

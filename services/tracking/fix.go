@@ -97,7 +97,7 @@ func (t Track) follow(fix tracking.Fix) ([]es.Event, error) {
 // doubt takes a fix that cannot follow on the last one if it is the last of some
 // that agree with one another. Otherwise it is remembered, and refused.
 func (t Track) doubt(fix, kept tracking.Fix) ([]es.Event, error) {
-	refusal := schemas.Refuse(schemas.Implausible, "nothing gets there so fast; fixes that agree will be believed")
+	refusal := schemas.Refuse(schemas.Implausible, "nothing gets there so fast, at %.0f m/s at most; fixes that agree will be believed", fastest)
 	doubted := t.agreed(kept)
 	switch {
 	case len(doubted) == 0:
