@@ -27,7 +27,7 @@ const (
 )
 
 // whoWas lists who of a group was there at a time.
-func (k *keeper) whoWas(ctx context.Context, g Group, at, now time.Time) (any, error) {
+func (k *watcher) whoWas(ctx context.Context, g Group, at, now time.Time) (any, error) {
 	if at.After(now) || now.Sub(at) > remembered {
 		return nil, wrong("at", "is not within the last 30 days")
 	}
@@ -53,7 +53,7 @@ var errEnough = errors.New("enough")
 
 // past is a user's state at a time, and the sequence behind which its later facts
 // follow.
-func (k *keeper) past(ctx context.Context, who string, at time.Time) (state User, after uint64, err error) {
+func (k *watcher) past(ctx context.Context, who string, at time.Time) (state User, after uint64, err error) {
 	stream, subject := stored(who)
 	if after, err = history.Before(ctx, k.nc, stream, subject, at); err != nil {
 		return state, 0, fmt.Errorf("past of %s: %w", who, err)
@@ -116,7 +116,7 @@ type served struct {
 }
 
 // duty tells how long a user was there, to themselves and to supervisors.
-func (k *keeper) duty(ctx context.Context, _ User, c es.Command) (any, error) {
+func (k *watcher) duty(ctx context.Context, _ User, c es.Command) (any, error) {
 	body, ok := c.Body.(presence.Duty)
 	if !ok || c.From != c.Channel.ID && c.Role != roleSupervisor && c.Role != subjects.RoleService {
 		return nil, schemas.Refuse(schemas.Forbidden, "only supervisors ask that of others")

@@ -12,7 +12,7 @@ import (
 )
 
 // kinds are the deciders with the questions they answer.
-func (k *keeper) kinds() []es.Kind {
+func (k *watcher) kinds() []es.Kind {
 	users, groups := user, group
 	users.Queries = map[string]es.Query[User]{
 		"status":    {Decode: es.As[presence.Status], Answer: k.status},
@@ -28,7 +28,7 @@ const youth = 5 * time.Second
 
 // people is who is there. A process that has just begun waits until it has seen
 // everybody.
-func (k *keeper) people(ctx context.Context) (*view, error) {
+func (k *watcher) people(ctx context.Context) (*view, error) {
 	ctx, cancel := context.WithTimeout(ctx, youth)
 	defer cancel()
 	select {
@@ -40,7 +40,7 @@ func (k *keeper) people(ctx context.Context) (*view, error) {
 }
 
 // status is how a user is, for anyone signed in.
-func (k *keeper) status(ctx context.Context, u User, c es.Command) (any, error) {
+func (k *watcher) status(ctx context.Context, u User, c es.Command) (any, error) {
 	v, err := k.people(ctx)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ type company struct {
 }
 
 // who lists who of a group is there, now or at a time; for its members.
-func (k *keeper) who(ctx context.Context, g Group, c es.Command) (any, error) {
+func (k *watcher) who(ctx context.Context, g Group, c es.Command) (any, error) {
 	body, ok := c.Body.(presence.Who)
 	if !ok || !g.has(c.From) && c.Role != subjects.RoleService {
 		return nil, errNotYours

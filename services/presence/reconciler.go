@@ -22,23 +22,23 @@ import (
 )
 
 const (
-	desks    = 16
-	workTime = 15 * time.Second
-	workRest = time.Second // before what failed is tried again
+	shardCount = 16
+	workTime   = 15 * time.Second
+	workRest   = time.Second // before what failed is tried again
 )
 
 // reconciler makes the facts and the cards of users agree with the view: what
 // differs is reported to the decider, and written. It looks at the view when it
 // comes to a user, so that a burst of changes costs one look.
 type reconciler struct {
-	nc    *nats.Conn
-	log   *slog.Logger
-	seed  maphash.Seed
-	desks [desks]desk
+	nc     *nats.Conn
+	log    *slog.Logger
+	seed   maphash.Seed
+	shards [shardCount]shard
 }
 
-// desk holds the users to look at, each at one desk.
-type desk struct {
+// shard holds the users to look at, each in one shard.
+type shard struct {
 	signal chan struct{}
 
 	mu    sync.Mutex
@@ -53,68 +53,68 @@ type task struct {
 
 func newReconciler(nc *nats.Conn, log *slog.Logger) *reconciler {
 	r := &reconciler{nc: nc, log: log, seed: maphash.MakeSeed()}
-	for i := range r.desks {
-		r.desks[i].signal = make(chan struct{}, 1)
-		r.desks[i].users = make(map[string]*task)
+	for i := range r.shards {
+		r.shards[i].signal = make(chan struct{}, 1)
+		r.shards[i].users = make(map[string]*task)
 	}
 	return r
 }
 
 // look has a user looked at. It never waits.
 func (r *reconciler) look(user string, t *task) {
-	d := &r.desks[maphash.String(r.seed, user)%desks]
-	d.mu.Lock()
-	d.users[user] = t
-	d.mu.Unlock()
-	d.wake()
+	s := &r.shards[maphash.String(r.seed, user)%shardCount]
+	s.mu.Lock()
+	s.users[user] = t
+	s.mu.Unlock()
+	s.wake()
 }
 
 // run works until ctx ends.
 func (r *reconciler) run(ctx context.Context) {
 	var running sync.WaitGroup
-	for i := range r.desks {
-		running.Go(func() { r.desks[i].run(ctx, r) })
+	for i := range r.shards {
+		running.Go(func() { r.shards[i].run(ctx, r) })
 	}
 	running.Wait()
 }
 
-func (d *desk) run(ctx context.Context, r *reconciler) {
+func (s *shard) run(ctx context.Context, r *reconciler) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-d.signal:
+		case <-s.signal:
 		}
-		for user, t := range d.take() {
+		for user, t := range s.take() {
 			if err := r.reconcile(ctx, user, t); err != nil && ctx.Err() == nil {
 				r.log.Warn("reconcile", "user", user, "cause", err)
-				d.putBack(user, t)
+				s.putBack(user, t)
 			}
 		}
 	}
 }
 
-func (d *desk) take() map[string]*task {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	taken := d.users
-	d.users = make(map[string]*task)
+func (s *shard) take() map[string]*task {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	taken := s.users
+	s.users = make(map[string]*task)
 	return taken
 }
 
 // putBack keeps a task for later unless a newer one is there.
-func (d *desk) putBack(user string, t *task) {
-	d.mu.Lock()
-	if _, newer := d.users[user]; !newer {
-		d.users[user] = t
+func (s *shard) putBack(user string, t *task) {
+	s.mu.Lock()
+	if _, newer := s.users[user]; !newer {
+		s.users[user] = t
 	}
-	d.mu.Unlock()
-	time.AfterFunc(workRest, d.wake)
+	s.mu.Unlock()
+	time.AfterFunc(workRest, s.wake)
 }
 
-func (d *desk) wake() {
+func (s *shard) wake() {
 	select {
-	case d.signal <- struct{}{}:
+	case s.signal <- struct{}{}:
 	default:
 	}
 }

@@ -26,16 +26,16 @@ func run(ctx context.Context, nc *nats.Conn, verifier *identity.Verifier, log *s
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	log = log.With("service", "presence")
-	keeper := newKeeper(nc, log, timing)
+	watcher := newWatcher(nc, log, timing)
 	var running sync.WaitGroup
-	running.Go(func() { keeper.reconciler.run(ctx) })
-	running.Go(func() { keeper.run(ctx) })
+	running.Go(func() { watcher.reconciler.run(ctx) })
+	running.Go(func() { watcher.run(ctx) })
 	err := es.Run(ctx, nc, verifier, log, es.Service{
 		Name:        "presence",
 		Version:     "1.0.0",
 		Description: "Decides who is there, as what, and with whom: users, their status and plans, groups.",
-		Kinds:       keeper.kinds(),
-		Stats:       map[string]func() map[string]int64{"user-observe": keeper.stats},
+		Kinds:       watcher.kinds(),
+		Stats:       map[string]func() map[string]int64{"user-observe": watcher.stats},
 	})
 	cancel()
 	running.Wait()

@@ -33,7 +33,7 @@ func (v *view) count(was, is bool) {
 }
 
 // stats is what there is now, and what has been counted.
-func (k *keeper) stats() map[string]int64 {
+func (k *watcher) stats() map[string]int64 {
 	stats := map[string]int64{
 		"joins": k.counts.joins.Load(), "leaves": k.counts.leaves.Load(),
 		"expiries": k.counts.expiries.Load(), "leases_lost": k.counts.leasesLost.Load(),

@@ -44,7 +44,7 @@ type change struct {
 func (c change) removed() bool { return c.header.Get("KV-Operation") != "" || len(c.value) == 0 }
 
 // watch begins to follow. What is there already must be read.
-func (k *keeper) watch(ctx context.Context, bucket, feed, filter string) (w *watch, err error) {
+func (k *watcher) watch(ctx context.Context, bucket, feed, filter string) (w *watch, err error) {
 	w = &watch{nc: k.nc, bucket: bucket, filter: filter, feed: feed, changes: make(chan *nats.Msg, changesAtOnce)}
 	if w.follows, err = k.nc.ChanSubscribe(feed+filter, w.changes); err != nil {
 		return nil, fmt.Errorf("watch %s: %w", bucket, err)

@@ -85,7 +85,7 @@ func (a *aggregates[S]) serve(ctx context.Context, r request) (answer, error) {
 		a.log.Warn("bus", "channel", r.Channel.String(), "cause", err)
 		return answer{}, schemas.Refuse(schemas.Unavailable, "where this is stored is missing at the moment")
 	}
-	if err != nil && passing(err) {
+	if err != nil && isTransient(err) {
 		a.log.Warn("bus", "channel", r.Channel.String(), "cause", err)
 		return answer{}, schemas.Refuse(schemas.Timeout, "whether it was stored is not known: ask again with the same key")
 	}

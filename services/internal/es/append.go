@@ -138,14 +138,14 @@ func persist(ctx context.Context, try func(context.Context) error) error {
 		trying, cancel := context.WithTimeout(ctx, attempt)
 		err := try(trying)
 		cancel()
-		if err == nil || !passing(err) || time.Now().After(deadline) || pause(ctx, 100*time.Millisecond) != nil {
+		if err == nil || !isTransient(err) || time.Now().After(deadline) || pause(ctx, 100*time.Millisecond) != nil {
 			return err
 		}
 	}
 }
 
-// passing tells errors of a bus that will be back from others.
-func passing(err error) bool {
+// isTransient tells errors of a bus that will be back from others.
+func isTransient(err error) bool {
 	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
 		return api.Code >= 500 || slices.Contains([]jetstream.ErrorCode{codeBatchIncomplete, codeBatchCrowded, codeInProcess}, api.ErrorCode)
 	}

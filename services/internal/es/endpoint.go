@@ -64,7 +64,7 @@ func (e *endpoint) Handle(message micro.Request) {
 	}
 	taken := e.pool.submit(channel.String(), func() {
 		var given answer
-		err := contain(func() error {
+		err := recoverPanic(func() error {
 			r, err := e.read(channel, service, message, now)
 			if err == nil {
 				// What was taken is finished even while the service stops;

@@ -60,10 +60,10 @@ func TestPoolTakesNoMoreThanItsBound(t *testing.T) {
 
 func TestContainMakesAPanicAnError(t *testing.T) {
 	t.Parallel()
-	if err := contain(func() error { panic("ouch") }); !errors.Is(err, errPanic) {
+	if err := recoverPanic(func() error { panic("ouch") }); !errors.Is(err, errPanic) {
 		t.Errorf("got %v", err)
 	}
-	if err := contain(func() error { return nil }); err != nil {
+	if err := recoverPanic(func() error { return nil }); err != nil {
 		t.Errorf("got %v", err)
 	}
 }

@@ -103,7 +103,7 @@ func (b *bus) consume(ctx context.Context, r reaction, log *slog.Logger) error {
 		}
 		if err := b.react(ctx, r, message); err != nil {
 			level := slog.LevelError
-			if passing(err) {
+			if isTransient(err) {
 				level = slog.LevelWarn
 			}
 			log.Log(ctx, level, "react", "subject", message.Subject(), "cause", err)
@@ -132,7 +132,7 @@ func (b *bus) react(ctx context.Context, r reaction, message jetstream.Msg) erro
 	if err != nil {
 		return err
 	}
-	err = contain(func() error {
+	err = recoverPanic(func() error {
 		channel, err := r.parse(message.Subject())
 		if err != nil {
 			r.unread.note(message.Subject(), meta.Sequence.Stream, err)
@@ -150,8 +150,8 @@ func (b *bus) react(ctx context.Context, r reaction, message jetstream.Msg) erro
 // errPanic is what a contained panic becomes.
 var errPanic = errors.New("panic")
 
-// contain turns a panic of do into an error with its stack.
-func contain(do func() error) (err error) {
+// recoverPanic turns a panic of do into an error with its stack.
+func recoverPanic(do func() error) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = fmt.Errorf("%w: %v\n%s", errPanic, cause, debug.Stack())

@@ -17,7 +17,7 @@ import (
 	"github.com/latido/latido/subjects/lease"
 )
 
-// timing is how often the keeper looks.
+// timing is how often the watcher looks.
 type timing struct {
 	expire   time.Duration // for who was waited for in vain
 	progress time.Duration // for changes that the feeds did not bring
@@ -26,10 +26,10 @@ type timing struct {
 
 var patient = timing{expire: 250 * time.Millisecond, progress: 15 * time.Second, anew: time.Hour}
 
-// keeper follows sessions, leases, groups and the facts of users, and has the
+// watcher follows sessions, leases, groups and the facts of users, and has the
 // reconciler look at whom a change concerns. Every replica keeps; they come to the
 // same conclusions, and the decider and the bucket take each once.
-type keeper struct {
+type watcher struct {
 	nc         *nats.Conn
 	log        *slog.Logger
 	timing     timing
@@ -46,8 +46,8 @@ type keeper struct {
 	nodes   map[string]struct{} // that were lost or are back
 }
 
-func newKeeper(nc *nats.Conn, log *slog.Logger, t timing) *keeper {
-	k := &keeper{
+func newWatcher(nc *nats.Conn, log *slog.Logger, t timing) *watcher {
+	k := &watcher{
 		nc: nc, log: log, timing: t, reconciler: newReconciler(nc, log),
 		begun: make(chan struct{}), first: make(chan struct{}), changed: make(chan struct{}, 1), nodes: make(map[string]struct{}),
 	}
@@ -63,7 +63,7 @@ func newKeeper(nc *nats.Conn, log *slog.Logger, t timing) *keeper {
 }
 
 // nodeChanged has those looked at who are there through a node.
-func (k *keeper) nodeChanged(node string, change lease.Change) {
+func (k *watcher) nodeChanged(node string, change lease.Change) {
 	if change == lease.Lost {
 		k.counts.leasesLost.Add(1)
 	}
@@ -77,7 +77,7 @@ func (k *keeper) nodeChanged(node string, change lease.Change) {
 }
 
 // changedNodes takes the nodes that have changed.
-func (k *keeper) changedNodes() []string {
+func (k *watcher) changedNodes() []string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	nodes := slices.Collect(maps.Keys(k.nodes))
@@ -95,7 +95,7 @@ var (
 const retryPause = time.Second
 
 // run keeps until ctx ends. Whatever ends a look, it starts over from a snapshot.
-func (k *keeper) run(ctx context.Context) {
+func (k *watcher) run(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	running.Go(func() {
@@ -118,7 +118,7 @@ func (k *keeper) run(ctx context.Context) {
 
 // life is one look at everything, and what follows.
 type life struct {
-	*keeper
+	*watcher
 	view     *view
 	task     *task
 	sessions *watch
@@ -128,7 +128,7 @@ type life struct {
 }
 
 // keep looks at everything and follows until that fails.
-func (k *keeper) keep(ctx context.Context) (err error) {
+func (k *watcher) keep(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	lost := k.nc.StatusChanged(nats.RECONNECTING, nats.CLOSED)
@@ -140,7 +140,7 @@ func (k *keeper) keep(ctx context.Context) (err error) {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	l := &life{keeper: k, view: newView(k.leases.Here, &k.counts), users: make(chan es.Snapshot[User], 256)}
+	l := &life{watcher: k, view: newView(k.leases.Here, &k.counts), users: make(chan es.Snapshot[User], 256)}
 	if l.sessions, err = k.watch(ctx, subjects.BucketPresence, subjects.FeedPresence, ">"); err != nil {
 		return err
 	}
