@@ -169,6 +169,9 @@ func (b *Bridge) begin(ctx context.Context) error {
 	if err := b.node.Hub.WatchMembers(); err != nil {
 		return err
 	}
+	if err := b.node.HearMoves(); err != nil {
+		return err
+	}
 	if err := b.insist(ctx, func() error { return b.node.Hub.SettleMembers(ctx) }); err != nil {
 		return err
 	}

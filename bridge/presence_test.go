@@ -128,12 +128,14 @@ func TestASessionGoesOnElsewhere(t *testing.T) {
 	watcher.change("joins", first.ref())
 	dead := seatOf(t, bus, "one", first.ref())
 
+	began := one.leases.Now()
+	wait(t, "a later moment", func() bool { return two.leases.Now().Sub(began) > time.Millisecond })
 	second := dial(t, two, "ana", first.secret())
-	second.must(`"op":"track","channel":%q,"meta":2`, lobby)
-	watcher.change("updates", first.ref())
 	if code := first.closed(); code != int(schemas.Replaced) {
 		t.Errorf("the older connection was closed with %d", code)
 	}
+	second.must(`"op":"track","channel":%q,"meta":2`, lobby)
+	watcher.change("updates", first.ref())
 	waits := []byte(strings.Replace(string(dead.Data), `"node":"one"`, `"node":"one","grace":3600`, 1))
 	for _, late := range [][]byte{dead.Data, waits} {
 		record(t, bus, &nats.Msg{Subject: dead.Subject, Data: late, Header: nats.Header{generation: dead.Header[generation]}})
@@ -147,6 +149,35 @@ func TestASessionGoesOnElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	watcher.change("leaves", first.ref())
+}
+
+// Who is not present anywhere moves like all others: what the older connection still
+// brings must not take the seat back.
+func TestASessionGoesOnElsewhereUnseen(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	one, _ := runBridge(t, bus, Config{Node: "one"})
+	two, _ := runBridge(t, bus, Config{Node: "two"})
+	first := dial(t, one, "ana")
+	other := dial(t, one, "ana")
+	began := one.leases.Now()
+	wait(t, "a later moment", func() bool { return two.leases.Now().Sub(began) > time.Millisecond })
+	second := dial(t, two, "ana", first.secret())
+	if code := first.closed(); code != int(schemas.Replaced) {
+		t.Errorf("the older connection was closed with %d", code)
+	}
+	second.must(`"op":"track","channel":%q`, lobby)
+	other.must(`"op":"track","channel":%q`, lobby)
+	second.must(`"op":"untrack","channel":%q`, lobby)
+	// What is said of a connection as old as this one, or older, is not of a newer one.
+	nc := bus.Connect(t)
+	if err := nc.Publish(subjects.SessionMoved, fmt.Appendf(nil, `{"ref":%q,"generation":1}`, second.ref())); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	second.must(`"op":"track","channel":%q`, lobby)
 }
 
 // Who acts last has the seat, though the clocks of the nodes have it otherwise.

@@ -84,6 +84,10 @@ func (c Channel) Present() string { return "*." + c.tail() + ".>" }
 // "members".
 func (c Channel) Everyone() string { return c.tail() + ".>" }
 
+// SessionMoved is the subject on which bridges tell one another that a session goes
+// on through a newer connection. It is never stored.
+const SessionMoved = "ctl.bridge.session"
+
 // CommandPattern is the subject filter for a command on every channel of a kind.
 func CommandPattern(kind, name string) string { return "cmd." + kind + ".*." + name }
 

@@ -10,6 +10,7 @@
 //	feed.<kind>.<token(id)>                     the same facts, republished with their sequence
 //	live.<kind>.<token(id)>                     ephemeral broadcast, never stored
 //	due.<kind>.<token(id)>.<what>               message schedules (deadlines)
+//	ctl.bridge.session                          of bridges to all: a session goes on through a newer connection
 //
 // The package imports the standard library only. Its subpackages speak NATS:
 // topology declares the streams and buckets, history reads a channel's facts.

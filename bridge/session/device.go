@@ -122,7 +122,7 @@ func (s *session) showDevice(ctx context.Context) {
 		return // whoever writes looks again
 	}
 	defer d.writing.Unlock()
-	for s.device.Load() == d && !s.hasEnded() && d.shown.Load() != d.activity(time.Now(), s.node.Limits) {
+	for s.device.Load() == d && !s.outlet.Over() && d.shown.Load() != d.activity(time.Now(), s.node.Limits) {
 		attempt, cancel := context.WithTimeout(ctx, RequestTimeout)
 		err := s.writeDevice(attempt, d)
 		cancel()

@@ -109,6 +109,9 @@ func (s *session) hello(r wire.Hello) {
 	if replaced != nil {
 		replaced.end(errReplaced)
 	}
+	if secret == r.Resume {
+		s.tellMoved()
+	}
 	s.mu.Lock()
 	s.identity, s.welcomed = id, true
 	s.mu.Unlock()

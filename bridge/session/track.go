@@ -83,6 +83,9 @@ func (s *session) track(ctx context.Context, r wire.Track) error {
 	t.member.Name, t.member.Meta, t.member.Place = id.Name, r.Meta, place
 	t.member.Key = cmp.Or(r.Key, s.ref)
 	t.mu.Unlock()
+	if s.outlet.Over() {
+		return errClosed // a newer connection may sit there
+	}
 	if err := s.show(ctx, t); err != nil {
 		return err
 	}

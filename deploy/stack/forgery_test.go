@@ -29,7 +29,7 @@ const lastFact = `{"last_by_subj":%q}`
 var attackers = slices.Concat(known, others())
 
 var known = []attacker{
-	{"bridge-1", []string{"evt.app.", "$KV.presence.bridge-1.", "$KV.nodes.bridge-1"}, map[string]string{
+	{"bridge-1", []string{"evt.app.", "$KV.presence.bridge-1.", "$KV.nodes.bridge-1", subjects.SessionMoved}, map[string]string{
 		"$JS.API.DIRECT.GET.APP": fmt.Sprintf(lastFact, "evt.app.own"), "$JS.API.STREAM.MSG.GET.APP": fmt.Sprintf(lastFact, "evt.app.own"),
 		"$JS.API.STREAM.INFO.ROOM": "", "evt.app.own": forgedConfig, "$KV.presence.bridge-1.own": "{}", "cmd.room.own.open": "{}",
 	}},
@@ -91,6 +91,7 @@ func owned() (all []string) {
 // told are subjects on which bridges hear what happened.
 var told = []string{
 	"feed.room.forged", "feed.ops.forged", "presence.bridge-2.room.forged.eve.s", "nodes.forged", "members.room.forged.eve",
+	subjects.SessionMoved,
 	"$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.FORGED",
 }
 

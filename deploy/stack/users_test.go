@@ -222,28 +222,10 @@ func TestUsersOfTheContainers(t *testing.T) {
 		accepted(t, ask(t, bridge, command(team, "who", `{}`)))
 	})
 	t.Run("bridges hear one another's live events, each once", func(t *testing.T) {
-		other := login(t, url, "bridge-2", denied)
-		heard := make(map[*nats.Conn]*nats.Subscription)
-		for _, nc := range []*nats.Conn{bridge, other} {
-			live, err := nc.SubscribeSync("live.room.x")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := nc.Flush(); err != nil {
-				t.Fatal(err)
-			}
-			heard[nc] = live
-		}
-		for _, text := range []string{"first", "second"} {
-			if err := bridge.Publish("live.room.x", []byte(text)); err != nil {
-				t.Fatal(err)
-			}
-			for _, live := range heard {
-				if message, err := live.NextMsg(5 * time.Second); err != nil || string(message.Data) != text {
-					t.Errorf("heard %v %v instead of %s", message, err, text)
-				}
-			}
-		}
+		hearOnce(t, "live.room.x", bridge, login(t, url, "bridge-2", denied))
+	})
+	t.Run("bridges hear which sessions have moved, each once", func(t *testing.T) {
+		hearOnce(t, subjects.SessionMoved, bridge, login(t, url, "bridge-2", denied))
 	})
 	t.Run("an operator sees services and streams", func(t *testing.T) {
 		operator := login(t, url, "operator", denied)
@@ -282,6 +264,32 @@ func TestUsersOfTheContainers(t *testing.T) {
 	case err := <-denied:
 		t.Error("also denied:", err)
 	default:
+	}
+}
+
+// hearOnce has the first of some bridges tell something, which each of them must hear.
+func hearOnce(t *testing.T, subject string, bridges ...*nats.Conn) {
+	t.Helper()
+	var heard []*nats.Subscription
+	for _, nc := range bridges {
+		subscription, err := nc.SubscribeSync(subject)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := nc.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		heard = append(heard, subscription)
+	}
+	for _, text := range []string{"first", "second"} {
+		if err := bridges[0].Publish(subject, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		for _, subscription := range heard {
+			if message, err := subscription.NextMsg(5 * time.Second); err != nil || string(message.Data) != text {
+				t.Errorf("heard %v %v instead of %s", message, err, text)
+			}
+		}
 	}
 }
 
