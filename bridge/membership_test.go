@@ -83,7 +83,11 @@ func TestNothingIsToldBehindTheEndOfAMembership(t *testing.T) {
 		{"room", "member_left", `{"user":"ana"}`},
 		{"room", "room_opened", `{"members":["luis"],"removed":["eva","ana"],"public":false}`},
 		{"tracking", "tracking_opened", `{"operator":"luis","removed":["ana"],"public":true}`},
+		{"room", "room_opened", `{"members":["luis"],"public":false}`},
+		{"tracking", "tracking_opened", `{"operator":"luis","watchers":[],"public":true}`},
+		{"ops", "requested", `{"client":"luis"}`},
 		{"ops", "withdrawn", `{"client":"ana"}`},
+		{"group", "group_created", `{"members":["luis"],"by":"luis"}`},
 		{"group", "member_removed", `{"user":"ana","by":"luis"}`},
 	} {
 		t.Run(ending.kind+" "+ending.event, func(t *testing.T) {

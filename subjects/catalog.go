@@ -50,7 +50,8 @@ type Kind struct {
 	Publish map[string]string
 	// Live lists the ephemeral events browsers may publish; "*" is any name.
 	Live []string
-	// Ends names the facts that end memberships.
+	// Ends names the facts that end memberships; those that say who all the members are
+	// do so in the bucket, too.
 	Ends map[string]Ending
 	// Conflate lists the events of which only a sender's newest matters to a
 	// browser that has not kept up; "*" is any.
@@ -97,19 +98,19 @@ var Catalog = map[string]Kind{
 		Name: "room", About: "Rooms: membership and messages, one subject per room",
 		Owner: "chat", Durability: Durable, Stream: StreamRoom, Read: Members, Write: Members,
 		Publish: map[string]string{"new_message": "post"}, Live: []string{"typing"}, Conflate: []string{"typing"},
-		Ends: map[string]Ending{"member_left": {Users: "user"}, "room_opened": {Users: "removed", Public: "public"}},
+		Ends: map[string]Ending{"member_left": {Users: "user"}, "room_opened": {Only: []string{"members"}, Public: "public"}},
 	},
 	"tracking": {
 		Name: "tracking", About: "Tracks: the trail of fixes that counted, one subject per order",
 		Owner: "tracking", Durability: Durable, Stream: StreamTracking, Read: Members, Write: Members,
 		Publish: map[string]string{"coords_update": "report"}, Live: []string{"typing"}, Conflate: []string{"coords_update", "typing"},
-		Ends: map[string]Ending{"tracking_opened": {Users: "removed", Public: "public"}},
+		Ends: map[string]Ending{"tracking_opened": {Only: []string{"operator", "watchers"}, Public: "public"}},
 	},
 	"ops": {
 		Name: "ops", About: "Requests: each one's life, the broadcast to operators, and deadlines",
 		Owner: "ops", Durability: Durable, Stream: StreamOps, Read: Members, Write: Members,
 		Live: []string{"typing"}, Conflate: []string{"typing"},
-		Ends:  map[string]Ending{"withdrawn": {Users: "client"}},
+		Ends:  map[string]Ending{"requested": {Only: []string{"client"}}, "withdrawn": {Users: "client"}},
 		Roles: []RoleAccess{{"operator", Broadcast}, {"supervisor", "*"}},
 	},
 	"global": {
@@ -125,7 +126,7 @@ var Catalog = map[string]Kind{
 		Name: "group", About: "Groups: who belongs to each",
 		Owner: "presence", Durability: Durable, Stream: StreamGroup, Read: Members, Write: Members,
 		Live: []string{"typing"}, Conflate: []string{"typing"},
-		Ends: map[string]Ending{"member_removed": {Users: "user"}},
+		Ends: map[string]Ending{"group_created": {Only: []string{"members"}}, "member_removed": {Users: "user"}},
 	},
 	// Who is there, and who types: of a group, of a user, of any topic.
 	"presence": {Name: "presence", Durability: Live, Read: Topic, Write: Members, Live: []string{"typing"}, Conflate: []string{"typing"}},

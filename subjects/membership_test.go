@@ -31,10 +31,11 @@ func TestReadMembership(t *testing.T) {
 
 func TestEnding(t *testing.T) {
 	t.Parallel()
+	only := subjects.Ending{Only: []string{"keeper", "members"}, Public: "public"}
 	for _, row := range []struct {
 		ending subjects.Ending
 		data   string
-		want   []string
+		want   []string // of ana, luis, eva and everyone
 	}{
 		{subjects.Ending{}, `{"user":"ana","":true}`, nil},
 		{subjects.Ending{Users: "user"}, `{"user":"ana"}`, []string{"ana"}},
@@ -42,12 +43,22 @@ func TestEnding(t *testing.T) {
 		{subjects.Ending{Users: "user"}, `{"User":"ana"}`, nil},
 		{subjects.Ending{Users: "user"}, `ana`, nil},
 		{subjects.Ending{Users: "user"}, `{"user":7}`, nil},
-		{subjects.Ending{Users: "removed"}, `{"removed":["ana",7,"luis",""]}`, []string{"ana", "luis"}},
-		{subjects.Ending{Users: "removed", Public: "public"}, `{"public":true}`, nil},
-		{subjects.Ending{Users: "removed", Public: "public"}, `{"removed":["ana"],"public":false}`, []string{"ana", ""}},
-		{subjects.Ending{Users: "removed", Public: "public"}, `{}`, []string{""}},
+		{subjects.Ending{Users: "user"}, `{"user":["ana",7,"luis",""]}`, []string{"ana", "luis"}},
+		{only, `{"keeper":"ana","members":["luis"]}`, []string{"eva", ""}},
+		{only, `{"members":["luis",""],"public":true}`, []string{"ana", "eva"}},
+		{only, `{"members":[],"public":"true"}`, []string{"ana", "luis", "eva", ""}},
+		{only, `{}`, []string{"ana", "luis", "eva", ""}},
+		{only, `{"keeper":"ana","members":{"luis":true}}`, nil},
+		{only, `["ana"]`, nil},
 	} {
-		if got := row.ending.Of([]byte(row.data)); !slices.Equal(got, row.want) {
+		var got []string
+		ended := row.ending.Of([]byte(row.data))
+		for _, user := range []string{"ana", "luis", "eva", ""} {
+			if ended.Has(user) {
+				got = append(got, user)
+			}
+		}
+		if !slices.Equal(got, row.want) || ended.Any() != (row.want != nil) {
 			t.Errorf("%+v of %s: %q, want %q", row.ending, row.data, got, row.want)
 		}
 	}

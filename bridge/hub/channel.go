@@ -167,7 +167,7 @@ func (ch *Channel) append(e *entry) {
 	ch.setEpoch(e)
 	ch.ring.append(e)
 	ch.chunks = ch.chunks[:0]
-	if e.ends != nil {
+	if e.ends.Any() {
 		ch.end(e)
 	}
 	ch.markDirty()

@@ -57,7 +57,7 @@ func (ch *Channel) endedLately(ctx context.Context, watermark history.Position) 
 
 // remember keeps a fact that leaves the ring, if it ended memberships.
 func (r *ring) remember(e *entry) {
-	if e.ends == nil {
+	if !e.ends.Any() {
 		return
 	}
 	if len(r.ended) >= endedKept {

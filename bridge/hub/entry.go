@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/subjects"
 )
 
 // entry is one notice in a channel's ring: a fact, a live event, or a change of
@@ -17,7 +18,8 @@ type entry struct {
 	size     int       // bytes held, roughly
 	presence bool      // for subscriptions with presence only
 	hole     bool      // stands for facts that are gone
-	ends     []string  // of a fact: whose memberships it ended
+
+	ends subjects.Ended // of a fact: whose memberships it ended
 
 	frames [maxViews]atomic.Pointer[[]byte] // by view, encoded by the first who needs it
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/subjects"
@@ -32,7 +31,7 @@ var Lasting = Membership{since: math.MaxUint64}
 
 // endedBy says whether an entry is a fact that ended the membership.
 func (m Membership) endedBy(e *entry) bool {
-	return e.ends != nil && e.sequence > m.since && slices.Contains(e.ends, m.user)
+	return e.sequence > m.since && e.ends.Has(m.user)
 }
 
 // Membership asks the leader, which alone knows of a membership that was given a
@@ -55,11 +54,11 @@ func (h *Hub) Membership(ctx context.Context, name subjects.Channel, user string
 	return m, false, nil
 }
 
-// ends lists whose memberships an event of a kind ends.
-func ends(kind subjects.Kind, event wire.Event) []string {
+// ends says whose memberships an event of a kind ends.
+func ends(kind subjects.Kind, event wire.Event) subjects.Ended {
 	ending, found := kind.Ends[event.Event]
 	if !found || event.Encoding != "" {
-		return nil
+		return subjects.Ended{}
 	}
 	return ending.Of(event.Data)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/latido/latido/bridge/wire"
+	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/history"
 )
 
@@ -45,7 +46,7 @@ func (s *shelf) put(e *entry) {
 		if old.sequence > 0 {
 			s.floor = history.Position{Sequence: old.sequence, At: old.stored}
 		}
-		if old.ends != nil {
+		if old.ends.Any() {
 			s.removed = append(s.removed, old)
 		}
 	}
@@ -97,7 +98,7 @@ func (s *shelf) placeOf(sequence uint64) (place history.Position, exact bool) {
 func (s *shelf) end(m Membership) uint64 {
 	known := slices.Concat(s.removed[max(0, len(s.removed)-endedKept):], s.here())
 	for _, e := range known {
-		if e.sequence > m.since && slices.Contains(e.ends, m.user) {
+		if e.sequence > m.since && e.ends.Has(m.user) {
 			return e.sequence
 		}
 	}
@@ -161,7 +162,8 @@ func anyEntry(random *rand.Rand, last uint64, size int) *entry {
 	default:
 		e.notice, e.sequence, e.stored = wire.Event{}, next, moment(random)
 		if chance(random, 4) {
-			e.ends = []string{oneOf(random, "ana", "luis"), "marta"}[:1+random.IntN(2)]
+			ending := oneOf(random, subjects.Ending{Users: "named"}, subjects.Ending{Only: []string{"named"}})
+			e.ends = ending.Of([]byte(oneOf(random, `{"named":"ana"}`, `{"named":["luis","marta"]}`)))
 		}
 	}
 	return e

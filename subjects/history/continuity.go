@@ -90,7 +90,7 @@ func Judge(ctx context.Context, nc *nats.Conn, stream, subject string, p Positio
 	if p.Epoch != "" && p.Epoch != described.Epoch || !there && p.Sequence > described.Last {
 		return anew(ctx, nc, stream, subject, p)
 	}
-	oldest, found, err := message(ctx, nc, stream, map[string]any{"seq": 1, "next_by_subj": subject})
+	oldest, found, err := NextMessage(ctx, nc, stream, subject, 0)
 	if err != nil {
 		return Standing{}, err
 	}
@@ -129,7 +129,7 @@ func Oldest(ctx context.Context, nc *nats.Conn, stream, subject string) (Positio
 	if err != nil {
 		return Position{}, err
 	}
-	oldest, found, err := message(ctx, nc, stream, map[string]any{"seq": 1, "next_by_subj": subject})
+	oldest, found, err := NextMessage(ctx, nc, stream, subject, 0)
 	if err != nil || !found {
 		return described.End(), err
 	}

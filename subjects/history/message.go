@@ -14,6 +14,12 @@ func Message(ctx context.Context, nc *nats.Conn, stream string, sequence uint64)
 	return message(ctx, nc, stream, map[string]any{"seq": sequence})
 }
 
+// NextMessage asks the leader for the oldest message after a sequence whose subject
+// matches a pattern.
+func NextMessage(ctx context.Context, nc *nats.Conn, stream, pattern string, after uint64) (fact Fact, found bool, err error) {
+	return message(ctx, nc, stream, map[string]any{"seq": after + 1, "next_by_subj": pattern})
+}
+
 // LastMessage asks the leader for the newest message of a subject.
 func LastMessage(ctx context.Context, nc *nats.Conn, stream, subject string) (fact Fact, found bool, err error) {
 	return message(ctx, nc, stream, map[string]any{"last_by_subj": subject})

@@ -51,7 +51,7 @@ func (d Decider[S]) open(b *bus) opened {
 		kind.reactions = append(kind.reactions, a.firing())
 	}
 	if d.Members != nil {
-		a.members = newMembership(b, *d.Members)
+		a.members = newMembership(b, a.stream, *d.Members)
 		kind.reactions = append(kind.reactions, a.reacting(d.Kind+"-members", a.heal))
 	}
 	return kind

@@ -95,7 +95,8 @@ type Members[S any] struct {
 	Bucket string
 	Key    func(channel subjects.Channel, user string) string
 	// Changed lists the users whose membership the event may have changed; ""
-	// stands for everyone.
+	// stands for everyone. An event that by the catalog says who all the members are
+	// changes that of whoever else the bucket names, too.
 	Changed func(Event) []string
 	// Role is the user's role in the channel, "" for none.
 	Role func(state S, user string) string

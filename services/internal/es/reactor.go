@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/history"
 	"github.com/latido/latido/subjects/topology"
 )
 
@@ -56,7 +57,8 @@ func (a *aggregates[S]) reacting(name string, react func(context.Context, fact) 
 // including returns what is known of the fact's channel, the fact included.
 func (a *aggregates[S]) including(ctx context.Context, f fact) (memory[S], error) {
 	known := a.memories.recall(f.Channel)
-	if !known.confirmed.IsZero() && known.seq >= f.seq {
+	anew := f.at.After(known.at) && !known.at.IsZero() // with a number that another fact had: the stream has another past
+	if !known.confirmed.IsZero() && known.seq >= f.seq && !anew {
 		return known, nil
 	}
 	known, err := a.refresh(ctx, f.Channel)
@@ -103,7 +105,7 @@ func (b *bus) consume(ctx context.Context, r reaction, log *slog.Logger) error {
 		}
 		if err := b.react(ctx, r, message); err != nil {
 			level := slog.LevelError
-			if isTransient(err) {
+			if isTransient(err) || errors.Is(err, history.ErrStream) {
 				level = slog.LevelWarn
 			}
 			log.Log(ctx, level, "react", "subject", message.Subject(), "cause", err)
@@ -138,7 +140,9 @@ func (b *bus) react(ctx context.Context, r reaction, message jetstream.Msg) erro
 			r.unread.note(message.Subject(), meta.Sequence.Stream, err)
 			return nil
 		}
-		return r.react(working, r.read(channel, meta.Sequence.Stream, message.Headers(), message.Data()))
+		f := r.read(channel, meta.Sequence.Stream, message.Headers(), message.Data())
+		f.at = meta.Timestamp
+		return r.react(working, f)
 	})
 	if err == nil {
 		return message.Ack()

@@ -129,6 +129,16 @@ func (c Caller) Role(channel subjects.Channel, user string) string {
 	return role(c.t, entry)
 }
 
+// Membership is the value of the user's key in the bucket "members".
+func (c Caller) Membership(channel subjects.Channel, user string) subjects.Membership {
+	c.t.Helper()
+	entry, err := c.bucket(subjects.BucketMembers).Get(c.t.Context(), channel.Member(user))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return subjects.ReadMembership(entry.Value())
+}
+
 // AwaitRole returns when the bucket "members" says that the user has the role.
 func (c Caller) AwaitRole(channel subjects.Channel, user, want string) {
 	c.t.Helper()

@@ -6,7 +6,6 @@ package estest
 import (
 	"encoding/json"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -152,15 +151,17 @@ func checkEnds[S any](t *testing.T, decider es.Decider[S], events []es.Event) {
 		return
 	}
 	var state S
+	users := []string{"", "who never was anybody"}
 	for _, event := range events {
 		if event.Channel != (subjects.Channel{}) {
 			continue
 		}
 		next := decider.Evolve(state, event)
-		named := subjects.Catalog[decider.Kind].Ends[event.Name].Of([]byte(show(event.Data)))
-		for _, user := range append(members.Changed(event), named...) {
+		ended := subjects.Catalog[decider.Kind].Ends[event.Name].Of([]byte(show(event.Data)))
+		users = append(users, members.Changed(event)...)
+		for _, user := range users {
 			has, had := members.Role(next, user) != "", members.Role(state, user) != ""
-			if is := slices.Contains(named, user); had && !has && !is || has && is {
+			if is := ended.Has(user); had && !has && !is || has && is {
 				t.Errorf("%s %s: by the catalog it ends the membership of %q: %t; member before: %t, after: %t", event.Name, show(event.Data), user, is, had, has)
 			}
 		}
