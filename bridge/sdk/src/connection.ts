@@ -52,6 +52,9 @@ export interface ConnectionParts {
 /** A link that lived this long was a good one: the next pauses start small again. */
 const settled = 10_000;
 
+/** Upper bound of the pause after a link that was welcomed: well within the grace of a server, so that nobody is told to have left. */
+const brief = 4_000;
+
 /** One logical connection over any number of links: dials, says hello, renews the token, comes back. */
 export class Connection {
   readonly changes = new Listeners<StateChange>();
@@ -59,7 +62,8 @@ export class Connection {
   #state: State = "disconnected";
   #link: Link | undefined;
   #welcome: WelcomeFrame | undefined;
-  #welcomedAt = 0;
+  /** When this link was welcomed, if it was. */
+  #welcomedAt: number | undefined;
   #redial: ReturnType<typeof setTimeout> | undefined;
   #renewal: ReturnType<typeof setTimeout> | undefined;
   #draining = false;
@@ -166,6 +170,7 @@ export class Connection {
     clearTimeout(this.#renewal);
     this.#redial = undefined;
     this.#draining = false;
+    this.#welcomedAt = undefined;
     const attempt = ++this.#dialling;
     let token: string;
     try {
@@ -244,7 +249,7 @@ export class Connection {
     this.#link = undefined;
     clearTimeout(this.#renewal);
     if (!this.#lost()) return;
-    if (Date.now() - this.#welcomedAt >= settled) this.#parts.backoff.reset();
+    if (this.#welcomedAt !== undefined && Date.now() - this.#welcomedAt >= settled) this.#parts.backoff.reset();
     const complaint = this.#complaint;
     switch (verdict(code)) {
       case "stop":
@@ -272,7 +277,8 @@ export class Connection {
   #again(code: number, reason: string, message?: string): void {
     this.#trouble = new Refusal(code, reason, true, message);
     // A server that drains has said when to return, and spreads its clients itself.
-    if (!this.#draining) this.#redial = setTimeout(() => void this.#dial(), this.#parts.backoff.next());
+    const most = this.#welcomedAt === undefined ? undefined : brief;
+    if (!this.#draining) this.#redial = setTimeout(() => void this.#dial(), this.#parts.backoff.next(most));
     this.#become("connecting", code, reason, message);
   }
 

@@ -56,23 +56,72 @@ test("comes back after a pause with its session", async () => {
   assert.equal(second.hello?.["session"], "mine");
 });
 
-test("pauses grow while links die young, and start small after a good one", async () => {
+/** How long it takes until somebody dials, in milliseconds, in steps of 50. */
+async function pauseOf(server: FakeServer): Promise<number> {
+  const before = server.dials;
+  for (let waited = 0; ; waited += 50) {
+    await settle();
+    if (server.dials > before) return waited;
+    assert.ok(waited <= 60_000, "nobody dials");
+    mock.timers.tick(50);
+  }
+}
+
+test("pauses grow while links die young, within 4 s, and start small after a good one", async () => {
   const server = new FakeServer();
   createClient({ ...server.options, backoff });
-  for (const pause of [500, 1_000, 2_000, 4_000, 4_000]) {
+  for (const pause of [500, 1_000, 2_000, 2_000, 2_000]) {
     (await server.welcome()).break();
-    mock.timers.tick(pause - 1);
-    await settle();
-    const before = server.dials;
-    mock.timers.tick(1);
-    await settle();
-    assert.equal(server.dials, before + 1, `after ${pause} ms`);
+    assert.equal(await pauseOf(server), pause);
   }
   const good = await server.welcome();
   mock.timers.tick(10_000);
   good.break();
-  mock.timers.tick(500);
-  await server.accept();
+  assert.equal(await pauseOf(server), 500);
+});
+
+test("pauses grow up to the cap while nobody is welcomed, however long ago that was", async () => {
+  for (const welcomed of [false, true]) {
+    mock.timers.setTime(1_700_000_000_000);
+    const server = new FakeServer();
+    createClient({ ...server.options, backoff: { random: () => 0.5 } });
+    if (welcomed) {
+      const good = await server.welcome();
+      mock.timers.tick(20_000);
+      good.break();
+      assert.equal(await pauseOf(server), 250);
+    }
+    const pauses: number[] = [];
+    for (let nth = 0; nth < 8; nth++) {
+      (await server.accept()).break();
+      pauses.push(await pauseOf(server));
+    }
+    const doubled = welcomed ? [500, 1_000, 2_000, 4_000, 8_000, 10_000] : [250, 500, 1_000, 2_000, 4_000, 8_000];
+    assert.deepEqual(pauses, [...doubled, 10_000, 10_000]);
+  }
+});
+
+test("no pause after a welcome comes near the grace, however long links live", async () => {
+  for (let seed = 1; seed <= 5; seed++) {
+    let state = seed * 7_919;
+    const random = (): number => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647;
+    const server = new FakeServer();
+    const client = createClient({ ...server.options, backoff: { random } });
+    let young = 0;
+    for (let nth = 0; nth < 40; nth++) {
+      const unwelcome = random() < 0.1;
+      const line = unwelcome ? await server.accept() : await server.welcome();
+      const life = 500 + Math.floor(random() * 14_500);
+      if (!unwelcome) mock.timers.tick(life);
+      line.tell({ op: "ping" });
+      line.break();
+      if (!unwelcome) young = life >= 10_000 ? 0 : young + 1;
+      const pause = await pauseOf(server);
+      if (!unwelcome) assert.ok(pause <= 5_000, `seed ${seed}: ${pause} ms after ${life} ms`);
+      if (!unwelcome && young === 0) assert.ok(pause <= 500, `seed ${seed}: ${pause} ms after a good link`);
+    }
+    client.close();
+  }
 });
 
 test("a silent server is left, and not said goodbye to", async () => {

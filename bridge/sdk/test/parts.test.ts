@@ -13,6 +13,8 @@ test("pauses lie between nothing and a bound that doubles up to the cap", () => 
   assert.deepEqual([1, 2, 3, 4, 5, 6].map(() => highest.next()), [99, 199, 399, 799, 999, 999]);
   highest.reset();
   assert.equal(highest.next(), 99);
+  assert.deepEqual([1, 2, 3].map(() => highest.next(400)), [199, 399, 399], "less where less is asked for");
+  assert.equal(highest.next(), 799);
   const lowest = new Backoff({ random: () => 0 });
   assert.equal(lowest.next(), 0);
 });
