@@ -180,26 +180,14 @@ func (s *session) strained() bool {
 
 // enqueue has a request worked on in the queue of its channel.
 func (s *session) enqueue(ref, channel string, job func(context.Context) error) {
-	s.mu.Lock()
-	if _, known := s.open[ref]; known {
-		s.mu.Unlock()
-		s.refuse(ref, schemas.Refuse(schemas.DuplicateID, "another request with this id is in work"))
-		return
-	}
-	defer s.mu.Unlock()
 	if s.outlet.Over() {
 		return
 	}
-	if s.open == nil {
-		s.open, s.queues = make(map[string]struct{}), make(map[string][]func(context.Context))
-	}
-	s.open[ref] = struct{}{}
-	queue, busy := s.queues[channel]
-	s.queues[channel] = append(queue, func(ctx context.Context) {
+	first, ok := s.queues.add(ref, channel, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 		defer cancel()
 		err := job(ctx)
-		s.done(ref)
+		s.queues.done(ref)
 		if err != nil && ctx.Err() == context.DeadlineExceeded {
 			err = ErrUnanswered
 		}
@@ -208,39 +196,17 @@ func (s *session) enqueue(ref, channel string, job func(context.Context) error) 
 			s.refuse(ref, err)
 		}
 	})
-	if !busy {
+	if !ok {
+		s.refuse(ref, schemas.Refuse(schemas.DuplicateID, "another request with this id is in work"))
+		return
+	}
+	if first {
 		s.working.Add(1)
 		s.node.Hub.Start(func(ctx context.Context) {
 			defer s.working.Done()
-			s.runQueue(ctx, channel)
+			s.queues.run(ctx, channel)
 		})
 	}
-}
-
-func (s *session) runQueue(ctx context.Context, channel string) {
-	for {
-		s.mu.Lock()
-		queue := s.queues[channel]
-		if len(queue) == 0 || s.closed && time.Now().After(s.until) {
-			delete(s.queues, channel)
-			if len(s.queues) == 0 {
-				s.queues, s.open = nil, nil // an idle session holds no memory for work
-			}
-			s.mu.Unlock()
-			return
-		}
-		job := queue[0]
-		s.queues[channel] = queue[1:]
-		s.mu.Unlock()
-		job(ctx)
-	}
-}
-
-func (s *session) done(ref string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.open, ref)
-	s.spare.Signal()
 }
 
 // now is the time in the precision that travels.

@@ -25,7 +25,7 @@ func (s *session) park() bool {
 // pool alone.
 func (s *session) Serve() {
 	for {
-		s.awaitRoom()
+		s.queues.await()
 		err := s.socket.Read(s.feed)
 		switch {
 		case err == nil:
@@ -53,16 +53,6 @@ func (s *session) feed(data []byte) error {
 	s.heard.Store(int64(netpoll.Uptime()))
 	s.node.metrics.bytesIn.Add(float64(len(data)))
 	return s.reader.Feed(data, s.handle)
-}
-
-// awaitRoom waits until another request may be taken: a client that sends faster
-// than it is served is not read.
-func (s *session) awaitRoom() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for len(s.open) >= requestsAtOnce && !s.outlet.Over() {
-		s.spare.Wait()
-	}
 }
 
 // awaitGoodbye reads on, to no effect, until the peer has our close frame and

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/base32"
 	"errors"
@@ -27,9 +26,6 @@ const (
 	// helloBytes bounds what a connection can have us hold before it is welcomed,
 	// in either direction.
 	helloBytes = 16 << 10
-	// requestsAtOnce bounds a session's open requests: beyond it, and what one
-	// read brought, its socket is not read.
-	requestsAtOnce = 64
 	// RequestTimeout bounds the work on one request.
 	RequestTimeout = 15 * time.Second
 )
@@ -39,6 +35,7 @@ type session struct {
 	node   *Node
 	socket netpoll.Socket
 	outlet hub.Outlet
+	queues queues
 	reader websocket.Reader
 
 	opened time.Duration // when the connection came, by uptime, as are the others
@@ -67,14 +64,10 @@ type session struct {
 	mu       sync.Mutex
 	identity identity.Identity
 	welcomed bool
-	closed   bool      // the connection is gone
-	until    time.Time // when what still waits in its queues is given up, once it is gone
+	closed   bool // the connection is gone
 	tracks   map[string]*track
 	typing   map[string]*time.Timer // ends what its user began to type, by channel
-	queues   map[string][]func(context.Context)
-	open     map[string]struct{} // references of the requests in work
-	spare    sync.Cond           // there is room for another request
-	goodbye  bool                // the peer said that it will not come back
+	goodbye  bool                   // the peer said that it will not come back
 }
 
 func newSession(n *Node, conn Arrival, v *admission.Visit) *session {
@@ -83,7 +76,6 @@ func newSession(n *Node, conn Arrival, v *admission.Visit) *session {
 	created.socket.Open(conn.Conn, conn.Early, n.poller, n.workers, created)
 	created.outlet.Open(n.Hub, created, &created.socket, conn.View, conn.Codec, helloBytes)
 	created.reader = websocket.Reader{Limit: min(n.Limits.Frame, helloBytes), Compress: conn.View.Deflates()}
-	created.spare.L = &created.mu
 	created.heard.Store(int64(netpoll.Uptime()))
 	return created
 }
@@ -131,9 +123,7 @@ func (s *session) finish(frames ...[]byte) bool {
 	if !s.outlet.Finish(frames...) {
 		return false
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.spare.Broadcast()
+	s.queues.end(time.Time{})
 	return true
 }
 
@@ -155,12 +145,12 @@ func (s *session) withdraw() {
 		return
 	}
 	s.mu.Lock()
-	s.closed, s.until = true, time.Now().Add(RequestTimeout)
+	s.closed = true
 	clean := s.goodbye
 	tracks := s.tracks
 	s.tracks = nil
-	s.spare.Broadcast()
 	s.mu.Unlock()
+	s.queues.end(time.Now().Add(RequestTimeout))
 	for _, c := range cursors {
 		s.detach(c)
 	}

@@ -39,7 +39,7 @@ func (w *sweeper) sweep() {
 func (s *session) sweep(now, absent time.Duration, today time.Time) {
 	stalled, ending := s.outlet.Stalled(), s.outlet.Ending()
 	s.mu.Lock()
-	welcomed, expires, full := s.welcomed, s.identity.Expires, len(s.open) >= requestsAtOnce
+	welcomed, expires := s.welcomed, s.identity.Expires
 	s.mu.Unlock()
 	s.pulse.excuse(absent, time.Duration(s.heard.Load()))
 	limits := s.node.Limits
@@ -58,7 +58,7 @@ func (s *session) sweep(now, absent time.Duration, today time.Time) {
 	if welcomed && !ending {
 		s.care(now, signs{
 			heard: time.Duration(s.heard.Load()), told: s.outlet.LastTold(), ponged: time.Duration(s.ponged.Load()),
-			sent: s.outlet.Load(), deaf: stalled || full,
+			sent: s.outlet.Load(), deaf: stalled || s.queues.full(),
 		})
 	}
 }
