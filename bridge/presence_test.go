@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,7 +15,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/latido/latido/bridge/session"
-	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/seat"
 	"github.com/latido/latido/subjects/topology/bustest"
@@ -111,97 +109,6 @@ func TestGrace(t *testing.T) {
 			t.Errorf("metrics without %s", line)
 		}
 	}
-}
-
-// Two connections of a session, to two nodes: the older one ends when the newer one
-// appears, and what is still written for it changes nothing, nor does its grace.
-func TestASessionGoesOnElsewhere(t *testing.T) {
-	t.Parallel()
-	bus := bustest.Start(t)
-	one, _ := runBridge(t, bus, Config{Node: "one", Limits: session.Limits{Grace: 3 * time.Second}})
-	two, _ := runBridge(t, bus, Config{Node: "two", Limits: session.Limits{Grace: 3 * time.Second}})
-	watcher := dial(t, one, "luis")
-	watcher.must(`"op":"subscribe","channel":%q,"presence":true`, lobby)
-	watcher.expect("presence")
-	first := dial(t, one, "ana")
-	first.must(`"op":"track","channel":%q,"meta":1`, lobby)
-	watcher.change("joins", first.ref())
-	dead := seatOf(t, bus, "one", first.ref())
-
-	began := one.leases.Now()
-	wait(t, "a later moment", func() bool { return two.leases.Now().Sub(began) > time.Millisecond })
-	second := dial(t, two, "ana", first.secret())
-	if code := first.closed(); code != int(schemas.Replaced) {
-		t.Errorf("the older connection was closed with %d", code)
-	}
-	second.must(`"op":"track","channel":%q,"meta":2`, lobby)
-	watcher.change("updates", first.ref())
-	waits := []byte(strings.Replace(string(dead.Data), `"node":"one"`, `"node":"one","grace":3600`, 1))
-	for _, late := range [][]byte{dead.Data, waits} {
-		record(t, bus, &nats.Msg{Subject: dead.Subject, Data: late, Header: nats.Header{generation: dead.Header[generation]}})
-		second.must(`"op":"track","channel":%q,"meta":2`, lobby)
-	}
-	_ = second.conn.CloseNow()
-	third := dial(t, one, "ana", first.secret())
-	third.must(`"op":"track","channel":%q,"meta":3`, lobby)
-	watcher.change("updates", first.ref())
-	if err := third.conn.Close(1000, ""); err != nil {
-		t.Fatal(err)
-	}
-	watcher.change("leaves", first.ref())
-}
-
-// Who is not present anywhere moves like all others: what the older connection still
-// brings must not take the seat back.
-func TestASessionGoesOnElsewhereUnseen(t *testing.T) {
-	t.Parallel()
-	bus := bustest.Start(t)
-	one, _ := runBridge(t, bus, Config{Node: "one"})
-	two, _ := runBridge(t, bus, Config{Node: "two"})
-	first := dial(t, one, "ana")
-	other := dial(t, one, "ana")
-	began := one.leases.Now()
-	wait(t, "a later moment", func() bool { return two.leases.Now().Sub(began) > time.Millisecond })
-	second := dial(t, two, "ana", first.secret())
-	if code := first.closed(); code != int(schemas.Replaced) {
-		t.Errorf("the older connection was closed with %d", code)
-	}
-	second.must(`"op":"track","channel":%q`, lobby)
-	other.must(`"op":"track","channel":%q`, lobby)
-	second.must(`"op":"untrack","channel":%q`, lobby)
-	// What is said of a connection as old as this one, or older, is not of a newer one.
-	nc := bus.Connect(t)
-	if err := nc.Publish(subjects.SessionMoved, fmt.Appendf(nil, `{"ref":%q,"generation":1}`, second.ref())); err != nil {
-		t.Fatal(err)
-	}
-	if err := nc.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	second.must(`"op":"track","channel":%q`, lobby)
-}
-
-// Who acts last has the seat, though the clocks of the nodes have it otherwise.
-func TestASessionGoesOnWhateverTheClocks(t *testing.T) {
-	t.Parallel()
-	bus := bustest.Start(t)
-	one, _ := runBridge(t, bus, Config{Node: "one"})
-	two, _ := runBridge(t, bus, Config{Node: "two"})
-	first := dial(t, one, "ana")
-	first.must(`"op":"track","channel":%q`, lobby)
-	ahead := seatOf(t, bus, "one", first.ref())
-	number, err := strconv.ParseUint(ahead.Header.Get(generation), 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	late := nats.Header{}
-	late.Set(generation, strconv.FormatUint(number+1_000_000, 10))
-	record(t, bus, &nats.Msg{Subject: ahead.Subject, Data: ahead.Data, Header: late})
-	second := dial(t, two, "ana", first.secret())
-	second.must(`"op":"track","channel":%q`, lobby)
-	if code := first.closed(); code != int(schemas.Replaced) {
-		t.Errorf("the older connection was closed with %d", code)
-	}
-	second.must(`"op":"untrack","channel":%q`, lobby)
 }
 
 const generation = "Latido-Generation"
