@@ -207,8 +207,7 @@ func (b *Bridge) insist(ctx context.Context, do func() error) error {
 		if err == nil || ctx.Err() != nil || b.bus.Live.IsClosed() {
 			return err
 		}
-		b.log.Warn("begin", "error", err)
-		if !hub.Pause(ctx, hub.RetryPause) {
+		if !hub.Pause(ctx, hub.Setback(b.log, err, "begin")) {
 			return err
 		}
 	}

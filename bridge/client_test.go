@@ -31,7 +31,7 @@ func runBridge(t *testing.T, bus *bustest.Bus, config Config) (b *Bridge, stop f
 func runBridgeAt(t *testing.T, url string, config Config) (b *Bridge, stop func()) {
 	t.Helper()
 	config.Listen, config.Drain = "127.0.0.1:0", cmp.Or(config.Drain, time.Millisecond)
-	config.Log = slog.New(slog.DiscardHandler)
+	config.Log = cmp.Or(config.Log, slog.New(slog.DiscardHandler))
 	config.Verifier = identity.New(identity.Config{Secret: testSecret})
 	config.Connect = func(string) (*nats.Conn, error) {
 		return nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectBufSize(-1))

@@ -3,7 +3,9 @@ package bridge
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -352,4 +354,42 @@ func TestPresenceOverHTTP(t *testing.T) {
 	if len(want) > 0 {
 		t.Errorf("never came: %v", want)
 	}
+}
+
+// A device that there is no room to store is shown when there is some, without a word
+// to operators for every session and attempt.
+func TestADeviceWaitsForRoom(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	var logged journal
+	b, _ := runBridge(t, bus, Config{Log: slog.New(slog.NewTextHandler(&logged, nil))})
+	seen := watchDevices(t, bus)
+	b.node.SetFull(true)
+	ana := plug(t, b, "")
+	if answer := ana.ask(`"op":"track","channel":%q`, lobby); answer["code"] != float64(schemas.StorageFull) {
+		t.Errorf("track: %v", answer)
+	}
+	b.node.SetFull(false)
+	seen.expect("active")
+	if text := logged.String(); strings.Contains(text, "WARN") {
+		t.Error(text)
+	}
+}
+
+// journal is a log in memory.
+type journal struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *journal) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(line)
+}
+
+func (l *journal) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }

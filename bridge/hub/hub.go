@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/lease"
 )
@@ -28,6 +30,9 @@ const (
 	linger     = 10
 	Tick       = time.Second
 	RetryPause = 250 * time.Millisecond
+	// RefusedPause is how soon what was refused is tried again: whoever refuses it is
+	// there, and waits for something.
+	RefusedPause = 2 * time.Second
 )
 
 // Bus holds the connections to NATS, one for each kind of traffic, so that a
@@ -339,4 +344,15 @@ func Pause(ctx context.Context, d time.Duration) bool {
 	case <-timer.C:
 		return true
 	}
+}
+
+// Setback notes why something of this node's own was not stored, and returns how soon
+// it may be tried again. A refusal that may be taken back, as while the disk is full,
+// is no error of ours and not logged.
+func Setback(log *slog.Logger, err error, what string, of ...any) time.Duration {
+	if refusal, is := errors.AsType[schemas.Refusal](err); is && refusal.Code.Retry() {
+		return RefusedPause
+	}
+	log.Warn(what, append(of, "error", err)...)
+	return RetryPause
 }

@@ -129,8 +129,7 @@ func (s *session) showDevice(ctx context.Context) {
 		if err == nil || ctx.Err() != nil {
 			continue
 		}
-		s.node.log.Warn("show device", "user", s.user, "error", err)
-		if !hub.Pause(ctx, hub.RetryPause) {
+		if !hub.Pause(ctx, hub.Setback(s.node.log, err, "show device", "user", s.user)) {
 			return
 		}
 	}

@@ -278,18 +278,14 @@ func (n *Node) releaseEntry(l left, clean bool) {
 		if refused, is := errors.AsType[*jetstream.APIError](err); err == nil || errors.Is(err, errRequesterClosed) || is && moved(refused) {
 			return
 		}
-		n.log.Warn("grace", "key", l.key, "error", err)
+		hub.Setback(n.log, err, "grace", "key", l.key)
 		n.Hub.Start(func(ctx context.Context) {
-			if hub.Pause(ctx, releasePause) {
+			if hub.Pause(ctx, hub.RefusedPause) { // while it stands its user seems to be there
 				n.releaseEntry(l, clean)
 			}
 		})
 	})
 }
-
-// releasePause is how soon an entry that could not be let go is let go again: while
-// it stands its user seems to be there.
-const releasePause = 2 * time.Second
 
 // presenceChanged keeps the entries of this node's sessions true: one that was
 // removed although its session is there is written again, and outlives that. A
@@ -340,8 +336,7 @@ func (n *Node) restoreEntry(ctx context.Context, s *session, t *track) {
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		n.log.Warn("restore presence", "key", t.key, "error", err)
-		hub.Pause(ctx, hub.RetryPause)
+		hub.Pause(ctx, hub.Setback(n.log, err, "restore presence", "key", t.key))
 	}
 	if err := t.channel.Reload(ctx); err != nil && ctx.Err() == nil {
 		n.log.Warn("restore presence", "key", t.key, "error", err)
@@ -377,7 +372,7 @@ func (s *session) refreshTracks(ctx context.Context, now time.Time) {
 			continue
 		}
 		if err := s.node.putEntry(ctx, t); err != nil && ctx.Err() == nil {
-			s.node.log.Warn("refresh presence", "key", t.key, "error", err)
+			hub.Setback(s.node.log, err, "refresh presence", "key", t.key)
 		}
 	}
 }
