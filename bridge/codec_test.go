@@ -43,6 +43,9 @@ func (c *lineCodec) Decode(message []byte, _ bool) (wire.Request, error) {
 		case "JOIN":
 			c.channel = rest
 			batch = append(batch, wire.Subscribe{Ref: "j" + rest, Channel: rest, Presence: true})
+		case "HUSH":
+			c.channel = rest
+			batch = append(batch, wire.Subscribe{Ref: "j" + rest, Channel: rest, NoEcho: true})
 		case "HERE":
 			batch = append(batch, wire.Track{Ref: "h", Channel: c.channel})
 		case "SAY":

@@ -8,7 +8,7 @@ const (
 	HeaderFrom     = "Latido-From"     // the user, or "service:<name>"
 	HeaderName     = "Latido-Name"     // the user's display name
 	HeaderRole     = "Latido-Role"     // the caller's role, on commands
-	HeaderSession  = "Latido-Session"  // the public reference of the sender's session
+	HeaderSession  = "Latido-Session"  // the public reference of the sender's session, on commands, facts and live events
 	HeaderDigest   = "Latido-Digest"   // hash of the command a fact answers, to tell a retry from a reused id
 	HeaderEncoding = "Latido-Encoding" // [EncodingBinary] where an event's body is no JSON
 	HeaderProof    = "Latido-Proof"    // the user's token, a JWT, on commands from bridges

@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"slices"
+
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/subjects/history"
 )
@@ -24,6 +26,10 @@ type Cursor struct {
 	from     uint64 // live entries before this position are not for it
 
 	member Membership // by which its reader may read
+
+	// Except is the session whose events are not for it, or "". It is set before the
+	// cursor is attached.
+	Except string
 
 	Watching     bool // placed by a request to watch users, and ended by the next: the session's
 	presence     bool
@@ -162,7 +168,9 @@ func (c *Cursor) takePage(page *page, out *output) bool {
 		if out.full() {
 			return false
 		}
-		out.add(e.frame(c.outlet.view))
+		if !c.echoes(e) {
+			out.add(e.frame(c.outlet.view))
+		}
 		c.sequence = e.sequence
 		if c.stop == 0 && c.member.endedBy(e) {
 			c.stopAt(e.sequence)
@@ -173,28 +181,51 @@ func (c *Cursor) takePage(page *page, out *output) bool {
 }
 
 // step gives out the entries from the cursor on. While every one of them is for
-// every subscriber they come as one chunk that is joined once and shared.
+// every subscriber they come as one chunk that is joined once and shared, also with
+// who leaves a session out that has no part in it.
 func (c *Cursor) step(out *output) {
 	ring := &c.channel.ring
 	if c.ahead || c.restate || c.stop > 0 || c.position < c.from || c.presence && c.position < c.presenceFrom {
-		e := ring.get(c.position)
-		if c.wants(e) {
-			out.add(e.frame(c.outlet.view))
-		}
-		if e.sequence > c.sequence {
-			c.sequence, c.ahead = e.sequence, false
-		}
-		c.position++
+		c.stepOne(out)
 		return
 	}
 	chunk := c.channel.chunk(c.outlet.view, c.position, c.presence)
+	if c.Except != "" && slices.ContainsFunc(ring.entries[c.position-ring.base:chunk.to-ring.base], c.echoes) {
+		for c.position < chunk.to {
+			c.stepOne(out)
+		}
+		return
+	}
 	out.add(chunk.bytes)
 	c.position = chunk.to
 	c.sequence = max(c.sequence, chunk.last)
 }
 
+// stepOne gives out the next entry of the ring, if it is for this cursor.
+func (c *Cursor) stepOne(out *output) {
+	e := c.channel.ring.get(c.position)
+	if c.wants(e) {
+		out.add(e.frame(c.outlet.view))
+	}
+	if e.sequence > c.sequence {
+		c.sequence, c.ahead = e.sequence, false
+	}
+	c.position++
+}
+
+// echoes says whether an entry comes from the session that is left out.
+func (c *Cursor) echoes(e *entry) bool {
+	if c.Except == "" {
+		return false
+	}
+	event, is := e.notice.(wire.Event)
+	return is && event.Session == c.Except
+}
+
 func (c *Cursor) wants(e *entry) bool {
 	switch {
+	case c.echoes(e):
+		return false
 	case e.sequence > 0:
 		return e.sequence > c.sequence
 	case e.presence:

@@ -23,6 +23,9 @@ func (h *Hub) eventOf(name subjects.Channel, label string, header nats.Header, d
 	event := wire.Event{
 		Channel: label, Event: subjects.Text(header, subjects.HeaderEvent), From: subjects.Text(header, subjects.HeaderFrom),
 	}
+	if session := subjects.Text(header, subjects.HeaderSession); isSender(session) {
+		event.Session = session // otherwise it is none of ours, and nobody's to leave out
+	}
 	if id := header.Get(nats.MsgIdHdr); id != "" {
 		if key := name.Key(id); schemas.CheckKey(key) == nil { // otherwise nobody here chose it
 			event.Key = key

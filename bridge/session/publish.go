@@ -28,6 +28,13 @@ type Sender struct {
 	ref string // of the session, or "" for the HTTP API
 }
 
+// sign says in a message which session it comes from, if it comes from one.
+func (by Sender) sign(msg *nats.Msg) {
+	if by.ref != "" {
+		subjects.SetText(msg.Header, subjects.HeaderSession, by.ref)
+	}
+}
+
 // publish sends an event to a channel. On a channel with an owner it is a command
 // to it, unless the event is a live one.
 func (s *session) publish(r wire.Publish) {
@@ -130,6 +137,7 @@ func eventMessage(subject string, by Sender, name subjects.Channel, r wire.Publi
 	msg.Data = r.Data
 	subjects.SetText(msg.Header, subjects.HeaderEvent, r.Event)
 	subjects.SetText(msg.Header, subjects.HeaderFrom, by.User)
+	by.sign(msg)
 	if r.Key != "" {
 		msg.Header.Set(nats.MsgIdHdr, subjects.MessageID(name, by.User, r.Key))
 	}
@@ -220,9 +228,7 @@ func (n *Node) Command(ctx context.Context, by Sender, r wire.Call) (result, err
 	msg.Data = r.Data
 	msg.Header.Set(nats.MsgIdHdr, subjects.MessageID(name, by.User, r.Key))
 	msg.Header.Set(subjects.HeaderProof, by.Token())
-	if by.ref != "" {
-		subjects.SetText(msg.Header, subjects.HeaderSession, by.ref)
-	}
+	by.sign(msg)
 	reply, err := n.requester.request(ctx, msg)
 	if err != nil {
 		return result{}, err

@@ -37,6 +37,9 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, a
 	}
 	c := hub.NewCursor(&s.outlet, ch, member, r.Presence)
 	c.Watching = watching
+	if r.NoEcho {
+		c.Except = s.ref
+	}
 	ok, err := s.place(ctx, c, r)
 	if err == nil && r.Presence {
 		err = ch.LoadPresence(ctx)

@@ -52,7 +52,7 @@ type (
 	OK struct {
 		Ref       string
 		Position  *Position       // of a durable channel at the time of the subscription
-		Replaying *uint64         // events that follow at once because they were missed
+		Replaying *uint64         // events that follow at once because they were missed, with those that NoEcho leaves out
 		Sequence  uint64          // of a stored event, or 0
 		Data      json.RawMessage // what a called command returned
 	}
@@ -69,6 +69,7 @@ type (
 		Channel, Event string
 		Sequence       uint64
 		From, Key      string
+		Session        string // public reference of the session that it comes from, or ""
 		At             time.Time
 		Encoding       string          // [Base64], or "" for plain JSON
 		Data           json.RawMessage // canonical

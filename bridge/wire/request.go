@@ -38,6 +38,7 @@ type (
 		Age          time.Duration
 		Anew         bool
 		Presence     bool // also who is there, and each change
+		NoEcho       bool // without the events that come from this very session, on whichever node
 	}
 	// Unsubscribe ends a subscription and the presence that goes with it.
 	Unsubscribe struct{ Ref, Channel string }
