@@ -83,6 +83,8 @@ func TestDevModeIsForThisMachine(t *testing.T) {
 				t.Fatalf("%s: %s: %s", name, door.path, text)
 			}
 			switch {
+			case test.code == 4032 && response.Header.Get("Access-Control-Allow-Origin") != "":
+				t.Errorf("%s: %s can be read by the page", name, door.path)
 			case test.code == 0 && response.StatusCode != door.open:
 				t.Errorf("%s: %s is %d: %s", name, door.path, response.StatusCode, text)
 			case test.code != 0 && (refusal.Code != test.code || response.StatusCode != http.StatusForbidden || !strings.Contains(refusal.Message, "--jwt-secret")):

@@ -3,7 +3,6 @@ package api
 import (
 	"net"
 	"net/netip"
-	"net/url"
 	"strings"
 	"time"
 
@@ -27,11 +26,8 @@ var (
 // that, too, by their scripts, or by a name of their own which resolves to
 // 127.0.0.1 (DNS rebinding); and a proxy lets in the whole world.
 func thisMachine(c *fiber.Ctx) error {
-	if origin := c.Get(fiber.HeaderOrigin); origin != "" {
-		page, err := url.Parse(origin)
-		if err != nil || !isLoopback(page.Host) {
-			return errForeignPage
-		}
+	if origin := c.Get(fiber.HeaderOrigin); origin != "" && !isOwnPage(origin) {
+		return errForeignPage
 	}
 	if !isLoopback(string(c.Context().Host())) {
 		return errForeignHost

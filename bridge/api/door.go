@@ -143,9 +143,8 @@ func (s *Server) answer(c *fiber.Ctx, value any) error {
 	return c.SendStream(held, len(body))
 }
 
-// retryAfter tells, pages of other origins too, when to come back, in whole seconds (RFC 9110 section 10.2.3).
+// retryAfter tells when to come back, in whole seconds (RFC 9110 section 10.2.3).
 func retryAfter(c *fiber.Ctx, after time.Duration) {
 	seconds := max(1, int64((after+time.Second-1)/time.Second))
-	c.Set(fiber.HeaderAccessControlExposeHeaders, fiber.HeaderRetryAfter)
 	c.Set(fiber.HeaderRetryAfter, strconv.FormatInt(seconds, 10))
 }

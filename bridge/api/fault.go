@@ -14,7 +14,8 @@ import (
 )
 
 // fault answers an error in the shape of all refusals: {code, reason, retry,
-// message}, and errors by field where one is wrong.
+// message}, and errors by field where one is wrong. Pages of allowed origins can read
+// it, wherever it was refused.
 func (s *Server) fault(c *fiber.Ctx, err error) error {
 	if answer, ok := errors.AsType[*wire.AnswerError](err); ok {
 		c.Set(fiber.HeaderContentType, answer.ContentType)
@@ -25,6 +26,7 @@ func (s *Server) fault(c *fiber.Ctx, err error) error {
 		s.config.Log.Error("request", "path", c.Path(), "error", err)
 	}
 	s.node.CountRefusal(refusal.Code)
+	s.letReadRefusal(c)
 	if limited, ok := errors.AsType[*admission.LimitedError](err); ok {
 		retryAfter(c, limited.After)
 	}

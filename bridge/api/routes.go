@@ -130,34 +130,6 @@ func (s *Server) readiness(c *fiber.Ctx) error {
 	return c.SendString("ready\n")
 }
 
-// crossOrigin lets pages of the allowed origins use the API.
-func (s *Server) crossOrigin(c *fiber.Ctx) error {
-	origin := c.Get(fiber.HeaderOrigin)
-	if origin == "" {
-		return c.Next()
-	}
-	c.Vary(fiber.HeaderOrigin)
-	if !s.mayUse(origin) {
-		return errOrigin
-	}
-	c.Set(fiber.HeaderAccessControlAllowOrigin, origin)
-	c.Set(fiber.HeaderAccessControlExposeHeaders, "retry-after")
-	if c.Method() != fiber.MethodOptions {
-		return c.Next()
-	}
-	c.Set(fiber.HeaderAccessControlAllowHeaders, "authorization, content-type")
-	c.Set(fiber.HeaderAccessControlAllowMethods, "GET, POST, DELETE")
-	c.Set(fiber.HeaderAccessControlMaxAge, "3600")
-	return c.SendStatus(fiber.StatusNoContent)
-}
-
-var errOrigin = schemas.Refuse(schemas.OriginRefused, "pages of this origin are not allowed: see --origins")
-
-// mayUse says whether pages of an origin may use the API and connect.
-func (s *Server) mayUse(origin string) bool {
-	return len(s.config.Origins) == 0 || slices.Contains(s.config.Origins, "*") || slices.Contains(s.config.Origins, origin)
-}
-
 // verifying is the price of looking at a token, before it is known to be good.
 func (s *Server) verifying(c *fiber.Ctx) error {
 	if err := s.pay(c, "", admission.Cost{Work: admission.Verify}); err != nil {

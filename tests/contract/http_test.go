@@ -134,8 +134,43 @@ func TestOriginsHoldForTheAPI(t *testing.T) {
 			t.Errorf("%s of another origin: %d %s", path, refused.Status, refused.Raw)
 		}
 	}
-	seen := s.ask("GET", "/api/nothing", "", map[string]string{"Origin": "https://shop.example"})
-	if seen.Header.Get("Access-Control-Allow-Origin") != "https://shop.example" {
-		t.Errorf("a page cannot read a refusal: %v", seen.Header)
+}
+
+// TestPagesReadRefusals: a page of an allowed origin reads why it is refused, at
+// whatever point that happens; others read nothing.
+func TestPagesReadRefusals(t *testing.T) {
+	t.Parallel()
+	const shop = "https://shop.example"
+	s := run(t, allow(shop))
+	for name, row := range map[string]struct {
+		method, path, body string
+		header             [2]string
+		readable           string // by the allowed page
+		status             int
+	}{
+		"nothing there":        {"GET", "/api/nothing", "", [2]string{}, shop, 404},
+		"no token":             {"GET", "/api/users/ana/status", "", [2]string{"Authorization", "none"}, shop, 401},
+		"another method":       {"PATCH", "/api/channels/app:x/events", "", [2]string{}, shop, 405},
+		"no method":            {"FOO", "/api/nothing", "", [2]string{}, shop, 405},
+		"too large a body":     {"POST", "/api/channels/app:x/events", strings.Repeat("x", 70<<10), [2]string{}, shop, 413},
+		"too large headers":    {"GET", "/api/users/ana/status", "", [2]string{"X-Large", strings.Repeat("x", 17<<10)}, "*", 413},
+		"an encoded body":      {"POST", "/api/presence/status", "x", [2]string{"Content-Encoding", "br"}, shop, 415},
+		"an address in latin1": {"GET", "/api/users/Mu%F1oz/status", "", [2]string{}, shop, 400},
+		"no handshake":         {"GET", "/ws", "", [2]string{}, shop, 426},
+	} {
+		for _, origin := range []string{shop, "https://evil.example"} {
+			headers := map[string]string{"Origin": origin}
+			if row.header[0] != "" {
+				headers[row.header[0]] = row.header[1]
+			}
+			a := s.ask(row.method, row.path, row.body, headers)
+			readable := a.Header.Get("Access-Control-Allow-Origin")
+			if origin == shop && (readable != row.readable || a.Status != row.status) {
+				t.Errorf("%s: %d %.200s, readable by %q, want %d and %q", name, a.Status, a.Raw, readable, row.status, row.readable)
+			}
+			if origin != shop && readable != "" && readable != "*" {
+				t.Errorf("%s: readable by %q, who may not", name, readable)
+			}
+		}
 	}
 }
