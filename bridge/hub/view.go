@@ -40,21 +40,39 @@ func (v View) Deflates() bool { return views[v].deflate }
 // encode is a notice in complete WebSocket frames.
 func (v View) encode(notice wire.Notice) []byte { return v.encodeBy(views[v].Encoder, notice) }
 
-var scratches = sync.Pool{New: func() any { return new(make([]byte, 0, 1<<10)) }}
+// framer makes frames of messages. Its parts are used again, so that encoding a notice
+// costs the frames alone.
+type framer struct {
+	view    View
+	scratch []byte
+	frames  []byte
+	emit    func(message []byte, binary bool)
+}
+
+var framers = sync.Pool{New: func() any {
+	f := &framer{scratch: make([]byte, 0, 1<<10)}
+	f.emit = f.take
+	return f
+}}
 
 // keptScratch bounds what a pooled buffer may hold, in bytes.
 const keptScratch = 64 << 10
 
+func (f *framer) take(message []byte, binary bool) {
+	f.frames = f.view.frame(f.frames, message, binary)
+	if cap(message) > cap(f.scratch) && cap(message) <= keptScratch {
+		f.scratch = message[:0]
+	}
+}
+
 // encodeBy is a notice as an encoder says it, in complete frames of the view.
-func (v View) encodeBy(e wire.Encoder, notice wire.Notice) (frames []byte) {
-	scratch := scratches.Get().(*[]byte)
-	e.Encode(*scratch, notice, func(message []byte, binary bool) {
-		frames = v.frame(frames, message, binary)
-		if cap(message) > cap(*scratch) && cap(message) <= keptScratch {
-			*scratch = message[:0]
-		}
-	})
-	scratches.Put(scratch)
+func (v View) encodeBy(e wire.Encoder, notice wire.Notice) []byte {
+	f, _ := framers.Get().(*framer)
+	defer framers.Put(f)
+	f.view, f.frames = v, nil
+	e.Encode(f.scratch, notice, f.emit)
+	frames := f.frames
+	f.frames = nil
 	return frames
 }
 
