@@ -17,6 +17,7 @@ import (
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects/history"
 	"github.com/latido/latido/subjects/identity"
+	"github.com/latido/latido/subjects/topology"
 )
 
 const (
@@ -183,10 +184,13 @@ func reference(user, secret string) string {
 }
 
 // RefusalFor is what a caller is told of an error. A stream that is missing is made
-// anew by whoever declares it.
+// anew by whoever declares it, and a cluster finds its quorum again.
 func RefusalFor(err error) schemas.Refusal {
 	if errors.Is(err, history.ErrStream) {
 		return schemas.Refuse(schemas.Unavailable, "where this is stored is missing at the moment")
+	}
+	if topology.IsUnavailable(err) {
+		return schemas.Refuse(schemas.Unavailable, "where this is stored cannot be reached at the moment")
 	}
 	return schemas.RefusalOf(err)
 }

@@ -1,10 +1,13 @@
 package history
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/latido/latido/subjects/topology"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
 
@@ -30,5 +33,25 @@ func TestAskAgainWhileTheClusterHasNoLeader(t *testing.T) {
 	}
 	if err := ask(t.Context(), nc, "leader", nil, &reply); err != nil || reply.Message.Seq != 7 {
 		t.Errorf("ask: %+v, %v", reply, err)
+	}
+}
+
+// A cluster that has no leader until nobody waits any longer is told of as what it is.
+func TestAskTellsOfAClusterWithoutALeader(t *testing.T) {
+	t.Parallel()
+	nc := bustest.Start(t).Connect(t)
+	for subject, answer := range map[string]string{
+		"unavailable": `{"error":{"code":503,"err_code":10008,"description":"JetStream system temporarily unavailable"}}`,
+		"leaderless":  `{"cluster":{"name":"c"},"message":{"seq":6}}`,
+	} {
+		if _, err := nc.Subscribe(subject, func(msg *nats.Msg) { _ = msg.Respond([]byte(answer)) }); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 120*time.Millisecond)
+		defer cancel()
+		var reply struct{}
+		if err := ask(ctx, nc, subject, nil, &reply); !topology.IsUnavailable(err) {
+			t.Errorf("%s: %v", subject, err)
+		}
 	}
 }

@@ -40,6 +40,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/latido/latido/subjects"
 )
@@ -96,14 +97,14 @@ func Describe(ctx context.Context, nc *nats.Conn, stream string) (Stream, error)
 			LastAt  time.Time `json:"last_ts"`
 			Deleted uint64    `json:"num_deleted"`
 		} `json:"state"`
-		Now   time.Time `json:"ts"`
-		Error *apiError `json:"error"`
+		Now   time.Time           `json:"ts"`
+		Error *jetstream.APIError `json:"error"`
 	}
 	if err := ask(ctx, nc, "$JS.API.STREAM.INFO."+stream, nil, &info); err != nil {
 		return Stream{}, fmt.Errorf("stream info: %w", err)
 	}
 	if info.Error != nil {
-		return Stream{}, info.Error.wrap()
+		return Stream{}, refused(info.Error)
 	}
 	return Stream{
 		Epoch: epoch(info.Created, info.Config.Metadata),
@@ -135,17 +136,17 @@ func Newest(ctx context.Context, nc *nats.Conn, stream, subject string) (Positio
 			Sequence uint64    `json:"seq"`
 			Time     time.Time `json:"time"`
 		} `json:"message"`
-		Error *apiError `json:"error"`
+		Error *jetstream.APIError `json:"error"`
 	}
 	request := map[string]any{"last_by_subj": subject, "no_hdr": true}
 	if err := ask(ctx, nc, "$JS.API.STREAM.MSG.GET."+stream, request, &reply); err != nil {
 		return Position{}, fmt.Errorf("last of %s: %w", subject, err)
 	}
-	if reply.Error != nil && reply.Error.ErrCode == codeNoMessage {
+	if reply.Error != nil && reply.Error.ErrorCode == codeNoMessage {
 		return Position{}, nil
 	}
 	if reply.Error != nil {
-		return Position{}, reply.Error.wrap()
+		return Position{}, refused(reply.Error)
 	}
 	return Position{Sequence: reply.Message.Sequence, At: reply.Message.Time}, nil
 }
@@ -155,16 +156,12 @@ const (
 	codeNoStream  = 10059
 )
 
-type apiError struct {
-	ErrCode     int    `json:"err_code"`
-	Description string `json:"description"`
-}
-
-func (e *apiError) wrap() error {
-	if e.ErrCode == codeNoStream {
+// refused is the error that JetStream answered.
+func refused(answer *jetstream.APIError) error {
+	if answer.ErrorCode == codeNoStream {
 		return ErrStream
 	}
-	return fmt.Errorf("%s (%d)", e.Description, e.ErrCode)
+	return answer
 }
 
 // ask sends a JetStream API request and decodes its answer. While the stream has
@@ -193,7 +190,9 @@ func ask(ctx context.Context, nc *nats.Conn, subject string, request, reply any)
 	}
 }
 
-var errUnavailable = errors.New("JetStream is temporarily unavailable")
+// errUnavailable is what JetStream itself answers while it has no quorum (ADR-7): what
+// a read is told that met nobody else.
+var errUnavailable = &jetstream.APIError{Code: 503, ErrorCode: 10008, Description: "JetStream is temporarily unavailable"}
 
 // unavailable says whether an answer is that of a server without contact to the
 // rest of its cluster, or of one of those that have no leader: they tell of a stream

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // latestAtOnce is how many subjects are asked for in one request; JetStream takes
@@ -50,14 +51,14 @@ func list(ctx context.Context, nc *nats.Conn, stream, pattern string) ([]string,
 			State struct {
 				Subjects map[string]uint64 `json:"subjects"`
 			} `json:"state"`
-			Error *apiError `json:"error"`
+			Error *jetstream.APIError `json:"error"`
 		}
 		request := map[string]any{"subjects_filter": pattern, "offset": len(names)}
 		if err := ask(ctx, nc, "$JS.API.STREAM.INFO."+stream, request, &info); err != nil {
 			return nil, fmt.Errorf("subjects of %s: %w", stream, err)
 		}
 		if info.Error != nil {
-			return nil, info.Error.wrap()
+			return nil, refused(info.Error)
 		}
 		names = slices.AppendSeq(names, maps.Keys(info.State.Subjects))
 		if len(info.State.Subjects) == 0 || len(names) >= info.Total {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Message asks the leader for the message with a sequence. found is false when
@@ -34,16 +35,16 @@ func message(ctx context.Context, nc *nats.Conn, stream string, request map[stri
 			Data     []byte    `json:"data"`
 			Time     time.Time `json:"time"`
 		} `json:"message"`
-		Error *apiError `json:"error"`
+		Error *jetstream.APIError `json:"error"`
 	}
 	if err := ask(ctx, nc, "$JS.API.STREAM.MSG.GET."+stream, request, &reply); err != nil {
 		return Fact{}, false, fmt.Errorf("message of %s: %w", stream, err)
 	}
-	if reply.Error != nil && reply.Error.ErrCode == codeNoMessage {
+	if reply.Error != nil && reply.Error.ErrorCode == codeNoMessage {
 		return Fact{}, false, nil
 	}
 	if reply.Error != nil {
-		return Fact{}, false, reply.Error.wrap()
+		return Fact{}, false, refused(reply.Error)
 	}
 	m := reply.Message
 	fact := Fact{Subject: m.Subject, Sequence: m.Sequence, Time: m.Time, Data: m.Data, Header: nats.Header{}}

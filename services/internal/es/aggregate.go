@@ -15,6 +15,7 @@ import (
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/history"
+	"github.com/latido/latido/subjects/topology"
 )
 
 const (
@@ -77,19 +78,35 @@ func (a *aggregates[S]) serve(ctx context.Context, r request) (answer, error) {
 		return answer{}, fmt.Errorf("decode %s: %w", r.name, err)
 	}
 	r.Body = body
+	var given answer
 	if query.Answer != nil {
-		return a.answer(ctx, query, r.Command)
+		given, err = a.answer(ctx, query, r.Command)
+	} else {
+		given.Seq, err = a.handle(ctx, r)
 	}
-	seq, err := a.handle(ctx, r)
-	if errors.Is(err, history.ErrStream) {
+	if refusal, refused := refusalFor(err); refused {
 		a.log.Warn("bus", "channel", r.Channel.String(), "cause", err)
-		return answer{}, schemas.Refuse(schemas.Unavailable, "where this is stored is missing at the moment")
+		return answer{}, refusal
 	}
-	if err != nil && isTransient(err) {
-		a.log.Warn("bus", "channel", r.Channel.String(), "cause", err)
-		return answer{}, schemas.Refuse(schemas.Timeout, "whether it was stored is not known: ask again with the same key")
+	return given, err
+}
+
+// errUncertain is wrapped by errors behind which the facts may be stored.
+var errUncertain = errors.New("it may be stored")
+
+// refusalFor is what a caller is told of an error of the bus that will pass.
+func refusalFor(err error) (refusal schemas.Refusal, refused bool) {
+	switch {
+	case err == nil:
+		return refusal, false
+	case errors.Is(err, history.ErrStream):
+		return schemas.Refuse(schemas.Unavailable, "where this is stored is missing at the moment"), true
+	case topology.IsUnavailable(err) && !errors.Is(err, errUncertain):
+		return schemas.Refuse(schemas.Unavailable, "where this is stored cannot be reached at the moment"), true
+	case isTransient(err):
+		return schemas.Refuse(schemas.Timeout, "whether it was stored is not known: ask again with the same key"), true
 	}
-	return answer{Seq: seq}, err
+	return refusal, false
 }
 
 // answer answers a query from a state just read.
@@ -182,7 +199,10 @@ func (a *aggregates[S]) store(ctx context.Context, r request, known memory[S], e
 	if !events[0].Unchecked { // the feed will tell what an unchecked fact follows
 		a.memories.learn(r.Channel, known.seq, facts, time.Now())
 	}
-	return stored.first, a.project(ctx, r.Channel, state, facts[len(facts)-1].seq, facts...)
+	if err := a.project(ctx, r.Channel, state, facts[len(facts)-1].seq, facts...); err != nil {
+		return 0, fmt.Errorf("%w: %w", errUncertain, err)
+	}
+	return stored.first, nil
 }
 
 // carry returns the state after the events, and those on the request's own

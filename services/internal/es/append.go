@@ -89,6 +89,9 @@ func (b *bus) append(ctx context.Context, messages []*nats.Msg) (ack, error) {
 		}
 		return err
 	})
+	if silent > 0 && topology.IsUnavailable(err) {
+		err = fmt.Errorf("%w: %w", errUncertain, err)
+	}
 	return stored, err
 }
 
