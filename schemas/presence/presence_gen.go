@@ -12,7 +12,7 @@ type Device struct {
 	Ref        string    `json:"ref"`                  // Names its session in public.
 	Kind       string    `json:"kind"`                 // What it is.
 	Status     string    `json:"status"`               // Active for a minute after each sign of the user, then idle, after five minutes away.
-	LastActive time.Time `json:"last_active,omitzero"` // When the user last touched it; a little later than that while it is active.
+	LastActive time.Time `json:"last_active,omitzero"` // When the user was last known to touch it: while it is active nothing is told of further touches.
 }
 
 // Schedule: A status that is due at some time, once or every week.
@@ -41,7 +41,7 @@ type Card struct {
 	Status        string    `json:"status"`                   // How they are.
 	CustomMessage string    `json:"custom_message,omitempty"` // What the user says about it.
 	Until         time.Time `json:"until,omitzero"`           // When the status ends by itself.
-	LastActive    time.Time `json:"last_active,omitzero"`     // When they last touched a device.
+	LastActive    time.Time `json:"last_active,omitzero"`     // When they were last known to touch a device.
 	LastSeen      time.Time `json:"last_seen,omitzero"`       // When their last session ended, if they are offline.
 	Devices       []Device  `json:"devices"`                  // What they are there with.
 }

@@ -48,7 +48,7 @@ export interface Card {
    */
   until?: string;
   /**
-   * When they last touched a device.
+   * When they were last known to touch a device.
    */
   last_active?: string;
   /**
@@ -79,7 +79,7 @@ export interface Device {
    */
   status: "active" | "idle" | "away";
   /**
-   * When the user last touched it; a little later than that while it is active.
+   * When the user was last known to touch it: while it is active nothing is told of further touches.
    */
   last_active?: string;
 }

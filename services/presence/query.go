@@ -48,7 +48,7 @@ func (k *watcher) status(ctx context.Context, u User, c es.Command) (any, error)
 	return v.cardOf(c.Channel.ID, u, c.Now), nil
 }
 
-// cardOf is a user as others see them now. Who is active counts as just seen.
+// cardOf is a user as others see them now.
 func (v *view) cardOf(user string, state User, now time.Time) presence.Card {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -57,15 +57,37 @@ func (v *view) cardOf(user string, state User, now time.Time) presence.Card {
 		p = &person{}
 	}
 	card := p.look(user, state)
-	for i, device := range card.Devices {
+	card.LastActive = time.Time{}
+	for i := range card.Devices {
+		device := &card.Devices[i]
 		if device.Status == activeDevice {
-			card.Devices[i].LastActive, card.LastActive = now, now
+			device.LastActive = touched(device.LastActive, now)
+		}
+		if device.LastActive.After(card.LastActive) {
+			card.LastActive = device.LastActive
 		}
 	}
 	return card
 }
 
 const activeDevice = "active"
+
+// untold is for how long after a touch a device is active, so that no further one is
+// told: the default of bridges.
+const untold = time.Minute
+
+// touched is the newest time at which an active device was surely touched, by the time
+// that its entry says: it is written when the device becomes active, by a bridge whose
+// clock may be ahead.
+func touched(told, now time.Time) time.Time {
+	if least := now.Add(-untold); told.Before(least) {
+		return least
+	}
+	if told.After(now) {
+		return now
+	}
+	return told
+}
 
 // plans is what a user has planned, and how they are shown meanwhile.
 type plans struct {

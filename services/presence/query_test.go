@@ -1,0 +1,29 @@
+package presence
+
+import (
+	"testing"
+	"time"
+)
+
+// Asking is nothing that the user did: while a device is active its touch is as old as
+// was told, or as it may be at most.
+func TestLastActive(t *testing.T) {
+	t.Parallel()
+	now := at(1000)
+	for name, test := range map[string]struct {
+		activity   string
+		told, want time.Time
+	}{
+		"of late":                 {activeDevice, now.Add(-30 * time.Second), now.Add(-30 * time.Second)},
+		"again and again":         {activeDevice, now.Add(-time.Hour), now.Add(-time.Minute)},
+		"by a clock that is fast": {activeDevice, now.Add(time.Hour), now},
+		"not any longer":          {"idle", now.Add(-2 * time.Minute), now.Add(-2 * time.Minute)},
+	} {
+		v := newView(func(string) bool { return true }, nil)
+		v.person("ana").sessions["phone"] = session{Ref: "phone", Device: "mobile", About: about{Activity: test.activity, LastActive: test.told}}
+		card := v.cardOf("ana", User{Online: true}, now)
+		if !card.LastActive.Equal(test.want) || !card.Devices[0].LastActive.Equal(test.want) {
+			t.Errorf("%s: %v, device %v, want %v", name, card.LastActive, card.Devices[0].LastActive, test.want)
+		}
+	}
+}
