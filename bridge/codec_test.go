@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -23,7 +24,14 @@ type lines struct{}
 // lineCodec remembers what its session joined last: a publish names no channel.
 type lineCodec struct{ channel string }
 
-func init() { api.Mount("/lines", lines{}, lines{}) }
+// deltas is the same protocol, which tells of presence not who is there but what has
+// changed: of a user their first session and the last one, and of each content.
+type deltas struct{ lines }
+
+func init() {
+	api.Mount("/lines", lines{}, lines{})
+	api.Mount("/deltas", lines{}, deltas{})
+}
 
 func (lines) Subprotocols() []string { return nil }
 
@@ -47,7 +55,10 @@ func (c *lineCodec) Decode(message []byte, _ bool) (wire.Request, error) {
 			c.channel = rest
 			batch = append(batch, wire.Subscribe{Ref: "j" + rest, Channel: rest, NoEcho: true})
 		case "HERE":
-			batch = append(batch, wire.Track{Ref: "h", Channel: c.channel})
+			key, meta, _ := strings.Cut(rest, " ")
+			batch = append(batch, wire.Track{Ref: "h", Channel: c.channel, Key: key, Meta: json.RawMessage(meta)})
+		case "GONE":
+			batch = append(batch, wire.Untrack{Ref: "g", Channel: c.channel})
 		case "SAY":
 			batch = append(batch, wire.Publish{Ref: "s", Channel: c.channel, Event: "said", Data: fmt.Appendf(nil, "%q", rest)})
 		default:
@@ -87,6 +98,25 @@ func (lines) Encode(scratch []byte, notice wire.Notice, emit func([]byte, bool))
 	}
 }
 
+func (deltas) Encode(scratch []byte, notice wire.Notice, emit func([]byte, bool)) {
+	diff, changes := notice.(wire.Diff)
+	if !changes {
+		lines{}.Encode(scratch, notice, emit)
+		return
+	}
+	told := fmt.Appendf(scratch, "users +%v -%v keys +%v -%v", diff.Users.Came, diff.Users.Went, diff.Keys.Came, diff.Keys.Went)
+	for i, m := range diff.Updates {
+		told = fmt.Appendf(told, " %s(%s): %s after %s", m.Key, m.Role, m.Digest(), diff.Was[i].Digest())
+	}
+	for _, m := range diff.Joins {
+		told = fmt.Appendf(told, " in %s(%s): %s", m.Key, m.Role, m.Digest())
+	}
+	for _, m := range diff.Leaves {
+		told = fmt.Appendf(told, " out %s(%s): %s", m.Key, m.Role, m.Digest())
+	}
+	emit(told, false)
+}
+
 func (*lineCodec) Close(int, string) (int, string) { return 3000, "go" }
 
 // lineClient speaks lines.
@@ -103,6 +133,15 @@ func (c lineClient) expect(want string, kind websocket.MessageType) {
 	}
 }
 
+func (c lineClient) read() string {
+	c.t.Helper()
+	_, message, err := c.conn.Read(c.t.Context())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return string(message)
+}
+
 func (c lineClient) send(kind websocket.MessageType, message string) {
 	c.t.Helper()
 	if err := c.conn.Write(c.t.Context(), kind, []byte(message)); err != nil {
@@ -112,7 +151,12 @@ func (c lineClient) send(kind websocket.MessageType, message string) {
 
 func dialLines(t *testing.T, b *Bridge, query string, compress websocket.CompressionMode) (lineClient, *http.Response, error) {
 	t.Helper()
-	conn, response, err := websocket.Dial(t.Context(), "ws://"+b.Addr()+"/lines"+query, &websocket.DialOptions{
+	return dialAt(t, b, "/lines"+query, compress)
+}
+
+func dialAt(t *testing.T, b *Bridge, path string, compress websocket.CompressionMode) (lineClient, *http.Response, error) {
+	t.Helper()
+	conn, response, err := websocket.Dial(t.Context(), "ws://"+b.Addr()+path, &websocket.DialOptions{
 		HTTPHeader: http.Header{"X-Asks": {"ana"}}, CompressionMode: compress, CompressionThreshold: 1,
 	})
 	if err == nil {

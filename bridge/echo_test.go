@@ -40,7 +40,7 @@ func TestNoEcho(t *testing.T) {
 		}
 		native := dial(t, b, "ana")
 		native.must(`"op":"subscribe","channel":%q`, channel)
-		hushed, heard := joinLines(t, b, "HUSH", channel), joinLines(t, b, "JOIN", channel)
+		hushed, heard := joinLines(t, b, "/lines", "HUSH", channel), joinLines(t, b, "/lines", "JOIN", channel)
 
 		hushed.send(websocket.MessageText, "SAY one")
 		heard.expect(`ana "one"`, websocket.MessageBinary)
@@ -69,9 +69,9 @@ func TestNoEcho(t *testing.T) {
 }
 
 // joinLines is a session of ana's that has joined a channel.
-func joinLines(t *testing.T, b *Bridge, verb, channel string) lineClient {
+func joinLines(t *testing.T, b *Bridge, path, verb, channel string) lineClient {
 	t.Helper()
-	c, _, err := dialLines(t, b, "?token="+token(t, b, "ana", ""), websocket.CompressionDisabled)
+	c, _, err := dialAt(t, b, path+"?token="+token(t, b, "ana", "nurse"), websocket.CompressionDisabled)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -245,7 +245,7 @@ func (ch *Channel) flushPresence() (waiting bool) {
 	}
 	ch.hub.metrics.joins.Add(float64(len(diff.Joins)))
 	ch.hub.metrics.leaves.Add(float64(len(diff.Leaves)))
-	ch.append(&entry{notice: diff, presence: true, size: overhead * (1 + len(diff.Joins) + len(diff.Updates) + len(diff.Leaves))})
+	ch.append(&entry{notice: diff, presence: true, size: overhead * (1 + len(diff.Joins) + 2*len(diff.Updates) + len(diff.Leaves))})
 	return waiting
 }
 

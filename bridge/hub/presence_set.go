@@ -44,6 +44,7 @@ type presenceSet struct {
 	here    func(node string) bool
 	seats   map[string]seat.Seat[Record]
 	told    map[string]wire.Member // by seat
+	census  census                 // of told
 	changed map[string]struct{}    // seats to compare with told
 	waiting map[string]time.Time   // seats of which somebody may come back, until when
 	loading bool                   // those who left are kept, lest an older snapshot revive them
@@ -56,7 +57,7 @@ type presenceSet struct {
 func newPresenceSet(here func(node string) bool) *presenceSet {
 	return &presenceSet{
 		here: here, loading: true,
-		seats: make(map[string]seat.Seat[Record]), told: make(map[string]wire.Member),
+		seats: make(map[string]seat.Seat[Record]), told: make(map[string]wire.Member), census: newCensus(),
 		changed: make(map[string]struct{}), waiting: make(map[string]time.Time),
 	}
 }
@@ -180,16 +181,20 @@ func (r *presenceSet) diff(channel string) (diff wire.Diff, news bool) {
 		case here && !was:
 			diff.Joins = append(diff.Joins, now)
 		case here && was && !same(now, before):
-			diff.Updates = append(diff.Updates, now)
+			diff.Updates, diff.Was = append(diff.Updates, now), append(diff.Was, before)
 		case !here && was:
 			diff.Leaves = append(diff.Leaves, before)
 		}
-		if here {
-			r.told[key] = now
-		} else {
+		if was {
+			r.census.remove(before)
 			delete(r.told, key)
 		}
+		if here {
+			r.census.add(now)
+			r.told[key] = now
+		}
 	}
+	diff.Users, diff.Keys = r.census.turnover()
 	if len(r.changed) > 0 {
 		clear(r.stated[:])
 	}
@@ -214,8 +219,12 @@ func (r *presenceSet) state(channel string, v View) [][]byte {
 	members := r.list()
 	page, rest := members[:min(statePage, len(members))], members[min(statePage, len(members)):]
 	frames := [][]byte{v.encode(wire.State{Channel: channel, Members: page, Count: len(members)})}
+	stated := newCensus()
+	stated.tell(page)
 	for page := range slices.Chunk(rest, statePage) {
-		frames = append(frames, v.encode(wire.Diff{Channel: channel, Joins: page, Count: len(members)}))
+		diff := wire.Diff{Channel: channel, Joins: page, Count: len(members)}
+		diff.Users, diff.Keys = stated.tell(page)
+		frames = append(frames, v.encode(diff))
 	}
 	if len(members) >= stateKept {
 		r.stated[v] = frames
@@ -253,5 +262,5 @@ func (r *presenceSet) list() []wire.Member {
 
 func same(a, b wire.Member) bool {
 	samePlace := a.Place == b.Place || a.Place != nil && b.Place != nil && *a.Place == *b.Place
-	return a.Name == b.Name && a.Device == b.Device && a.Key == b.Key && samePlace && bytes.Equal(a.Meta, b.Meta)
+	return a.Name == b.Name && a.Role == b.Role && a.Device == b.Device && a.Key == b.Key && samePlace && bytes.Equal(a.Meta, b.Meta)
 }

@@ -105,7 +105,7 @@ func TestSchemasTakeTheLongestNotices(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat
 	member := wire.Member{
-		User: long("u", schemas.MaxUser), Ref: long("r", 16), Key: long("k", 200), Name: long("n", 200),
+		User: long("u", schemas.MaxUser), Ref: long("r", 16), Key: long("k", 200), Name: long("n", 200), Role: long("r", 4000),
 		Meta: json.RawMessage("{}"), Device: "desktop", Since: time.Unix(1, 0).UTC(),
 	}
 	crowd := slices.Repeat([]wire.Member{member}, 20_000)

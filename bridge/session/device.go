@@ -241,7 +241,7 @@ func (s *session) deviceValue(d *device, activity int32, r hub.Record) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	r.Member = wire.Member{User: s.user, Ref: s.ref, Name: id.Name, Meta: meta, Device: d.kind, Since: d.since}
+	r.Member = wire.Member{User: s.user, Ref: s.ref, Name: id.Name, Role: id.Role, Meta: meta, Device: d.kind, Since: d.since}
 	return r.Encode()
 }
 

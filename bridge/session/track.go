@@ -80,7 +80,7 @@ func (s *session) track(ctx context.Context, r wire.Track) error {
 		return err
 	}
 	t.mu.Lock()
-	t.member.Name, t.member.Meta, t.member.Place = id.Name, r.Meta, place
+	t.member.Name, t.member.Role, t.member.Meta, t.member.Place = id.Name, id.Role, r.Meta, place
 	t.member.Key = cmp.Or(r.Key, s.ref)
 	t.mu.Unlock()
 	if s.outlet.Over() {

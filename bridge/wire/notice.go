@@ -15,11 +15,16 @@ type Member struct {
 	Ref    string          `json:"ref"`           // public reference of the session, stable across reconnects
 	Key    string          `json:"key,omitempty"` // what it wants to be shown under
 	Name   string          `json:"name,omitempty"`
+	Role   string          `json:"role,omitempty"` // of the token by which it was said
 	Meta   json.RawMessage `json:"meta,omitempty"`
 	Place  *Place          `json:"position,omitempty"`
 	Device string          `json:"device,omitempty"`
 	Since  time.Time       `json:"since"`
 }
+
+// Turnover is who, by the whole of a difference, is on a channel now and was not before,
+// with their first session, and who was there and is not, after the last one.
+type Turnover struct{ Came, Went []string }
 
 // Place is where a member is, as exactly as they want it known.
 type Place struct {
@@ -80,10 +85,13 @@ type (
 		Members []Member
 		Count   int
 	}
-	// Diff is what changed since the last State or Diff.
+	// Diff is what changed since the last State or Diff. A long State is continued by
+	// Diffs of who joins.
 	Diff struct {
 		Channel                string
-		Joins, Updates, Leaves []Member
+		Joins, Updates, Leaves []Member // Leaves as they were told before
+		Was                    []Member // Updates, in their order, as they were told before
+		Users, Keys            Turnover
 		Count                  int
 	}
 	// Gap says that the facts From..To of a channel cannot be given any more;

@@ -32,6 +32,7 @@ type Member struct {
 	Ref      string          `json:"ref"`                // Names this session in public; stable while it lasts.
 	Key      string          `json:"key,omitempty"`      // What the client wants to be shown under; the ref when it did not say.
 	Name     string          `json:"name,omitempty"`     // The user's name, for people.
+	Role     string          `json:"role,omitempty"`     // The user's role, as the token said by which the member came or changed.
 	Meta     json.RawMessage `json:"meta,omitempty"`     // What the client said about itself: any JSON.
 	Position *Place          `json:"position,omitempty"` // Where it is.
 	Device   string          `json:"device,omitempty"`   // What kind of client it is.

@@ -215,6 +215,10 @@ export interface Member {
    */
   name?: string;
   /**
+   * The user's role, as the token said by which the member came or changed.
+   */
+  role?: string;
+  /**
    * What the client said about itself: any JSON.
    */
   meta?: unknown;

@@ -108,7 +108,7 @@ function same(one: Member, other: Member): boolean {
   return JSON.stringify(shown(one)) === JSON.stringify(shown(other));
 }
 
-const shown = ({ name, device, key, position, meta }: Member): unknown[] => [name, device, key, position, meta];
+const shown = ({ name, role, device, key, position, meta }: Member): unknown[] => [name, role, device, key, position, meta];
 
 /** Members by the key that they want to be shown under; under one key the last one that came. */
 export function byKey(members: ReadonlyMap<string, Member>): Map<string, Member> {
