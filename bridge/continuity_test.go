@@ -3,6 +3,7 @@ package bridge
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -369,4 +370,48 @@ func TestStreamsAreGone(t *testing.T) {
 	}
 	wait(t, "green readiness", func() bool { return ready() == http.StatusOK })
 	c.must(`"op":"subscribe","channel":%q`, room)
+}
+
+// Who wants the last events was promised nothing before the first of them: that it is
+// gone is no gap. What goes behind that first one is.
+func TestTheLastEventsHaveNoBeginning(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{})
+	publish(t, bus, 20, 10)
+	purge(t, bus)
+	starts := []string{`"last":10`, `"last":"1h"`}
+	readers := make([]*client, len(starts))
+	for i, start := range starts {
+		readers[i] = dial(t, b, "ana")
+		readers[i].must(`"op":"subscribe","channel":%q,%s`, room, start)
+	}
+	published := publish(t, bus, 2, 10)
+	for i, c := range append(readers, dial(t, b, "ana"), dial(t, b, "ana")) {
+		if i >= len(starts) {
+			c.must(`"op":"subscribe","channel":%q,%s`, room, starts[i-len(starts)])
+		}
+		equal(t, starts[i%len(starts)], c.events(room, 2), published)
+		c.nothing("gap")
+	}
+}
+
+// A browser that is slow from the start on loses what is removed before it has read it.
+func TestTheLastEventsMayHaveAGap(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{})
+	published := publish(t, bus, 1500, 16<<10) // far more than sockets hold
+	c := dial(t, b, "ana")
+	c.must(`"op":"subscribe","channel":%q,"last":1000`, room)
+	first := c.events(room, 1)
+	purge(t, bus, jetstream.WithPurgeSequence(published[1499]))
+	gap := c.expect("gap")
+	from, _ := gap["from"].(float64)
+	before := slices.Index(published, uint64(from))
+	if before < 501 || gap["to"] != float64(published[1498]) {
+		t.Fatalf("%v, want one from what follows %d to %d", gap, published[500], published[1498])
+	}
+	equal(t, "before the gap", append(first, c.events(room, before-501)...), published[500:before])
+	equal(t, "what is kept", c.events(room, 1), published[1499:])
 }

@@ -40,7 +40,7 @@ func (c *Cursor) Seek(ctx context.Context, r wire.Subscribe) (wire.OK, error) {
 		gap := ch.gap(*start.Missing, start.Place(ch.epoch))
 		c.gap = &gap
 	}
-	c.origin = start.After
+	c.origin, c.open = start.After, r.Since == nil
 	missed := c.rewind(start.After)
 	ok.Replaying = &missed
 	return ok, nil
@@ -99,7 +99,7 @@ func (c *Cursor) TakeOver(old *Cursor, ok wire.OK, anew bool) wire.OK {
 	}
 	c.life, c.origin, c.gap = old.life, old.origin, old.gap
 	c.position, c.sequence, c.from = old.position, old.sequence, old.from
-	c.behind, c.late, c.ahead = old.behind, old.late, old.ahead
+	c.behind, c.late, c.ahead, c.open = old.behind, old.late, old.ahead, old.open
 	switch {
 	case ok.Position == nil:
 	case ok.Replaying == nil: // everything up to here has been told

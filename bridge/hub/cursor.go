@@ -23,6 +23,7 @@ type Cursor struct {
 	behind   bool   // the ring does not hold what comes next: pages do
 	late     bool   // it left the ring because its socket is slow
 	ahead    bool   // sequence may be above what the ring holds
+	open     bool   // its reader was promised nothing before its first event
 	from     uint64 // live entries before this position are not for it
 
 	member Membership // by which its reader may read
@@ -137,7 +138,7 @@ func (c *Cursor) fallBehind() {
 // rejoin continues a cursor that was behind in the ring.
 func (c *Cursor) rejoin() {
 	ring := &c.channel.ring
-	c.behind = false
+	c.behind, c.open = false, false
 	c.position = ring.after(c.sequence)
 	if c.presenceFrom < ring.base {
 		c.askState()
@@ -147,7 +148,7 @@ func (c *Cursor) rejoin() {
 // takePage gives out what the page holds above the cursor, and says whether it
 // came to the page's end. It stops behind a fact that ended the reader's membership.
 func (c *Cursor) takePage(page *page, out *output) bool {
-	if page.lost && page.after >= c.sequence {
+	if page.lost && page.after >= c.sequence && !c.open {
 		if to := page.oldest(); to > c.sequence+1 {
 			missing := history.Range{From: c.sequence + 1, To: to - 1}
 			out.add(c.outlet.view.encode(c.channel.gap(missing, history.Position{Sequence: missing.To, At: page.lostAt})))
@@ -171,7 +172,7 @@ func (c *Cursor) takePage(page *page, out *output) bool {
 		if !c.echoes(e) {
 			out.add(e.frame(c.outlet.view))
 		}
-		c.sequence = e.sequence
+		c.sequence, c.open = e.sequence, false
 		if c.stop == 0 && c.member.endedBy(e) {
 			c.stopAt(e.sequence)
 		}

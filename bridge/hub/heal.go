@@ -189,7 +189,7 @@ func (c *Cursor) startOver() {
 		gap := ch.gap(history.Range{From: c.sequence + 1, To: c.sequence + 1}, history.Position{})
 		c.gap = &gap
 	}
-	c.life, c.behind, c.ahead, c.stop = ch.life, true, false, 0
+	c.life, c.behind, c.ahead, c.open, c.stop = ch.life, true, false, false, 0
 	c.position, c.from = ch.ring.head(), ch.ring.head()
 	c.restart()
 }
