@@ -100,7 +100,7 @@ func TestDevTokensAreGood(t *testing.T) {
 	b, _ := runBridge(t, bustest.Start(t), Config{Dev: true})
 	for body, want := range map[string]int{
 		`{"user":"ana"}`: 200, `{"user":"service:ops","role":"service"}`: 200, `{"user":"service:ops"}`: 422, `{"user":"luis "}`: 422,
-		`{"user":""}`: 422, `{}`: 422, `{"user":"lu\u200bis"}`: 422, fmt.Sprintf(`{"user":%q}`, strings.Repeat("a", 129)): 422,
+		`{"user":""}`: 422, `{}`: 422, `{"user":"ana","rank":1}`: 400, `{"user":7}`: 422, `[]`: 422, ``: 422, `{"user":"lu\u200bis"}`: 422, fmt.Sprintf(`{"user":%q}`, strings.Repeat("a", 129)): 422,
 		fmt.Sprintf(`{"user":"ana","name":%q}`, strings.Repeat("n", 201)): 422,
 	} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+b.Addr()+"/dev/token", strings.NewReader(body))

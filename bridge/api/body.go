@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -32,6 +33,19 @@ func plain(c *fiber.Ctx) error {
 	return c.Next()
 }
 
+// form holds the fields of a body as they came, JSON each.
+type form map[string]json.RawMessage
+
+// only refuses fields that would be passed over in silence.
+func (f form) only(names ...string) error {
+	for field := range f {
+		if !slices.Contains(names, field) {
+			return schemas.Refusal{Code: schemas.InvalidFrame, Message: fmt.Sprintf("there is no field %q here", field), Field: field}
+		}
+	}
+	return nil
+}
+
 // readObject reads a body that is one JSON object. What it keeps of it is a copy.
 func readObject(c *fiber.Ctx, into any) error {
 	body, err := schemas.CanonicalBody(c.Body())
@@ -47,13 +61,15 @@ func readObject(c *fiber.Ctx, into any) error {
 // knows refuses query parameters that would be passed over in silence.
 func knows(c *fiber.Ctx, names ...string) (err error) {
 	given := make(map[string]bool)
-	c.Context().QueryArgs().VisitAll(func(key, _ []byte) {
+	c.Context().QueryArgs().VisitAll(func(key, value []byte) {
 		name := string(key)
 		switch {
 		case !slices.Contains(names, name):
 			err = schemas.Refuse(schemas.InvalidFrame, "no query parameter %q here, only: %s", name, cmp.Or(strings.Join(names, ", "), "none"))
 		case given[name]:
 			err = schemas.Refuse(schemas.InvalidFrame, "the query parameter %q is given twice", name)
+		case len(value) == 0:
+			err = schemas.Refuse(schemas.InvalidFrame, "the query parameter %q is empty", name)
 		}
 		given[name] = true
 	})

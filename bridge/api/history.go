@@ -8,6 +8,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/latido/latido/bridge/hub"
+	"github.com/latido/latido/bridge/native"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
@@ -92,8 +93,8 @@ func (s *Server) getEvents(c *fiber.Ctx) error {
 
 // positionOf reads the position that a question is about; nil when there is none.
 func positionOf(c *fiber.Ctx) (*history.Position, error) {
-	since := c.Query("since")
-	if since == "" && c.Query("epoch")+c.Query("at") != "" {
+	since, epoch, at := c.Query("since"), c.Query("epoch"), c.Query("at")
+	if since == "" && epoch+at != "" {
 		return nil, schemas.Refuse(schemas.InvalidFrame, "epoch and at go with since")
 	}
 	if since == "" {
@@ -103,11 +104,6 @@ func positionOf(c *fiber.Ctx) (*history.Position, error) {
 	if err != nil {
 		return nil, schemas.Refuse(schemas.InvalidData, "since: a sequence")
 	}
-	p := &history.Position{Sequence: sequence, Epoch: string([]byte(c.Query("epoch")))}
-	if at := c.Query("at"); at != "" {
-		if p.At, err = time.Parse(time.RFC3339Nano, at); err != nil {
-			return nil, schemas.Refuse(schemas.InvalidData, "at: a time of RFC 3339")
-		}
-	}
-	return p, nil
+	position, err := native.DecodeSince(sequence, epoch, at)
+	return (*history.Position)(&position), err
 }

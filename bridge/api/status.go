@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -16,9 +15,6 @@ import (
 	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects/identity"
 )
-
-// form holds the fields of a status as they came, JSON each.
-type form map[string]json.RawMessage
 
 // fields are those of a status, in the order in which a wrong one is told of.
 var fields = []string{"status", "custom_message", "until"}
@@ -41,10 +37,8 @@ func (s *Server) postStatus(c *fiber.Ctx) error {
 	if err := s.pay(c, by.User, admission.Sending); err != nil {
 		return err
 	}
-	for field := range sent {
-		if field != "token" && !slices.Contains(fields, field) {
-			return schemas.Refusal{Code: schemas.InvalidFrame, Message: fmt.Sprintf("there is no field %q here", field), Field: field}
-		}
+	if err := sent.only(append([]string{"token"}, fields...)...); err != nil {
+		return err
 	}
 	status := make(form)
 	for _, field := range fields {
@@ -72,9 +66,19 @@ func (s *Server) postStatus(c *fiber.Ctx) error {
 	return c.JSON(status)
 }
 
-// deleteStatus lets the caller's devices speak again.
+// deleteStatus lets the caller's devices speak again. It needs no body, and has no
+// fields for one.
 func (s *Server) deleteStatus(c *fiber.Ctx) error {
 	if err := knows(c); err != nil {
+		return err
+	}
+	sent := make(form)
+	if len(c.Body()) > 0 {
+		if err := readObject(c, &sent); err != nil {
+			return err
+		}
+	}
+	if err := sent.only(); err != nil {
 		return err
 	}
 	id, _ := c.Locals(localIdentity).(identity.Identity)
@@ -100,21 +104,43 @@ func readForm(c *fiber.Ctx) (form, error) {
 	if !isForm || bytes.HasPrefix(bytes.TrimSpace(c.Body()), []byte("{")) { // curl -d calls everything a form
 		return sent, readObject(c, &sent)
 	}
-	for _, field := range append([]string{"token"}, fields...) {
-		value := c.FormValue(field)
-		if value == "" {
-			continue
+	given, err := formFields(c)
+	if err != nil {
+		return nil, err
+	}
+	for field, values := range given {
+		if len(values) != 1 {
+			return nil, schemas.Refusal{Code: schemas.InvalidFrame, Message: fmt.Sprintf("the field %q is one text", field), Field: field}
 		}
-		if !utf8.ValidString(value) {
+		if !utf8.ValidString(values[0]) {
 			return nil, schemas.Refusal{Code: schemas.InvalidData, Message: field + ": the text is not UTF-8", Field: field}
 		}
-		quoted, err := json.Marshal(value)
+		quoted, err := json.Marshal(values[0])
 		if err != nil {
 			return nil, err
 		}
 		sent[field] = quoted
 	}
 	return sent, nil
+}
+
+// formFields are the texts of a form by their field; a file is none.
+func formFields(c *fiber.Ctx) (map[string][]string, error) {
+	if !strings.HasPrefix(string(c.Request().Header.ContentType()), fiber.MIMEMultipartForm) {
+		fields := make(map[string][]string)
+		c.Request().PostArgs().VisitAll(func(name, value []byte) {
+			fields[string(name)] = append(fields[string(name)], string(value))
+		})
+		return fields, nil
+	}
+	parts, err := c.MultipartForm()
+	if err != nil {
+		return nil, schemas.Refuse(schemas.InvalidFrame, "the body is no form")
+	}
+	for name := range parts.File {
+		parts.Value[name] = nil
+	}
+	return parts.Value, nil
 }
 
 func isBlank(value json.RawMessage) bool {

@@ -1,6 +1,7 @@
 package native
 
 import (
+	"encoding/json"
 	"math"
 	"regexp"
 	"strconv"
@@ -44,19 +45,42 @@ func (f *frame) setLast(value gjson.Result) string {
 	return ""
 }
 
-// setSince reads a position: its number may be spelled in any way.
-func (f *frame) setSince(value gjson.Result) string {
+// setSince reads a position.
+func (f *frame) setSince(value gjson.Result) (wrong string) {
 	f.Since = new(wire.Position)
+	*f.Since, wrong = since(value)
+	return wrong
+}
+
+// DecodeSince reads the position that a question over HTTP is about; an epoch or a
+// time that is "" is not given.
+func DecodeSince(sequence uint64, epoch, at string) (wire.Position, error) {
+	given, err := json.Marshal(struct {
+		Sequence uint64 `json:"seq"`
+		Epoch    string `json:"epoch,omitempty"`
+		At       string `json:"at,omitempty"`
+	}{sequence, epoch, at})
+	if err != nil {
+		return wire.Position{}, err
+	}
+	position, wrong := since(gjson.ParseBytes(given))
+	if wrong != "" {
+		return wire.Position{}, schemas.Refuse(schemas.InvalidData, "%s", wrong)
+	}
+	return position, nil
+}
+
+// since reads a position: its number may be spelled in any way.
+func since(value gjson.Result) (p wire.Position, wrong string) {
 	var position struct {
 		Epoch    string
 		Sequence float64 `json:"seq"`
 		At       time.Time
 	}
 	if wrong := part("since", value, &position); wrong != "" {
-		return wrong
+		return p, wrong
 	}
-	f.Since.Epoch, f.Since.Sequence, f.Since.At = position.Epoch, uint64(position.Sequence), position.At
-	return ""
+	return wire.Position{Epoch: position.Epoch, Sequence: uint64(position.Sequence), At: position.At}, ""
 }
 
 // setUsers reads whom to watch. How many there may be is a limit of the server's.

@@ -7,6 +7,9 @@ import (
 	"testing"
 )
 
+// formHeader says that a body is a form.
+var formHeader = map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
+
 // TestEveryRefusalHasItsShape asks every address for what it does not give.
 func TestEveryRefusalHasItsShape(t *testing.T) {
 	t.Parallel()
@@ -61,6 +64,20 @@ func TestEveryRefusalHasItsShape(t *testing.T) {
 		{method: "POST", path: "/api/channels/app:x/commands/open", body: `{"data":{}}`, status: 404, code: 4005},
 		{method: "POST", path: "/api/channels/group:x/commands/observe", body: `{"data":{}}`, status: 404, code: 4005},
 		{method: "POST", path: "/api/presence/status", body: `{"status":"busy","mood":"good"}`, status: 400, code: 4002},
+		{method: "POST", path: "/api/presence/status", body: `status=busy&mood=good`, headers: formHeader, status: 400, code: 4002},
+		{method: "POST", path: "/api/presence/status", body: `status=busy&status=online`, headers: formHeader, status: 400, code: 4002},
+		{method: "POST", path: "/api/presence/status", body: `x`, headers: map[string]string{"Content-Type": "multipart/form-data"}, status: 400, code: 4002},
+		{method: "DELETE", path: "/api/presence/status", body: `{"x":1}`, status: 400, code: 4002},
+		{method: "DELETE", path: "/api/presence/status", body: `x`, status: 400, code: 4000},
+		{method: "GET", path: "/api/channels/user:ana/events?since=1&epoch=" + strings.Repeat("e", 65), status: 422, code: 4003},
+		{method: "GET", path: "/api/channels/user:ana/events?since=1&epoch=e&at=noon", status: 422, code: 4003},
+		{method: "GET", path: "/api/channels/user:ana/events?since=1&epoch=", status: 400, code: 4002},
+		{method: "GET", path: "/api/channels/user:ana/events?since=1&at=", status: 400, code: 4002},
+		{method: "GET", path: "/api/channels/user:ana/events?since=", status: 400, code: 4002},
+		{method: "GET", path: "/api/channels/user:ana/events?limit=", status: 400, code: 4002},
+		{method: "GET", path: "/api/channels/app%3Ax/presence?after=", status: 400, code: 4002},
+		{method: "GET", path: "/api/users/ana/duty?from=", status: 400, code: 4002},
+		{method: "GET", path: "/api/groups/none/online?at=", status: 400, code: 4002},
 		{method: "POST", path: "/api/presence/status", body: `{"status":"asleep"}`, status: 422, code: 4003},
 	} {
 		name := fmt.Sprintf("%s %s %.60s", row.method, row.path, row.body)
@@ -90,6 +107,9 @@ func TestRefusalsNameWhatIsWrong(t *testing.T) {
 		{"POST", "/api/channels/app:x/events", `{"event":"e","data":{},"to":"luis"}`, `"to"`},
 		{"POST", "/api/channels/app:x/events", `{"data":{}}`, `event`},
 		{"POST", "/api/channels/app:x/events", `{"event":"e"}`, `data`},
+		{"DELETE", "/api/presence/status", `{"x":1}`, `"x"`},
+		{"GET", "/api/channels/user:ana/events?since=1&epoch=", ``, `"epoch"`},
+		{"GET", "/api/channels/user:ana/events?since=1&epoch=" + strings.Repeat("e", 65), ``, `epoch`},
 		{"GET", "/api/channels/app:x/presence?limits=5", ``, `limits`},
 		{"POST", "/api/channels/room:x/commands/remove", `{"data":{}}`, `remove`},
 	} {
@@ -103,14 +123,13 @@ func TestRefusalsNameWhatIsWrong(t *testing.T) {
 func TestBodiesOfCurl(t *testing.T) {
 	t.Parallel()
 	s := run(t, nil)
-	curl := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
 	for _, row := range []struct{ path, body string }{
 		{"/api/channels/app:x/events", `{"event":"e","data":{}}`},
 		{"/api/channels/room:x/commands/open", `{"data":{"members":["luis"]}}`},
 		{"/api/presence/status", `{"status":"busy"}`},
 		{"/api/presence/status", `status=busy`},
 	} {
-		if a := s.ask("POST", row.path, row.body, curl); a.Status != http.StatusOK {
+		if a := s.ask("POST", row.path, row.body, formHeader); a.Status != http.StatusOK {
 			t.Errorf("%s %s: %d %s", row.path, row.body, a.Status, a.Raw)
 		}
 	}
