@@ -105,10 +105,10 @@ export class Presence {
 }
 
 function same(one: Member, other: Member): boolean {
-  return JSON.stringify(shown(one)) === JSON.stringify(shown(other));
+  return shown(one) === shown(other);
 }
 
-const shown = ({ name, role, device, key, position, meta }: Member): unknown[] => [name, role, device, key, position, meta];
+const shown = (member: Member): string => JSON.stringify({ ...member, since: 0 });
 
 /** Members by the key that they want to be shown under; under one key the last one that came. */
 export function byKey(members: ReadonlyMap<string, Member>): Map<string, Member> {
