@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/latido/latido/bridge/wire"
@@ -114,12 +115,16 @@ func (c *Cursor) catchUp(out *output) {
 	if len(c.channel.kind.Conflate) == 0 || c.stop > 0 {
 		return
 	}
-	for _, e := range conflate(c.channel.kind.Conflate, ring.entries[c.position-ring.base:]) {
-		if c.wants(e) {
-			out.add(e.frame(c.outlet.view))
+	wanted := make([]*entry, 0, ring.head()-c.position)
+	for ; c.position < ring.head(); c.position++ {
+		if e := ring.get(c.position); c.wants(e) {
+			wanted = append(wanted, e)
 		}
 	}
-	c.position, c.sequence = ring.head(), max(c.sequence, ring.last)
+	for _, e := range conflate(c.channel.kind.Conflate, wanted) {
+		out.add(e.frame(c.outlet.view))
+	}
+	c.sequence = max(c.sequence, ring.last)
 }
 
 // fallBehind is what becomes of a cursor whose next entry left the ring.
@@ -135,11 +140,12 @@ func (c *Cursor) fallBehind() {
 	c.position = ring.base
 }
 
-// rejoin continues a cursor that was behind in the ring.
+// rejoin continues a cursor that was behind in the ring. Of its facts it may have
+// been given some, when it came from a node that was faster; of the rest nothing.
 func (c *Cursor) rejoin() {
 	ring := &c.channel.ring
 	c.behind, c.open = false, false
-	c.position = ring.after(c.sequence)
+	c.position, c.ahead = ring.base, c.sequence > ring.floor
 	if c.presenceFrom < ring.base {
 		c.askState()
 	}
@@ -152,33 +158,53 @@ func (c *Cursor) takePage(page *page, out *output) bool {
 		if to := page.oldest(); to > c.sequence+1 {
 			missing := history.Range{From: c.sequence + 1, To: to - 1}
 			out.add(c.outlet.view.encode(c.channel.gap(missing, history.Position{Sequence: missing.To, At: page.lostAt})))
+			c.sequence = missing.To
 		}
 	}
-	entries := page.entries
+	entries, stop := c.within(page)
 	if c.late {
 		entries = conflate(c.channel.kind.Conflate, entries)
 	}
 	for _, e := range entries {
-		if e.sequence <= c.sequence {
-			continue
-		}
-		if c.stop > 0 && e.sequence > c.stop {
-			c.sequence = max(c.sequence, c.stop)
-			return false
-		}
 		if out.full() {
 			return false
 		}
-		if !c.echoes(e) {
-			out.add(e.frame(c.outlet.view))
-		}
+		out.add(e.frame(c.outlet.view))
 		c.sequence, c.open = e.sequence, false
-		if c.stop == 0 && c.member.endedBy(e) {
-			c.stopAt(e.sequence)
-		}
 	}
-	c.sequence = max(c.sequence, page.upTo)
-	return true
+	c.open = c.open && len(page.entries) == 0
+	if stop == 0 {
+		c.sequence = max(c.sequence, page.upTo)
+		return true
+	}
+	c.sequence = max(c.sequence, stop)
+	if c.stop == 0 {
+		c.stopAt(stop)
+	}
+	return false
+}
+
+// within are those of a page's facts that the cursor is to give out, up to the one
+// that ended its reader's membership, or 0 when that is not within the page.
+func (c *Cursor) within(page *page) (entries []*entry, stop uint64) {
+	behind := func(sequence uint64) int {
+		if i := slices.IndexFunc(page.entries, func(e *entry) bool { return e.sequence > sequence }); i >= 0 {
+			return i
+		}
+		return len(page.entries)
+	}
+	first, last := behind(c.sequence), len(page.entries)
+	if stop = cmp.Or(c.stop, c.member.end(page.entries[first:])); stop > page.upTo {
+		stop = 0
+	}
+	if stop > 0 {
+		last = max(first, behind(stop))
+	}
+	entries = page.entries[first:last]
+	if c.Except != "" {
+		entries = slices.DeleteFunc(slices.Clone(entries), c.echoes)
+	}
+	return entries, stop
 }
 
 // step gives out the entries from the cursor on. While every one of them is for
