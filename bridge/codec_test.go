@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -54,6 +55,14 @@ func (c *lineCodec) Decode(message []byte, _ bool) (wire.Request, error) {
 		case "HUSH":
 			c.channel = rest
 			batch = append(batch, wire.Subscribe{Ref: "j" + rest, Channel: rest, NoEcho: true})
+		case "PAST":
+			var count int
+			var age string
+			if n, err := fmt.Sscan(rest, &c.channel, &count, &age); n != 3 {
+				return nil, &wire.MalformedError{Code: int(schemas.InvalidFrame), Text: err.Error()}
+			}
+			within, _ := time.ParseDuration(age)
+			batch = append(batch, wire.Subscribe{Ref: "j" + c.channel, Channel: c.channel, Count: count, Age: within, Anew: true})
 		case "HERE":
 			key, meta, _ := strings.Cut(rest, " ")
 			batch = append(batch, wire.Track{Ref: "h", Channel: c.channel, Key: key, Meta: json.RawMessage(meta)})

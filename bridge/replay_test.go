@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/coder/websocket"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -45,6 +46,40 @@ func publish(t *testing.T, bus *bustest.Bus, n, size int) []uint64 {
 		}
 	}
 	return sequences
+}
+
+// A count and an age together are at most so many of that age.
+func TestReplayByCountAndAge(t *testing.T) {
+	t.Parallel()
+	durable, err := subjects.AppKind("log:durable")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bus := bustest.StartWith(t, topology.Config{Kinds: []subjects.Kind{durable}})
+	b, _ := runBridge(t, bus, Config{Kinds: []subjects.Kind{durable}})
+	const channel, text, bytes = "log:past", websocket.MessageText, websocket.MessageBinary
+	c := joinLines(t, b, "/lines", "JOIN", channel)
+	told := 0
+	say := func() {
+		t.Helper()
+		c.send(text, fmt.Sprintf("SAY %d", told))
+		c.expect(fmt.Sprintf(`ana "%d"`, told), bytes)
+		told++
+	}
+	for range 5 {
+		say()
+	}
+	for _, test := range []struct {
+		past   string
+		events int
+	}{{"2 1h", 2}, {"100 1h", 100}, {"0 1h", 100}, {"3 0", 3}, {"3 1ns", 0}, {"1 1h", 1}} {
+		c.send(text, "PAST "+channel+" "+test.past)
+		c.expect("JOINED "+channel, text)
+		for i := range min(test.events, told) {
+			c.expect(fmt.Sprintf(`ana "%d"`, max(told-test.events, 0)+i), bytes)
+		}
+		say() // and nothing else
+	}
 }
 
 func equal(t *testing.T, what string, got, want []uint64) {

@@ -150,7 +150,6 @@ func (c *Cursor) beginning(ctx context.Context, r wire.Subscribe) (start beginni
 	if !ch.Durable() {
 		return start, nil
 	}
-	nc, stream, subject := ch.hub.Bus.Replay, ch.kind.Stream, ch.Name.Event()
 	ch.mu.Lock()
 	start.life = ch.life
 	ch.mu.Unlock()
@@ -165,14 +164,26 @@ func (c *Cursor) beginning(ctx context.Context, r wire.Subscribe) (start beginni
 	case r.Since != nil:
 		start.replay = true
 		start.Standing, err = ch.judge(ctx, history.Position(*r.Since))
-	case r.Age > 0:
+	case r.Age > 0 || r.Count > 0:
 		start.replay = true
-		start.After, err = history.Before(ctx, nc, stream, subject, time.Now().Add(-r.Age))
-	case r.Count > 0:
-		start.replay = true
-		start.After, err = history.Tail(ctx, nc, stream, subject, uint64(r.Count))
+		start.After, err = ch.past(ctx, r.Age, r.Count)
 	}
 	return start, err
+}
+
+// past is a sequence behind which the facts of an age follow, or the last count of
+// them, or, when both are given, no more than the last count of that age.
+func (ch *Channel) past(ctx context.Context, age time.Duration, count int) (after uint64, err error) {
+	nc, stream, subject := ch.hub.Bus.Replay, ch.kind.Stream, ch.Name.Event()
+	if age > 0 {
+		after, err = history.Before(ctx, nc, stream, subject, time.Now().Add(-age))
+	}
+	if count > 0 && err == nil {
+		var last uint64
+		last, err = history.Tail(ctx, nc, stream, subject, uint64(count))
+		after = max(after, last)
+	}
+	return after, err
 }
 
 // judge says how a reader that returns to a position goes on: by what is here, if

@@ -28,9 +28,10 @@ type (
 		Device string // what the user is there with, or "" not to be seen by it
 	}
 	// Subscribe asks for a channel's events: those after Since, or else the last
-	// Count, or else those of the last Age, or else new ones only. On a channel that
-	// the session follows it goes on where that stands, unless it asks for more than
-	// was asked for then, or for what was given to be given Anew.
+	// Count, or those of the last Age, or with both at most the last Count of that
+	// Age, or else new ones only. On a channel that the session follows it goes on
+	// where that stands, unless it asks for more than was asked for then, or for what
+	// was given to be given Anew.
 	Subscribe struct {
 		Ref, Channel string
 		Since        *Position
