@@ -67,7 +67,10 @@ func (n *Node) inherit(ctx context.Context, page []history.Fact, rest time.Durat
 	for range asked {
 		select {
 		case err := <-answers:
-			if refused, is := errors.AsType[*jetstream.APIError](err); err != nil && !(is && moved(refused)) {
+			if refused, is := errors.AsType[*jetstream.APIError](err); is && moved(refused) {
+				continue // somebody has settled it
+			}
+			if err != nil {
 				return err
 			}
 		case <-ctx.Done():
