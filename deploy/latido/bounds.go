@@ -8,7 +8,16 @@ import (
 	"time"
 )
 
-// Validate refuses limits that would let nobody in. Kong calls it.
+// Validate refuses times that are none, and limits that would let nobody in. Kong
+// calls it.
+func (l *commandLine) Validate() error {
+	if l.Drain <= 0 {
+		return fmt.Errorf("--drain: %v is no time", l.Drain)
+	}
+	return l.limitFlags.Validate()
+}
+
+// Validate refuses limits that would let nobody in.
 func (f limitFlags) Validate() error {
 	limits := reflect.ValueOf(f)
 	for i := range limits.NumField() {

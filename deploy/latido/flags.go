@@ -34,7 +34,7 @@ type commandLine struct {
 	Origins        []string      `group:"browsers" placeholder:"ORIGIN" help:"Web origins that may connect, as https://shop.example. All when none is given."`
 	Kinds          []string      `group:"browsers" placeholder:"NAME[:durable]" help:"Kinds of channel that the app adds: orders:durable stores their events, cursors passes them on. app:durable stores those of app channels. The same for every process."`
 	Meta           []string      `group:"browsers" placeholder:"KIND=FILE" help:"JSON Schema that judges what members of a kind of channel say about themselves in presence, as room=./member.json."`
-	Node           string        `group:"browsers" placeholder:"NAME" help:"Name of this process in presence and logs, different for each. Made up from the host's name when empty."`
+	Node           string        `group:"browsers" placeholder:"NAME" help:"Name of this process in presence and logs, different for each: at most 64 letters, digits, dots, hyphens and underscores. Made up from the host's name when empty."`
 	Compress       bool          `group:"browsers" help:"Compress messages of 256 bytes and more for browsers that offer it (permessage-deflate, no context kept). Each is compressed once, whoever gets it."`
 	TrustedProxies []string      `group:"browsers" placeholder:"NETWORK" default:"127.0.0.0/8,::1/128" help:"Networks of the proxies that tell for whom they ask, in X-Forwarded-For or Forwarded, as 10.0.0.0/8. Such a proxy must set these headers or remove them. What others say there is ignored."`
 	MetricsToken   string        `group:"browsers" secret:"" placeholder:"TOKEN" help:"Bearer token for /metrics. Without it and --metrics-listen only clients on this machine may read it."`

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/latido/latido/bridge"
 	"github.com/latido/latido/schemas"
@@ -20,7 +20,8 @@ import (
 type Config struct {
 	// Parts are the names of the parts to run, of Parts(); none means a whole system.
 	Parts []string
-	// Node is this process's name in presence, logs and metrics. Two processes
+	// Node is this process's name in presence, logs and metrics: at most 64 ASCII
+	// letters, digits, dots, hyphens and underscores. Two processes
 	// must not share one; "" is the host's name and a random ending.
 	Node string
 	// Log takes everything that is worth telling; nil is slog.Default().
@@ -153,16 +154,19 @@ func (c Config) checkParts() error {
 	return nil
 }
 
-// checkNode refuses names that others go by, or that no subject can hold.
+// checkNode refuses names that the embedded server cannot have, that look like
+// patterns of subjects, or that services go by.
 func (c Config) checkNode() error {
-	switch {
-	case strings.HasPrefix(c.Node, schemas.ServicePrefix):
-		return &SettingError{"node", fmt.Sprintf("%q: names that begin with %q are those of services", c.Node, schemas.ServicePrefix)}
-	case len(c.Node) > nodeMost || !utf8.ValidString(c.Node):
-		return &SettingError{"node", fmt.Sprintf("at most %d bytes of UTF-8", nodeMost)}
+	if c.Node != "" && !nodeNames.MatchString(c.Node) {
+		return &SettingError{"node", fmt.Sprintf("%q is no name of 1 to %d ASCII letters, digits, dots, hyphens and underscores", c.Node, nodeMost)}
 	}
 	return nil
 }
+
+var (
+	nodeNames  = regexp.MustCompile(fmt.Sprintf(`^[A-Za-z0-9._-]{1,%d}$`, nodeMost))
+	notInNames = regexp.MustCompile(`[^A-Za-z0-9._-]`)
+)
 
 // nodeMost is the longest name of a node, in bytes: it begins the keys of presence.
 const nodeMost = 64

@@ -67,6 +67,7 @@ func TestSettingsThatCannotWork(t *testing.T) {
 		{"replicas", stack.Config{Replicas: 3}},
 		{"replicas", stack.Config{Replicas: -1, NATSURL: "nats://127.0.0.1:4222"}},
 		{"drain", stack.Config{Drain: -1}},
+		{"node", stack.Config{Node: "a b"}},
 	} {
 		_, err := test.cfg.Effective()
 		refusal, ok := errors.AsType[*stack.SettingError](err)

@@ -187,12 +187,15 @@ func (s *Stack) NATSURL() string { return s.bus.url }
 func (s *Stack) Config() Config { return s.cfg }
 
 // nodeName makes a name that no other process has, not even the one that ran on
-// this host before: presence takes a returning name for a living node.
+// this host before: presence takes a returning name for a living node. Of the host's
+// name it takes what a node's may have.
 func nodeName() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "node"
 	}
 	host, _, _ = strings.Cut(host, ".")
-	return fmt.Sprintf("%s-%s", host, strings.ToLower(rand.Text()[:6]))
+	host = notInNames.ReplaceAllString(host, "-")
+	ending := "-" + strings.ToLower(rand.Text()[:6])
+	return host[:min(len(host), nodeMost-len(ending))] + ending
 }
