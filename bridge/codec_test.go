@@ -55,6 +55,20 @@ func (c *lineCodec) Decode(message []byte, _ bool) (wire.Request, error) {
 		case "HUSH":
 			c.channel = rest
 			batch = append(batch, wire.Subscribe{Ref: "j" + rest, Channel: rest, NoEcho: true})
+		case "SIGNED": // until when, and then what may be done on which channel
+			within, may, _ := strings.Cut(rest, " ")
+			may, c.channel, _ = strings.Cut(may, " ")
+			lasts, err := time.ParseDuration(within)
+			if err != nil {
+				return nil, &wire.MalformedError{Code: int(schemas.InvalidFrame), Text: err.Error()}
+			}
+			batch = append(batch, wire.Subscribe{Ref: "j" + c.channel, Channel: c.channel, Proof: &wire.Proof{
+				Read: strings.Contains(may, "r"), Write: strings.Contains(may, "w"), Presence: strings.Contains(may, "p"), Expires: time.Now().Add(lasts),
+			}})
+		case "AT":
+			c.channel = rest
+		case "LEAVE":
+			batch = append(batch, wire.Unsubscribe{Ref: "l", Channel: c.channel})
 		case "PAST":
 			var count int
 			var age string
@@ -96,6 +110,8 @@ func (lines) Encode(scratch []byte, notice wire.Notice, emit func([]byte, bool))
 		emit(fmt.Appendf(scratch, "%s %s", n.From, n.Data), true)
 	case wire.Error:
 		emit(fmt.Appendf(scratch, "NO %s", n.Message), false)
+	case wire.Unsubscribed:
+		emit(fmt.Appendf(scratch, "END %s", n.Channel), false)
 	case wire.State:
 		for _, m := range n.Members {
 			emit(fmt.Appendf(scratch, "+%s", m.User), false)

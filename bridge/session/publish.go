@@ -50,7 +50,7 @@ func (s *session) publish(r wire.Publish) {
 		return
 	}
 	following := s.outlet.Follows(r.Channel) != nil
-	by := Sender{s.who(), s.ref}
+	by := Sender{s.whoOn(name), s.ref}
 	s.node.Broadcast(by, following, name, kind, r, func(sequence uint64, err error) {
 		if err != nil {
 			s.refuse(r.Ref, err)

@@ -67,6 +67,7 @@ type session struct {
 	welcomed bool
 	closed   bool // the connection is gone
 	tracks   map[string]*track
+	proofs   map[string]wire.Proof  // by channel, of those that are followed
 	typing   map[string]*time.Timer // ends what its user began to type, by channel
 	goodbye  bool                   // the peer said that it will not come back
 }

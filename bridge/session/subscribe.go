@@ -27,10 +27,20 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, a
 		return err
 	}
 	heard := s.node.Hub.MemberChanges()
-	member, err := s.node.MayRead(ctx, s.who(), name, kind)
+	id := s.whoOn(name)
+	if r.Proof != nil {
+		id = proving(s.who(), name, *r.Proof)
+	}
+	member, err := s.node.MayRead(ctx, id, name, kind)
 	if err != nil {
 		return err
 	}
+	s.prove(name, r.Proof)
+	defer func() {
+		if s.outlet.Follows(name.String()) == nil {
+			s.unprove(name.String())
+		}
+	}()
 	ch, err := s.node.Hub.Acquire(ctx, name)
 	if err != nil {
 		return fmt.Errorf("subscribe: %w", err)
@@ -124,6 +134,7 @@ func (s *session) drop(channel string) bool {
 	dropped := s.outlet.Drop(func(followed string, _ *hub.Cursor) bool { return followed == channel })
 	for _, c := range dropped {
 		s.detach(c)
+		s.unprove(channel)
 	}
 	return len(dropped) > 0
 }
@@ -149,7 +160,7 @@ func (s *session) Recheck(ctx context.Context, name subjects.Channel) error {
 		return nil
 	}
 	kind, _ := s.node.Hub.Kind(name)
-	member, err := s.node.MayRead(ctx, s.who(), name, kind)
+	member, err := s.node.MayRead(ctx, s.whoOn(name), name, kind)
 	if err == nil && c != nil {
 		c.Admit(member)
 	}

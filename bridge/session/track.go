@@ -58,7 +58,7 @@ func (s *session) track(ctx context.Context, r wire.Track) error {
 	if len(r.Meta) > s.node.Limits.Meta {
 		return schemas.Refuse(schemas.MetaTooLarge, "meta has at most %d bytes", s.node.Limits.Meta)
 	}
-	id := s.who()
+	id := s.whoOn(name)
 	if err := mayAppear(id, name, kind); err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ func (s *session) typed(name subjects.Channel, kind subjects.Kind, r wire.Publis
 	}
 	_ = json.Unmarshal(r.Data, &data) // its schema has seen to it
 	began := data.Typing == nil || *data.Typing
-	by := Sender{s.who(), s.ref}
+	by := Sender{s.whoOn(name), s.ref}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if timer := s.typing[r.Channel]; timer != nil {

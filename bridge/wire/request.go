@@ -19,6 +19,15 @@ type Position struct {
 	At       time.Time `json:"at,omitzero"`
 }
 
+// Proof is what a codec has verified by its protocol's own means, such as a signature:
+// what the session may do on the one channel that it subscribes to with it, besides
+// what its token grants. It holds until it expires or the subscription ends, and then
+// a subscription that it carried ends, too.
+type Proof struct {
+	Read, Write, Presence bool
+	Expires               time.Time
+}
+
 type (
 	// Hello opens a session.
 	Hello struct {
@@ -40,6 +49,7 @@ type (
 		Anew         bool
 		Presence     bool // also who is there, and each change
 		NoEcho       bool // without the events that come from this very session, on whichever node
+		Proof        *Proof
 	}
 	// Unsubscribe ends a subscription and the presence that goes with it.
 	Unsubscribe struct{ Ref, Channel string }
