@@ -38,6 +38,7 @@ type Channel struct {
 	ring     ring
 	chunks   []chunk
 	pages    pages
+	erasures int        // grows when what was removed from the stream is forgotten
 	healing  bool       // facts are held back: until open has ended, and while some are missing
 	suspect  bool       // a fact came that may be of another past
 	held     []heldFact // facts that wait for the healing to reach them

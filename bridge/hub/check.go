@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -26,15 +27,18 @@ const (
 
 // checker finds the loss that no successor reveals: it compares the channels
 // with the stream's leader after a change of leader, after a reconnect, shortly
-// after a channel was opened, and now and then.
+// after a channel was opened, and now and then. So it finds what was erased.
 type checker struct {
 	hub    *Hub
 	opened chan *Channel
 	all    chan struct{}
+
+	mu      sync.Mutex
+	extents map[string]extent // of the streams, at the last look
 }
 
 func newChecker(h *Hub) *checker {
-	return &checker{hub: h, opened: make(chan *Channel, 1024), all: make(chan struct{}, 1)}
+	return &checker{hub: h, opened: make(chan *Channel, 1024), all: make(chan struct{}, 1), extents: make(map[string]extent)}
 }
 
 // soon has one channel checked a moment after it was opened. When too many are
@@ -138,6 +142,9 @@ func (c *checker) settle(ctx context.Context, thorough bool) error {
 		})
 	}
 	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := c.forgetErased(ctx, streams); err != nil {
 		return err
 	}
 	if err := c.hub.rights.settle(ctx); err != nil {

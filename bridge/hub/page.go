@@ -90,12 +90,12 @@ func (ch *Channel) load(after uint64) <-chan struct{} {
 	}
 	done := make(chan struct{})
 	ch.pages.loading[after] = done
-	upTo, life := ch.ring.floor, ch.life
-	ch.hub.Start(func(ctx context.Context) { ch.fetch(ctx, life, after, upTo, done) })
+	upTo, life, erasures := ch.ring.floor, ch.life, ch.erasures
+	ch.hub.Start(func(ctx context.Context) { ch.fetch(ctx, life, erasures, after, upTo, done) })
 	return done
 }
 
-func (ch *Channel) fetch(ctx context.Context, life int, after, upTo uint64, done chan struct{}) {
+func (ch *Channel) fetch(ctx context.Context, life, erasures int, after, upTo uint64, done chan struct{}) {
 	fresh, err := ch.hub.readPage(ctx, ch, life, after, upTo)
 	if errors.Is(err, errAnew) {
 		err = nil
@@ -111,7 +111,7 @@ func (ch *Channel) fetch(ctx context.Context, life int, after, upTo uint64, done
 		return // of a past that is gone
 	}
 	delete(ch.pages.loading, after)
-	if fresh != nil {
+	if fresh != nil && ch.erasures == erasures { // or else it may hold what is erased, and is read again
 		for _, e := range fresh.entries {
 			ch.setEpoch(e)
 		}

@@ -108,6 +108,23 @@ func (r *ring) forget(e *entry) {
 	}
 }
 
+// erase drops the facts up to a sequence, and what came before the last of them.
+func (r *ring) erase(upTo uint64) {
+	drop := 0
+	for i, e := range r.entries {
+		if e.sequence > upTo {
+			break
+		}
+		if e.sequence > 0 {
+			drop = i + 1
+		}
+	}
+	for _, e := range r.entries[:drop] {
+		r.forget(e)
+	}
+	r.trim(drop)
+}
+
 func (r *ring) trim(n int) {
 	clear(r.entries[:n])
 	r.entries = r.entries[n:]

@@ -41,14 +41,25 @@ func (s *shelf) put(e *entry) {
 	}
 	s.all = append(s.all, shelved{e, s.last.Sequence})
 	for len(s.here()) > ringEntries || len(s.here()) > 1 && s.size() > ringBytes {
-		old := s.here()[0]
-		s.gone++
-		if old.sequence > 0 {
-			s.floor = history.Position{Sequence: old.sequence, At: old.stored}
-		}
-		if old.ends.Any() {
-			s.removed = append(s.removed, old)
-		}
+		s.drop()
+	}
+}
+
+func (s *shelf) drop() {
+	old := s.here()[0]
+	s.gone++
+	if old.sequence > 0 {
+		s.floor = history.Position{Sequence: old.sequence, At: old.stored}
+	}
+	if old.ends.Any() {
+		s.removed = append(s.removed, old)
+	}
+}
+
+// erase drops all up to the last entry whose number is not above upTo.
+func (s *shelf) erase(upTo uint64) {
+	for slices.ContainsFunc(s.here(), func(e shelved) bool { return 0 < e.sequence && e.sequence <= upTo }) {
+		s.drop()
 	}
 }
 
@@ -125,6 +136,10 @@ func TestRingHoldsTheNewest(t *testing.T) {
 			switch draw := random.IntN(1000); {
 			case draw == 0:
 				begin()
+			case draw < 4:
+				upTo := ring.floor + random.Uint64N(ring.last-ring.floor+3)
+				ring.erase(upTo)
+				model.erase(upTo)
 			case draw < 50:
 				place := history.Position{Sequence: ring.last + random.Uint64N(3), At: moment(random)}
 				if place.Sequence > model.last.Sequence {

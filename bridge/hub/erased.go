@@ -1,0 +1,92 @@
+package hub
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/latido/latido/subjects/history"
+)
+
+// extent is what of a stream changes when messages are removed from it.
+type extent struct {
+	epoch          string
+	first, deleted uint64
+}
+
+func extentOf(s history.Stream) extent { return extent{s.Epoch, max(s.First, 1), s.Deleted} }
+
+// forgetErased has the channels forget what was removed from their streams since the
+// last look: what is erased there is handed to nobody here. Only of a stream that has
+// lost something, and for channels that may hold it, the oldest fact kept is asked for.
+func (c *checker) forgetErased(ctx context.Context, streams map[string]seen) error {
+	c.mu.Lock()
+	changed := make(map[string]seen)
+	for name, stream := range streams {
+		was, known := c.extents[name]
+		if !known {
+			was = extent{stream.Epoch, 1, 0}
+		}
+		if extentOf(stream.Stream) != was {
+			changed[name] = stream
+		}
+	}
+	c.mu.Unlock()
+	if len(changed) > 0 {
+		if err := c.erase(ctx, changed); err != nil {
+			return err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, stream := range streams {
+		c.extents[name] = extentOf(stream.Stream)
+	}
+	return nil
+}
+
+func (c *checker) erase(ctx context.Context, changed map[string]seen) error {
+	group, all := errgroup.WithContext(ctx)
+	group.SetLimit(checksAtOnce)
+	for _, ch := range c.hub.watched() {
+		stream, found := changed[ch.kind.Stream]
+		if !found || !ch.Durable() || !ch.holdsFacts() {
+			continue
+		}
+		group.Go(func() error {
+			gone := stream.Last
+			oldest, found, err := history.NextMessage(all, c.hub.Bus.Replay, ch.kind.Stream, ch.Name.Event(), 0)
+			if err != nil {
+				return fmt.Errorf("oldest of %s: %w", ch.Name, err)
+			}
+			if found {
+				gone = oldest.Sequence - 1
+			}
+			ch.forgetUpTo(gone)
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// holdsFacts says whether the channel holds facts, or reads some.
+func (ch *Channel) holdsFacts() bool {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.ring.floor < ch.ring.last || len(ch.held)+len(ch.pages.kept)+len(ch.pages.loading) > 0
+}
+
+// forgetUpTo drops the facts up to a sequence, wherever they are. Cursors before them
+// are told a gap, as of all that is gone.
+func (ch *Channel) forgetUpTo(sequence uint64) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.erasures++
+	ch.ring.erase(sequence)
+	ch.held = slices.DeleteFunc(ch.held, func(fact heldFact) bool { return fact.entry.sequence <= sequence })
+	ch.pages.kept = slices.DeleteFunc(ch.pages.kept, func(p *page) bool { return len(p.entries) > 0 && p.oldest() <= sequence })
+	ch.chunks = nil
+	ch.markDirty()
+}
