@@ -10,6 +10,7 @@ import (
 
 	"github.com/latido/latido/bridge/api"
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/topology"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
 
@@ -243,6 +244,39 @@ func TestWhoComesBehindTheEndOfTheMembership(t *testing.T) {
 			equal(t, "ana", ana.seqs(), nil)
 			o.says("ana", "", end)
 			ana.expect("unsubscribed")
+		})
+	}
+}
+
+// Whose membership names a fact behind the stream's end belongs to a past that is gone:
+// they follow the channel no more when its stream is made anew, by no door.
+func TestMembersOfAPastThatIsGone(t *testing.T) {
+	t.Parallel()
+	for _, who := range []string{"ana", anybody} {
+		t.Run("of "+who, func(t *testing.T) {
+			t.Parallel()
+			o, _, run := runOwner(t, "room", "luis")
+			o.says(who, "member", o.store("noted", `{}`))
+			b := run()
+			ana := dial(t, b, "ana")
+			ana.must(`"op":"subscribe","channel":"room:1","last":1`)
+			if err := o.js.DeleteStream(t.Context(), subjects.StreamRoom); err != nil {
+				t.Fatal(err)
+			}
+			if err := topology.Ensure(t.Context(), o.js, topology.Config{}); err != nil {
+				t.Fatal(err)
+			}
+			if ended := ana.expect("unsubscribed"); ended["code"] != 4031.0 {
+				t.Errorf("ended with %v, want 4031", ended)
+			}
+			if again := ana.ask(`"op":"subscribe","channel":"room:1"`); again["code"] != 4030.0 {
+				t.Errorf("subscribed again: %v", again)
+			}
+			if _, answer := request(t, b, token(t, b, "ana", ""), "GET", "/api/channels/room:1/events", ""); answer["code"] != 4030.0 {
+				t.Errorf("over HTTP: %v", answer)
+			}
+			o.says("ana", "member", o.store("opened", `{}`))
+			ana.must(`"op":"subscribe","channel":"room:1"`)
 		})
 	}
 }

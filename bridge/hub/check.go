@@ -35,10 +35,11 @@ type checker struct {
 
 	mu      sync.Mutex
 	extents map[string]extent // of the streams, at the last look
+	ends    map[string]uint64 // numbers that they have reached
 }
 
 func newChecker(h *Hub) *checker {
-	return &checker{hub: h, opened: make(chan *Channel, 1024), all: make(chan struct{}, 1), extents: make(map[string]extent)}
+	return &checker{hub: h, opened: make(chan *Channel, 1024), all: make(chan struct{}, 1), extents: make(map[string]extent), ends: make(map[string]uint64)}
 }
 
 // soon has one channel checked a moment after it was opened. When too many are
@@ -196,12 +197,39 @@ func (c *checker) streams(ctx context.Context, channels []*Channel, thorough boo
 func (c *checker) look(ctx context.Context, stream string, place history.Position, thorough bool) (seen, error) {
 	described, err := history.Describe(ctx, c.hub.Bus.Live, stream)
 	look := seen{Stream: described, doubtful: described.Last < place.Sequence}
+	if err == nil {
+		c.reach(stream, described.Last)
+	}
 	if err != nil || look.doubtful || place.Sequence == 0 {
 		return look, err
 	}
 	message, there, err := history.Message(ctx, c.hub.Bus.Live, stream, place.Sequence)
 	look.doubtful = thorough && !there || there && !place.At.IsZero() && !message.Time.Equal(place.At)
 	return look, err
+}
+
+// reached says whether a stream has come to a number. It is asked only about one that
+// is newer than the last look.
+func (c *checker) reached(ctx context.Context, stream string, sequence uint64) (bool, error) {
+	c.mu.Lock()
+	end := c.ends[stream]
+	c.mu.Unlock()
+	if sequence <= end {
+		return true, nil
+	}
+	described, err := history.Describe(ctx, c.hub.Bus.Publish, stream)
+	if err != nil {
+		return false, err
+	}
+	c.reach(stream, described.Last)
+	return sequence <= described.Last, nil
+}
+
+// reach takes the number that a stream has reached; 0 when that is in doubt.
+func (c *checker) reach(stream string, sequence uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ends[stream] = sequence
 }
 
 // check compares channels with their streams' leaders, which were looked at

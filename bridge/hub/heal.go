@@ -178,6 +178,7 @@ func (ch *Channel) begin(epoch string, life int) {
 			c.startOver()
 		}
 	}
+	ch.hub.checker.reach(ch.kind.Stream, 0)
 	next := ch.life
 	ch.hub.Start(func(ctx context.Context) { ch.beginAgain(ctx, next) })
 }
@@ -228,6 +229,9 @@ func (ch *Channel) beginAgain(ctx context.Context, life int) {
 					}
 				}
 				ch.markDirty()
+				if ch.kind.Read.ByMembership() { // the facts by which they belong here may be gone, too
+					ch.hub.Start(func(context.Context) { ch.hub.onMember(ch.Name, everyone) })
+				}
 			}
 			return
 		}

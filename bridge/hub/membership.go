@@ -35,7 +35,8 @@ func (m Membership) endedBy(e *entry) bool {
 }
 
 // Membership asks the leader, which alone knows of a membership that was given a
-// moment ago, whether a user belongs to a channel, or everyone does.
+// moment ago, whether a user belongs to a channel, or everyone does. A value that names
+// a fact behind the end of the channel's stream is of a past that is gone.
 func (h *Hub) Membership(ctx context.Context, name subjects.Channel, user string) (m Membership, found bool, err error) {
 	for _, who := range []string{user, everyone} {
 		stored, found, err := history.LastMessage(ctx, h.Bus.Publish, membersStream, membersKeys+name.Member(who))
@@ -48,7 +49,13 @@ func (h *Hub) Membership(ctx context.Context, name subjects.Channel, user string
 		case value.Seq == 0:
 			return Lasting, true, nil
 		default:
-			return Membership{user: who, since: value.Seq}, true, nil
+			stands, err := h.checker.reached(ctx, h.kinds[name.Kind].Stream, value.Seq)
+			if err != nil {
+				return m, false, fmt.Errorf("membership: %w", err)
+			}
+			if stands {
+				return Membership{user: who, since: value.Seq}, true, nil
+			}
 		}
 	}
 	return m, false, nil
