@@ -63,7 +63,7 @@ var rules = []rule{
 	{"bridge/wire", nil, "the meaning of a request is nobody's dialect"},
 	{"bridge/admission", []string{"bridge/wire", "schemas"}, "the doorman knows no socket"},
 	{"bridge/api", []string{
-		"bridge/session", "bridge/hub", "bridge/netpoll", "bridge/admission", "bridge/wire", "bridge/native", "bridge/websocket", "bridge/sdk", "bridge/console",
+		"bridge/session", "bridge/hub", "bridge/netpoll", "bridge/admission", "bridge/wire", "bridge/native", "bridge/eventstream", "bridge/websocket", "bridge/sdk", "bridge/console",
 		"schemas", "subjects", "github.com/gofiber", "github.com/valyala/fasthttp", "github.com/prometheus",
 	}, "HTTP stands before sessions and knows them"},
 	{"bridge/session", []string{
@@ -77,6 +77,7 @@ var rules = []rule{
 	{"bridge/netpoll", []string{"golang.org/x/sys/unix"}, "sockets know nothing of what is read from them"},
 	{"bridge/websocket", []string{"github.com/klauspost/compress/flate"}, "frames know nothing of what they carry"},
 	{"bridge/native", append(dialect, "github.com/tidwall/gjson"), "a dialect translates and does no I/O"},
+	{"bridge/eventstream", append(dialect, "bridge/native"), "it is the native dialect in another framing"},
 	{"bridge/supabase", dialect, "a dialect translates and does no I/O"},
 	{"bridge/pusher", dialect, "a dialect translates and does no I/O"},
 	{"bridge", []string{

@@ -21,6 +21,7 @@ const (
 	History      = 10
 	PresenceList = 5
 	Query        = 5 // of a service
+	Ticket       = 2
 	DevToken     = 5
 	StreamPage   = 8 // a page that had to be read from the stream
 	Refused      = 2 // a refusal asks the bus, too, and is remembered by nobody

@@ -59,14 +59,17 @@ func readObject(c *fiber.Ctx, into any) error {
 }
 
 // knows refuses query parameters that would be passed over in silence.
-func knows(c *fiber.Ctx, names ...string) (err error) {
+func knows(c *fiber.Ctx, names ...string) (err error) { return knowsAll(c, "", names...) }
+
+// knowsAll is knows where one of the parameters may be repeated.
+func knowsAll(c *fiber.Ctx, repeated string, names ...string) (err error) {
 	given := make(map[string]bool)
 	c.Context().QueryArgs().VisitAll(func(key, value []byte) {
 		name := string(key)
 		switch {
 		case !slices.Contains(names, name):
 			err = schemas.Refuse(schemas.InvalidFrame, "no query parameter %q here, only: %s", name, cmp.Or(strings.Join(names, ", "), "none"))
-		case given[name]:
+		case given[name] && name != repeated:
 			err = schemas.Refuse(schemas.InvalidFrame, "the query parameter %q is given twice", name)
 		case len(value) == 0:
 			err = schemas.Refuse(schemas.InvalidFrame, "the query parameter %q is empty", name)

@@ -19,7 +19,7 @@ func (s *Server) crossOrigin(c *fiber.Ctx) error {
 	if c.Method() != fiber.MethodOptions || c.Get(fiber.HeaderOrigin) == "" {
 		return c.Next()
 	}
-	c.Set(fiber.HeaderAccessControlAllowHeaders, "authorization, content-type")
+	c.Set(fiber.HeaderAccessControlAllowHeaders, "authorization, content-type, last-event-id")
 	c.Set(fiber.HeaderAccessControlAllowMethods, "GET, POST, DELETE")
 	c.Set(fiber.HeaderAccessControlMaxAge, "3600")
 	return c.SendStatus(fiber.StatusNoContent)

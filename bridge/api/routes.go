@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -18,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/latido/latido/bridge/admission"
+	"github.com/latido/latido/bridge/eventstream"
 	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/bridge/native"
 	"github.com/latido/latido/bridge/session"
@@ -32,11 +34,12 @@ var mounts = map[string]spoken{}
 // Mount has a dialect spoken at a path. What its sessions are told alike is what shared
 // says. It is called before any server is made.
 func Mount(path string, d wire.Dialect, shared wire.Encoder) {
-	mounts[path] = spoken{Dialect: d, plain: hub.NewView(shared, false), deflated: hub.NewView(shared, true)}
+	mounts[path] = spoken{Dialect: d, plain: hub.NewView(shared, hub.Plain), deflated: hub.NewView(shared, hub.Deflated)}
 }
 
 func init() {
 	Mount("/ws", native.Dialect{}, native.Dialect{})
+	streamView = hub.NewView(eventstream.Encoder{}, hub.Bare)
 }
 
 // connectionsAtOnce bounds the connections that speak HTTP: those of sessions
@@ -63,6 +66,8 @@ type Server struct {
 	config Config
 	node   *session.Node
 	app    *fiber.App
+
+	tickets *tickets
 }
 
 // New returns a server that answers nothing yet: call Serve.
@@ -70,7 +75,7 @@ func New(c Config) *Server {
 	if c.TrustedProxies == nil {
 		c.TrustedProxies = admission.Loopback
 	}
-	s := &Server{config: c, node: c.Node}
+	s := &Server{config: c, node: c.Node, tickets: newTickets(c.Node.Verifier.Derive("tickets of bridges"))}
 	s.app = s.routes()
 	return s
 }
@@ -115,7 +120,8 @@ func (s *Server) routes() *fiber.App {
 		app.Use("/dev/token", s.crossOrigin)
 		app.Post("/dev/token", s.costs(admission.Cost{Work: admission.DevToken}), s.devToken)
 	}
-	app.Post("/api/presence/status", s.verifying, s.postStatus) // with a token of its own: before the others
+	app.Post("/api/presence/status", s.verifying, s.postStatus)        // with a token of its own: before the others
+	app.Get("/api/channels/:channel/stream", s.verifying, s.getStream) // by a token or by a ticket
 	s.api(app.Group("/api", s.verifying, s.authenticate))
 	s.assets(app)
 	s.knownMethods(app)
@@ -140,17 +146,25 @@ func (s *Server) verifying(c *fiber.Ctx) error {
 
 // authenticate reads the bearer's token.
 func (s *Server) authenticate(c *fiber.Ctx) error {
-	const scheme = "Bearer "
-	header := c.Get(fiber.HeaderAuthorization)
-	if len(header) <= len(scheme) || header[:len(scheme)] != scheme {
+	token := bearer(c)
+	if token == "" {
 		return schemas.Refuse(schemas.Unauthenticated, "the header Authorization: Bearer <token> is needed")
 	}
-	id, err := s.node.Verifier.Verify(header[len(scheme):])
+	id, err := s.node.Verifier.Verify(token)
 	if err != nil {
 		return err
 	}
 	c.Locals(localIdentity, id)
 	return c.Next()
+}
+
+// bearer is the token that a request carries, or "". It is Fiber's, which uses it again.
+func bearer(c *fiber.Ctx) string {
+	token, found := strings.CutPrefix(c.Get(fiber.HeaderAuthorization), "Bearer ")
+	if !found {
+		return ""
+	}
+	return token
 }
 
 // caller is who makes a request, and the channel it is about. The strings are
@@ -170,6 +184,7 @@ func (s *Server) api(group fiber.Router) {
 	group.Get("/channels/:channel/events", s.costs(admission.Cost{Work: admission.History}), s.getEvents)
 	group.Get("/channels/:channel/presence", s.costs(admission.Cost{Work: admission.PresenceList}), s.getPresence)
 	group.Post("/channels/:channel/commands/:command", sending, s.postCommand)
+	group.Post("/tickets", s.costs(admission.Cost{Work: admission.Ticket}), s.postTicket)
 	group.Delete("/presence/status", sending, s.deleteStatus)
 	group.Get("/users/:user/status", query, s.getStatus)
 	group.Get("/users/:user/duty", query, s.getDuty)

@@ -41,7 +41,7 @@ func (s *Server) upgrade(d spoken) fiber.Handler {
 		if err != nil {
 			return err
 		}
-		opened := opened{codec, first, d.plain}
+		opened := opened{codec: codec, first: first, view: d.plain}
 		answer := ""
 		if s.config.Compress {
 			answer = websocket.AcceptDeflate(values(c, fiber.HeaderSecWebSocketExtensions)...)
@@ -67,6 +67,7 @@ type opened struct {
 	codec wire.Codec
 	first wire.Request
 	view  hub.View
+	begin []byte
 }
 
 // openingOf is what a dialect sees of a request. What it keeps is a copy: Fiber uses
@@ -121,7 +122,7 @@ func values(c *fiber.Ctx, name string) []string {
 // because the server has KeepHijackedConns, and what has been read from it
 // already: the first frames may have come together with the handshake.
 func unwrap(o opened, conn net.Conn) session.Arrival {
-	got := session.Arrival{Conn: conn, Opened: netpoll.Uptime(), Codec: o.codec, First: o.first, View: o.view}
+	got := session.Arrival{Conn: conn, Opened: netpoll.Uptime(), Codec: o.codec, First: o.first, View: o.view, Begin: o.begin}
 	if hijacked, ok := got.Conn.(interface{ UnsafeConn() net.Conn }); ok {
 		got.Conn = hijacked.UnsafeConn()
 	}

@@ -33,6 +33,12 @@ func (c *Cursor) Seek(ctx context.Context, r wire.Subscribe) (wire.OK, error) {
 		return ok, nil
 	}
 	ok.Position = new(ch.position(ch.head()))
+	if c.outlet.marker != nil && start.Missing == nil { // or else the gap says more
+		c.start = ok.Position
+		if start.replay {
+			c.start = new(ch.position(start.Place("")))
+		}
+	}
 	if !start.replay {
 		return ok, nil
 	}

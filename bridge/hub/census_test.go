@@ -99,5 +99,5 @@ func (r *recorder) Encode(_ []byte, notice wire.Notice, _ func([]byte, bool)) {
 // recorded is the view of one test, which finds in recording what it was told.
 var (
 	recording recorder
-	recorded  = NewView(&recording, false)
+	recorded  = NewView(&recording, Plain)
 )

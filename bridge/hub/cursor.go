@@ -39,6 +39,7 @@ type Cursor struct {
 	restate      bool   // the whole state must be told before the next change
 	asked        uint64 // differences that were told when restate was set
 	gap          *wire.Gap
+	start        *wire.Position // where it was placed, to be marked first; nil otherwise
 }
 
 // NewCursor returns a cursor that is to be placed: with who is there, or without.
@@ -73,8 +74,12 @@ func (c *Cursor) gather(out *output) {
 	if c.stage != attached || c.channel.anew != nil || c.stopped() {
 		return
 	}
+	if c.start != nil {
+		out.add(c.outlet.mark(c.channel.label, *c.start, true))
+		c.start = nil
+	}
 	if c.gap != nil {
-		out.add(c.outlet.view.encode(*c.gap))
+		c.tellGap(*c.gap, out)
 		c.gap = nil
 	}
 	ring := &c.channel.ring
@@ -122,7 +127,7 @@ func (c *Cursor) catchUp(out *output) {
 		}
 	}
 	for _, e := range conflate(c.channel.kind.Conflate, wanted) {
-		out.add(e.frame(c.outlet.view))
+		c.tell(e, out)
 	}
 	c.sequence = max(c.sequence, ring.last)
 }
@@ -157,7 +162,7 @@ func (c *Cursor) takePage(page *page, out *output) bool {
 	if page.lost && page.after >= c.sequence && !c.open {
 		if to := page.oldest(); to > c.sequence+1 {
 			missing := history.Range{From: c.sequence + 1, To: to - 1}
-			out.add(c.outlet.view.encode(c.channel.gap(missing, history.Position{Sequence: missing.To, At: page.lostAt})))
+			c.tellGap(c.channel.gap(missing, history.Position{Sequence: missing.To, At: page.lostAt}), out)
 			c.sequence = missing.To
 		}
 	}
@@ -169,7 +174,7 @@ func (c *Cursor) takePage(page *page, out *output) bool {
 		if out.full() {
 			return false
 		}
-		out.add(e.frame(c.outlet.view))
+		c.tell(e, out)
 		c.sequence, c.open = e.sequence, false
 	}
 	c.open = c.open && len(page.entries) == 0
@@ -209,10 +214,10 @@ func (c *Cursor) within(page *page) (entries []*entry, stop uint64) {
 
 // step gives out the entries from the cursor on. While every one of them is for
 // every subscriber they come as one chunk that is joined once and shared, also with
-// who leaves a session out that has no part in it.
+// who leaves a session out that has no part in it; marks are for each reader alone.
 func (c *Cursor) step(out *output) {
 	ring := &c.channel.ring
-	if c.ahead || c.restate || c.stop > 0 || c.position < c.from || c.presence && c.position < c.presenceFrom {
+	if c.outlet.marker != nil || c.ahead || c.restate || c.stop > 0 || c.position < c.from || c.presence && c.position < c.presenceFrom {
 		c.stepOne(out)
 		return
 	}
@@ -232,7 +237,7 @@ func (c *Cursor) step(out *output) {
 func (c *Cursor) stepOne(out *output) {
 	e := c.channel.ring.get(c.position)
 	if c.wants(e) {
-		out.add(e.frame(c.outlet.view))
+		c.tell(e, out)
 	}
 	if e.sequence > c.sequence {
 		c.sequence, c.ahead = e.sequence, false
@@ -247,6 +252,24 @@ func (c *Cursor) echoes(e *entry) bool {
 	}
 	event, is := e.notice.(wire.Event)
 	return is && event.Session == c.Except
+}
+
+// tell gives out one entry, behind the mark of where it brings the reader.
+func (c *Cursor) tell(e *entry, out *output) {
+	if c.outlet.marker != nil {
+		if gap, hole := e.notice.(wire.Gap); hole {
+			out.add(c.outlet.mark(c.channel.label, gap.Position, false))
+		} else if e.sequence > 0 {
+			place := history.Position{Sequence: e.sequence, At: e.stored}
+			out.add(c.outlet.mark(c.channel.label, c.channel.position(place), false))
+		}
+	}
+	out.add(e.frame(c.outlet.view))
+}
+
+func (c *Cursor) tellGap(gap wire.Gap, out *output) {
+	out.add(c.outlet.mark(c.channel.label, gap.Position, false))
+	out.add(c.outlet.view.encode(gap))
 }
 
 func (c *Cursor) wants(e *entry) bool {

@@ -36,4 +36,4 @@ func BenchmarkFeed(b *testing.B) {
 }
 
 // plain is the view of the tests.
-var plain = NewView(native.Dialect{}, false)
+var plain = NewView(native.Dialect{}, Plain)

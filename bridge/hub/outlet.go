@@ -32,8 +32,9 @@ type Outlet struct {
 	socket *netpoll.Socket
 	view   View // of what is told to many
 
-	speaking sync.Mutex // one at a time uses codec
-	codec    wire.Codec // of what is told to this reader alone, and asked by it
+	speaking sync.Mutex  // one at a time uses codec
+	codec    wire.Codec  // of what is told to this reader alone, and asked by it
+	marker   wire.Marker // the codec, if it marks where the reader stands; nil otherwise
 
 	flusher *flusher
 
@@ -64,6 +65,7 @@ type Outlet struct {
 // Open gives the outlet its parts; most is how many bytes of its own may wait.
 func (o *Outlet) Open(h *Hub, r Reader, socket *netpoll.Socket, v View, codec wire.Codec, most int) {
 	o.hub, o.reader, o.socket, o.view, o.codec, o.most = h, r, socket, v, codec, most
+	o.marker, _ = codec.(wire.Marker)
 	o.flusher = h.flushers[h.next.Add(1)%uint64(len(h.flushers))]
 	o.told.Store(int64(netpoll.Uptime()))
 }
@@ -181,8 +183,27 @@ func (o *Outlet) Decode(message []byte, binary bool) (wire.Request, error) {
 	return o.codec.Decode(message, binary)
 }
 
-// CloseFrame is the frame that ends the connection for a refusal.
+// Framing is what stands around what the outlet is told.
+func (o *Outlet) Framing() Framing { return o.view.Framing() }
+
+// mark is what stands before a notice behind which the reader stands at a position of
+// a channel, or is a message alone. It is nothing where readers remember that
+// themselves.
+func (o *Outlet) mark(channel string, p wire.Position, alone bool) []byte {
+	if o.marker == nil {
+		return nil
+	}
+	o.speaking.Lock()
+	defer o.speaking.Unlock()
+	return o.marker.Mark(channel, p, alone)
+}
+
+// CloseFrame is the frame that ends the connection for a refusal, nil where the end
+// itself says so.
 func (o *Outlet) CloseFrame(code int, reason string) []byte {
+	if o.Framing() == Bare {
+		return nil
+	}
 	o.speaking.Lock()
 	code, reason = o.codec.Close(code, reason)
 	o.speaking.Unlock()

@@ -12,32 +12,44 @@ import (
 // compressed once for all who take it so.
 type View uint8
 
+// Framing is what stands around a view's messages on the connection.
+type Framing uint8
+
+const (
+	// Plain frames are those of WebSocket, RFC 6455 section 5.
+	Plain Framing = iota
+	// Deflated frames may be compressed, in both directions, RFC 7692.
+	Deflated
+	// Bare is nothing: the messages are an HTTP response, and the peer says no more.
+	Bare
+)
+
 // maxViews bounds the views of a process: each costs every entry of a ring a pointer.
 const maxViews = 8
 
 var views []struct {
 	wire.Encoder
-	deflate bool
+	framing Framing
 }
 
-// NewView returns the view of what an encoder says, compressed or plain. It is called
+// NewView returns the view of what an encoder says, in a framing. It is called
 // before any hub runs, and panics when there are too many views. The first view is
 // the measure of how large an event is.
-func NewView(e wire.Encoder, deflate bool) View {
+func NewView(e wire.Encoder, f Framing) View {
 	if len(views) >= maxViews {
 		panic("hub: too many views")
 	}
 	views = append(views, struct {
 		wire.Encoder
-		deflate bool
-	}{e, deflate})
+		framing Framing
+	}{e, f})
 	return View(len(views) - 1)
 }
 
-// Deflates says whether the view's frames may be compressed, in both directions.
-func (v View) Deflates() bool { return views[v].deflate }
+// Framing is what stands around the view's messages.
+func (v View) Framing() Framing { return views[v].framing }
 
-// encode is a notice in complete WebSocket frames.
+// encode is a notice in complete frames.
 func (v View) encode(notice wire.Notice) []byte { return v.encodeBy(views[v].Encoder, notice) }
 
 // framer makes frames of messages. Its parts are used again, so that encoding a notice
@@ -76,13 +88,16 @@ func (v View) encodeBy(e wire.Encoder, notice wire.Notice) []byte {
 	return frames
 }
 
-// frame appends a message as one WebSocket frame.
+// frame appends a message as one frame.
 func (v View) frame(dst, message []byte, binary bool) []byte {
+	if views[v].framing == Bare {
+		return append(dst, message...)
+	}
 	opcode := websocket.Text
 	if binary {
 		opcode = websocket.Binary
 	}
-	if views[v].deflate {
+	if views[v].framing == Deflated {
 		return append(dst, websocket.Deflate(opcode, message)...)
 	}
 	if dst == nil {

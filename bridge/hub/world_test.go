@@ -26,7 +26,7 @@ import (
 var leaving = map[string]subjects.Ending{"left": {Users: "user"}}
 
 // deflated is the view of who takes frames compressed.
-var deflated = NewView(native.Dialect{}, true)
+var deflated = NewView(native.Dialect{}, Deflated)
 
 // kinds are one of each that a cursor treats in its own way.
 var kinds = map[string]subjects.Kind{

@@ -45,6 +45,20 @@ func (f *frame) setLast(value gjson.Result) string {
 	return ""
 }
 
+// DecodeLast reads how much of the recent past is wanted, as an address says it: a
+// number of events, or a time. What is neither is a refusal.
+func DecodeLast(text string) (count int, within time.Duration, err error) {
+	value := gjson.Result{Type: gjson.String, Str: text}
+	if _, err := strconv.Atoi(text); err == nil {
+		value = gjson.Result{Type: gjson.Number, Raw: text}
+	}
+	var f frame
+	if wrong := f.setLast(value); wrong != "" {
+		return 0, 0, schemas.Refuse(schemas.InvalidData, "last: %s", wrong)
+	}
+	return f.Count, f.Age, nil
+}
+
 // setSince reads a position.
 func (f *frame) setSince(value gjson.Result) (wrong string) {
 	f.Since = new(wire.Position)

@@ -19,9 +19,11 @@ type Arrival struct {
 	Codec wire.Codec   // what is spoken on it
 	View  hub.View     // what is told to many on it
 	First wire.Request // that its opening stood for, or nil
+	Begin []byte       // what is said before anything else, or nil
 }
 
-var errDraining = schemas.Refuse(schemas.Draining, "this node stops: connect again")
+// ErrDraining refuses who comes while the node drains.
+var ErrDraining = schemas.Refuse(schemas.Draining, "this node stops: connect again")
 
 // Accept begins a session on a connection. While the node drains it is still
 // accepted: a close with a code brings a client back sooner than a refused
@@ -44,9 +46,10 @@ func (n *Node) Accept(conn Arrival, client netip.Addr) {
 	n.sessions.Add(1)
 	n.registry.open(s)
 	s.socket.Start()
+	s.send(conn.Begin)
 	switch {
 	case n.draining.Load():
-		s.end(errDraining)
+		s.end(ErrDraining)
 	case refused != nil:
 		s.end(schemas.RefusalOf(refused))
 	case conn.First != nil:

@@ -52,6 +52,10 @@ func (s *session) Serve() {
 func (s *session) feed(data []byte) error {
 	s.heard.Store(int64(netpoll.Uptime()))
 	s.node.metrics.bytesIn.Add(float64(len(data)))
+	if s.listens() {
+		s.strained()
+		return nil
+	}
 	return s.reader.Feed(data, s.handle)
 }
 

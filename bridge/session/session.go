@@ -77,10 +77,16 @@ func newSession(n *Node, conn Arrival, v *admission.Visit) *session {
 	created.payer = admission.Payer{Session: &created.account, Address: v.Address()}
 	created.socket.Open(conn.Conn, conn.Early, n.poller, n.workers, created)
 	created.outlet.Open(n.Hub, created, &created.socket, conn.View, conn.Codec, helloBytes)
-	created.reader = websocket.Reader{Limit: min(n.Limits.Frame, helloBytes), Compress: conn.View.Deflates()}
+	created.reader = websocket.Reader{Limit: min(n.Limits.Frame, helloBytes), Compress: conn.View.Framing() == hub.Deflated}
+	if created.listens() {
+		created.outlet.Hurry() // no goodbye is answered
+	}
 	created.heard.Store(int64(netpoll.Uptime()))
 	return created
 }
+
+// listens says whether the peer can only listen: nothing that it sends is a request.
+func (s *session) listens() bool { return s.outlet.Framing() == hub.Bare }
 
 // tell queues a notice.
 func (s *session) tell(notice wire.Notice) { s.send(s.outlet.Encode(notice)) }
@@ -101,6 +107,10 @@ func (s *session) refuse(ref string, err error) {
 	refusal := RefusalFor(err)
 	if refusal.Code == schemas.Internal {
 		s.node.log.Error("request", "user", s.user, "error", err)
+	}
+	if s.listens() {
+		s.end(refusal) // it cannot ask again but by coming again
+		return
 	}
 	s.node.metrics.refuse(refusal.Code)
 	s.tell(errorNotice(ref, refusal))

@@ -173,6 +173,9 @@ func (s *session) Recheck(ctx context.Context, name subjects.Channel) error {
 	}
 	if ended {
 		s.tell(wire.Unsubscribed{Channel: name.String(), Code: int(schemas.Revoked), Reason: schemas.Revoked.Reason()})
+		if s.listens() && s.outlet.Count() == 0 {
+			s.end(schemas.Refuse(schemas.Revoked, "nothing is left to listen to"))
+		}
 	}
 	return nil
 }

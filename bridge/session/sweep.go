@@ -56,7 +56,11 @@ func (s *session) sweep(now, absent time.Duration, today time.Time) {
 	case today.After(expires):
 		s.end(schemas.Refuse(schemas.TokenExpired, "the token has expired"))
 	}
-	if welcomed && !ending {
+	switch {
+	case !welcomed || ending:
+	case s.listens():
+		s.beat(now, stalled)
+	default:
 		s.care(now, signs{
 			heard: time.Duration(s.heard.Load()), told: s.outlet.LastTold(), ponged: time.Duration(s.ponged.Load()),
 			sent: s.outlet.Load(), deaf: stalled || s.queues.full(),

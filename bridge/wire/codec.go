@@ -25,6 +25,14 @@ type Codec interface {
 	Close(code int, reason string) (int, string)
 }
 
+// Marker is a codec of readers who do not count themselves: what it says before a
+// notice has them know, when they return, where they stand on all their channels.
+type Marker interface {
+	// Mark is what stands before the message behind which the reader stands at a
+	// position of a channel, or, alone, a message that says no more than that.
+	Mark(channel string, p Position, alone bool) []byte
+}
+
 // Dialect is a protocol that sessions are spoken to in.
 type Dialect interface {
 	// Open gives a session its codec, by how its connection was opened, and the

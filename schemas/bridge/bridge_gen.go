@@ -60,6 +60,12 @@ type Since struct {
 	At    time.Time `json:"at,omitzero"`     // When the message of this number was stored, as its event tells: it proves that the reader has read this very past.
 }
 
+// Ticket: The answer to POST /api/tickets: it opens one stream of events, in the place of the token that it was asked for with.
+type Ticket struct {
+	Ticket    string `json:"ticket"`     // What the parameter ticket of a stream's address takes.
+	ExpiresIn int    `json:"expires_in"` // Seconds within which the stream is to be opened.
+}
+
 // Degraded: The bus is away: events are late, none is lost.
 type Degraded struct {
 	Op string `json:"op"` // Always "degraded".

@@ -3,6 +3,7 @@ package identity
 import (
 	"cmp"
 	"context"
+	"crypto/hkdf"
 	"crypto/sha256"
 	"errors"
 	"log/slog"
@@ -162,6 +163,20 @@ func refuse(err error) error {
 		return schemas.Refuse(schemas.Unauthenticated, "the token is of another issuer")
 	}
 	return schemas.Refuse(schemas.Unauthenticated, "the token is not valid")
+}
+
+// Derive returns 32 bytes that all who verify tokens by the same secret derive alike
+// for a purpose (RFC 5869), and nobody else; nil without a secret.
+func (v *Verifier) Derive(purpose string) []byte {
+	if len(v.secret) == 0 {
+		return nil
+	}
+	const size = 32
+	key, err := hkdf.Key(sha256.New, v.secret, nil, purpose, size)
+	if err != nil {
+		panic("identity: " + err.Error()) // only a larger size fails
+	}
+	return key
 }
 
 // Sign makes a token with the shared secret, for dev mode.
