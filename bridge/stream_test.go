@@ -359,3 +359,30 @@ func TestStreamEndsWithItsToken(t *testing.T) {
 	}
 	wait(t, "the session to leave", func() bool { return b.node.SessionCount() == 0 })
 }
+
+// The last right that is taken back ends the stream, and no return by its id begins it
+// again.
+func TestStreamEndsWithItsRights(t *testing.T) {
+	t.Parallel()
+	o, _, run := runOwner(t, "room", "ana")
+	b := run()
+	const path = "/api/channels/room%3A1/stream"
+	s := listen(t, b, path, "")
+	s.begun()
+	end := o.store("member_left", `{"user":"ana"}`)
+	o.store("noted", `{}`)
+	if event := s.expect("event"); event.seq() != end {
+		t.Errorf("told %v, want the fact %d", event, end)
+	}
+	o.says("ana", "", end)
+	if told := s.expect("unsubscribed"); told["channel"] != "room:1" {
+		t.Errorf("%v", told)
+	}
+	if last := s.ended(); last["reason"] != "revoked" || len(s.queue) > 0 {
+		t.Errorf("ended with %v, and told %v", last, s.queue)
+	}
+	bearer := "Authorization: Bearer " + token(t, b, "ana", "") + "\r\n"
+	if again := openStream(t, b, path, bearer+"Last-Event-ID: "+s.last+"\r\n"); again.response.StatusCode != http.StatusForbidden {
+		t.Errorf("returned: %s", again.response.Status)
+	}
+}
