@@ -46,8 +46,9 @@ func (c *Cursor) Seek(ctx context.Context, r wire.Subscribe) (wire.OK, error) {
 		gap := ch.gap(*start.Missing, start.Place(ch.epoch))
 		c.gap = &gap
 	}
-	c.origin, c.open = start.After, r.Since == nil
+	c.origin = start.After
 	missed := c.rewind(start.After)
+	c.open = c.behind && r.Since == nil
 	ok.Replaying = &missed
 	return ok, nil
 }
