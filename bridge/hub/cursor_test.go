@@ -233,6 +233,9 @@ func (r *reader) flush() {
 	}
 	joined, _ := out.join(nil)
 	for _, notice := range notices(r.w, joined[others:]) {
+		if notice.compressed && r.outlet.view == plain {
+			r.w.Errorf("%s: was told in another's view", r.name)
+		}
 		r.hear(notice)
 	}
 	r.w.settle()
@@ -254,6 +257,7 @@ type notice struct {
 	Leaves               []wire.Member
 	Count                int
 	Data                 json.RawMessage
+	compressed           bool
 }
 
 // notices takes frames apart.
@@ -268,7 +272,8 @@ func notices(t testing.TB, frames []byte) (all []notice) {
 			size, header = int(binary.BigEndian.Uint64(frames[2:])), 10
 		}
 		payload := frames[header : header+size]
-		if frames[0] == 0xC1 { // RFC 7692, section 7.2.2
+		compressed := frames[0] == 0xC1
+		if compressed { // RFC 7692, section 7.2.2
 			inflated, err := io.ReadAll(flate.NewReader(io.MultiReader(bytes.NewReader(payload), bytes.NewReader([]byte("\x00\x00\xff\xff\x01\x00\x00\xff\xff")))))
 			if err != nil {
 				t.Fatal(err)
@@ -294,6 +299,7 @@ func notices(t testing.TB, frames []byte) (all []notice) {
 		} else if err := json.Unmarshal(payload, &n); err != nil {
 			t.Fatal(err)
 		}
+		n.compressed = compressed
 		all = append(all, n)
 	}
 	return all
