@@ -109,7 +109,7 @@ func TestStreamLosesItsTailBehindAGap(t *testing.T) {
 	rolledBack(t, bus, func() {
 		publish(t, bus, 5, 10)
 		purge(t, bus)
-		wait(t, "the bridge", func() bool { return b.node.Hub.Bus.Live.IsConnected() && b.node.Hub.Bus.Replay.IsConnected() })
+		wait(t, "the bridge to forget what was purged", func() bool { return b.node.Hub.Settle(t.Context()) == nil })
 		c := dial(t, b, "ana")
 		c.must(`"op":"subscribe","channel":%q,"since":{"epoch":%q,"seq":%d}`, room, epoch, kept[2])
 		place = placeTold(t, c.expect("gap"))
