@@ -166,7 +166,7 @@ func (b *Bus) stop() {
 
 func serverOptions(tb testing.TB, name string) *server.Options {
 	return &server.Options{
-		ServerName: name, Host: "127.0.0.1", Port: server.RANDOM_PORT,
+		ServerName: name, Host: "127.0.0.1", Port: freePorts(tb, 1)[0],
 		JetStream: true, StoreDir: tb.TempDir(), NoLog: true, NoSigs: true,
 	}
 }
@@ -178,12 +178,8 @@ func run(tb testing.TB, options *server.Options) *server.Server {
 		tb.Fatal(err)
 	}
 	s.Start()
-	if !s.ReadyForConnections(20 * time.Second) {
+	if !s.ReadyForConnections(time.Minute) {
 		tb.Fatalf("server %s is not ready", options.ServerName)
-	}
-	// A restart must come back where clients and routes look for it.
-	if address := s.Addr(); address != nil {
-		_, _ = fmt.Sscanf(s.ClientURL(), "nats://127.0.0.1:%d", &options.Port)
 	}
 	return s
 }
