@@ -29,7 +29,8 @@ type book struct {
 
 	began   time.Time // our first renewal came back
 	last    time.Time // our last one
-	told    time.Time // the server's time of it
+	told    time.Time // the server's time of the renewal that came back with the least delay lately
+	toldAt  time.Time // when that came back
 	settled time.Time // when everybody could have been heard after our clock stood still
 }
 
@@ -61,6 +62,9 @@ func (b *book) returned(node string) {
 	}
 }
 
+// steady is for how long the server's time, once told, is believed to go on as ours.
+const steady = 30 * time.Second
+
 // tick takes a renewal of ours: it is time to judge, unless our clock stood still.
 func (b *book) tick(now, server time.Time) (changes []changed) {
 	if b.began.IsZero() {
@@ -71,7 +75,11 @@ func (b *book) tick(now, server time.Time) (changes []changed) {
 			known.heard = now
 		}
 	}
-	b.last, b.told = now, server
+	b.last = now
+	// One that was delivered late would have the server's clock seem to lag.
+	if b.told.IsZero() || !server.Before(b.server(now)) || now.Sub(b.toldAt) > steady {
+		b.told, b.toldAt = server, now
+	}
 	for node, known := range b.nodes {
 		if now.Sub(known.heard) < topology.LeaseTTL {
 			continue
@@ -123,5 +131,5 @@ func (b *book) server(now time.Time) time.Time {
 	if b.told.IsZero() {
 		return time.Time{}
 	}
-	return b.told.Add(now.Sub(b.last))
+	return b.told.Add(now.Sub(b.toldAt))
 }
