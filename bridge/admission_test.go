@@ -227,6 +227,7 @@ func TestStrangersAreBounded(t *testing.T) {
 	if code := dialFrom(t, b, "192.0.2.1").closed(); code != 4511 {
 		t.Errorf("one too many of an address: %d", code)
 	}
+	wait(t, "it to have gone", func() bool { return b.node.SessionCount() == 1+len(silent) })
 	dialFrom(t, b, "192.0.2.2").hello(b, "eva")
 	silent[0].hello(b, "ana")
 	dialFrom(t, b, "192.0.2.1").hello(b, "ana")
