@@ -21,6 +21,14 @@ import (
 // testSecret signs the tokens of tests.
 var testSecret = []byte("what the tokens of tests are signed with")
 
+// patience is how long a test waits for what must come: longer than machines stall,
+// and than a node takes to look at all streams by itself.
+const patience = time.Minute
+
+// The server ends connections that idle: a request on one that is just ending would
+// fail.
+func init() { http.DefaultTransport.(*http.Transport).DisableKeepAlives = true }
+
 // runBridge runs a bridge on the bus until the test, or the returned stop, ends it.
 func runBridge(t *testing.T, bus *bustest.Bus, config Config) (b *Bridge, stop func()) {
 	t.Helper()
@@ -31,6 +39,7 @@ func runBridge(t *testing.T, bus *bustest.Bus, config Config) (b *Bridge, stop f
 func runBridgeAt(t *testing.T, url string, config Config) (b *Bridge, stop func()) {
 	t.Helper()
 	config.Listen, config.Drain = "127.0.0.1:0", cmp.Or(config.Drain, time.Millisecond)
+	config.Limits.Ping = cmp.Or(config.Limits.Ping, time.Hour) // clients of tests read when they must
 	config.Log = cmp.Or(config.Log, slog.New(slog.DiscardHandler))
 	config.Verifier = identity.New(identity.Config{Secret: testSecret})
 	config.Connect = func(string) (*nats.Conn, error) {
@@ -62,7 +71,7 @@ func runBridgeAt(t *testing.T, url string, config Config) (b *Bridge, stop func(
 // wait waits for a condition that nothing announces.
 func wait(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	look, patience := time.NewTicker(time.Millisecond), time.After(20*time.Second)
+	look, patience := time.NewTicker(time.Millisecond), time.After(patience)
 	defer look.Stop()
 	for !condition() {
 		select {
@@ -173,7 +182,7 @@ func (c *client) find(what string, fits func(message) bool) message {
 }
 
 func (c *client) read() (message, error) {
-	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	_, data, err := c.conn.Read(ctx)
 	if err != nil {

@@ -99,6 +99,7 @@ func TestNothingIsAskedOfAWholeStream(t *testing.T) {
 		if err := nc.Flush(); err != nil {
 			t.Fatal(err)
 		}
+		wait(t, "the questions to be heard", func() bool { return asked.Load() >= want })
 		if got := asked.Load(); got != want {
 			t.Errorf("asked %d times, want %d", got, want)
 		}

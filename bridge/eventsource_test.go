@@ -158,7 +158,7 @@ func (s *eventSource) begun() {
 // ended reads on to the end and returns what was told last.
 func (s *eventSource) ended() (last message) {
 	s.t.Helper()
-	if err := s.raw.tcp.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := s.raw.tcp.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		s.t.Fatal(err)
 	}
 	for {

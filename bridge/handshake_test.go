@@ -96,7 +96,7 @@ func TestEarlyFrames(t *testing.T) {
 // then, and has little held for it.
 func TestNoHello(t *testing.T) {
 	t.Parallel()
-	b, _ := runBridge(t, bustest.Start(t), Config{Limits: session.Limits{Handshake: time.Second}})
+	b, _ := runBridge(t, bustest.Start(t), Config{Limits: session.Limits{Handshake: 3 * time.Second}})
 	again := func(data []byte) func(*raw) {
 		return func(r *raw) {
 			for range time.Tick(10 * time.Millisecond) {

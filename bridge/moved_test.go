@@ -20,8 +20,8 @@ import (
 func TestASessionGoesOnElsewhere(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
-	one, _ := runBridge(t, bus, Config{Node: "one", Limits: session.Limits{Grace: 3 * time.Second}})
-	two, _ := runBridge(t, bus, Config{Node: "two", Limits: session.Limits{Grace: 3 * time.Second}})
+	one, _ := runBridge(t, bus, Config{Node: "one", Limits: session.Limits{Grace: time.Hour}})
+	two, _ := runBridge(t, bus, Config{Node: "two", Limits: session.Limits{Grace: time.Hour}})
 	watcher := dial(t, one, "luis")
 	watcher.must(`"op":"subscribe","channel":%q,"presence":true`, lobby)
 	watcher.expect("presence")

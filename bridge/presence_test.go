@@ -76,8 +76,9 @@ func TestPresenceAcrossNodes(t *testing.T) {
 func TestGrace(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
-	one, _ := runBridge(t, bus, Config{Node: "one", Limits: session.Limits{Grace: 3 * time.Second}})
-	two, _ := runBridge(t, bus, Config{Node: "two", Limits: session.Limits{Grace: 3 * time.Second}})
+	one, _ := runBridge(t, bus, Config{Node: "one", Limits: session.Limits{Grace: time.Hour}})
+	two, _ := runBridge(t, bus, Config{Node: "two", Limits: session.Limits{Grace: time.Hour}})
+	brief, _ := runBridge(t, bus, Config{Node: "brief", Limits: session.Limits{Grace: time.Second}})
 	watcher := dial(t, one, "luis")
 	watcher.must(`"op":"subscribe","channel":%q,"presence":true`, lobby)
 	watcher.expect("presence")
@@ -94,7 +95,7 @@ func TestGrace(t *testing.T) {
 		ana = back
 	}
 	// The next change is the end of this second member, not a flicker of the first.
-	other := dial(t, two, "eva")
+	other := dial(t, brief, "eva")
 	other.must(`"op":"track","channel":%q`, lobby)
 	watcher.change("joins", other.ref())
 	_ = other.conn.CloseNow()
@@ -158,7 +159,7 @@ func scrape(t *testing.T, b *Bridge) string {
 func TestDrainKeepsPresence(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
-	one, stop := runBridge(t, bus, Config{Node: "one"})
+	one, stop := runBridge(t, bus, Config{Node: "one", Limits: session.Limits{Grace: time.Hour}})
 	two, _ := runBridge(t, bus, Config{Node: "two"})
 	watcher := dial(t, two, "luis")
 	watcher.must(`"op":"subscribe","channel":%q,"presence":true`, lobby)

@@ -57,7 +57,7 @@ func TestAProofIsOfOneChannel(t *testing.T) {
 	c.send(text, "LEAVE")
 	c.send(text, "JOIN app:a")
 	c.expect(no, text)
-	c.send(text, "SIGNED 4s rw app:a")
+	c.send(text, "SIGNED 6s rw app:a")
 	c.expect("JOINED app:a", text)
 	c.expect("END app:a", text)
 	c.send(text, "JOIN app:a")

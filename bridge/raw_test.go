@@ -51,7 +51,7 @@ func connectRaw(t *testing.T, b *Bridge) *raw {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(3 * patience)); err != nil {
 		t.Fatal(err)
 	}
 	return &raw{t: t, tcp: conn.(*net.TCPConn), in: bufio.NewReader(conn)}

@@ -73,7 +73,8 @@ func TestRefusals(t *testing.T) {
 func TestClosingRefusals(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
-	b, _ := runBridge(t, bus, Config{Limits: session.Limits{Frame: 1000, Handshake: time.Second}})
+	b, _ := runBridge(t, bus, Config{Limits: session.Limits{Frame: 1000}})
+	hurried, _ := runBridge(t, bus, Config{Limits: session.Limits{Handshake: 3 * time.Second}})
 	expired, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "ana", "exp": 1}).SignedString(testSecret)
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +99,11 @@ func TestClosingRefusals(t *testing.T) {
 		"unsigned token": {fmt.Sprintf(`{"op":"hello","token":%q}`, unsigned), 4010},
 		"large frame":    {strings.Repeat(" ", 1001), 4130},
 	} {
-		conn, _, err := websocket.Dial(t.Context(), "ws://"+b.Addr()+"/ws", nil)
+		address := b.Addr()
+		if test.frame == "" {
+			address = hurried.Addr()
+		}
+		conn, _, err := websocket.Dial(t.Context(), "ws://"+address+"/ws", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -30,7 +30,7 @@ func publishTo(t *testing.T, nc *nats.Conn, channel string) uint64 {
 	msg := nats.NewMsg(name.Event())
 	subjects.SetText(msg.Header, subjects.HeaderEvent, "noted")
 	msg.Data = []byte(`{}`)
-	reply, err := nc.RequestMsg(msg, 10*time.Second)
+	reply, err := nc.RequestMsg(msg, patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,7 +319,9 @@ func TestSlowStream(t *testing.T) {
 
 func TestStreamHeartbeat(t *testing.T) {
 	t.Parallel()
-	b, _ := runBridge(t, bustest.Start(t), Config{Limits: session.Limits{Ping: time.Second}})
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{Limits: session.Limits{Ping: time.Second}})
+	other, _ := runBridge(t, bus, Config{})
 	s := listen(t, b, "/api/channels/app:x/stream", "")
 	for s.comments < 3 {
 		line, err := s.body.ReadString('\n')
@@ -330,7 +332,7 @@ func TestStreamHeartbeat(t *testing.T) {
 			s.comments++
 		}
 	}
-	luis := dial(t, b, "luis")
+	luis := dial(t, other, "luis")
 	luis.must(`"op":"publish","channel":"app:x","event":"said","data":"one"`)
 	s.expect("event")
 }
@@ -352,7 +354,7 @@ func TestStreamDrains(t *testing.T) {
 func TestStreamEndsWithItsToken(t *testing.T) {
 	t.Parallel()
 	b, _ := runBridge(t, bustest.Start(t), Config{})
-	short, err := b.node.Verifier.Sign("ana", "ana", "", 2*time.Second)
+	short, err := b.node.Verifier.Sign("ana", "ana", "", 6*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
