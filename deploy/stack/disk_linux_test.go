@@ -24,6 +24,7 @@ import (
 
 	"github.com/latido/latido/deploy/stack"
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/topology/bustest"
 )
 
 // A disk that was full takes again by itself when something is freed. Whoever
@@ -40,7 +41,7 @@ func TestADiskThatWasFull(t *testing.T) {
 		}
 	})
 	cfg := config(t)
-	cfg.Data, cfg.Kinds, cfg.Health = filepath.Join(folder, "data"), []string{"orders:durable"}, address(freePorts(t, 1)[0])
+	cfg.Data, cfg.Kinds, cfg.Health = filepath.Join(folder, "data"), []string{"orders:durable"}, address(bustest.FreePorts(t, 1)[0])
 	running := start(t, cfg)
 	ballast := filepath.Join(folder, "ballast")
 	if err := os.WriteFile(ballast, make([]byte, 20<<20), 0o600); err != nil {
@@ -107,7 +108,7 @@ func TestADiskOfAnotherServer(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	port := freePorts(t, 1)[0]
+	port := bustest.FreePorts(t, 1)[0]
 	serve(t, &server.Options{
 		Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: filepath.Join(folder, "data"), JetStreamMaxStore: 1 << 30, NoLog: true, NoSigs: true,
 	})
@@ -178,7 +179,7 @@ func TestAStartOnAFullDisk(t *testing.T) {
 		}
 	})
 	cfg := config(t)
-	cfg.Data, cfg.Health = filepath.Join(folder, "data"), address(freePorts(t, 1)[0])
+	cfg.Data, cfg.Health = filepath.Join(folder, "data"), address(bustest.FreePorts(t, 1)[0])
 	before, err := stack.Start(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -35,7 +35,7 @@ func page(tb testing.TB, address, path string) (status int, text string) {
 // is there, and says again when it is gone.
 func TestAServiceSaysHowItIs(t *testing.T) {
 	t.Parallel()
-	ports := freePorts(t, 2)
+	ports := bustest.FreePorts(t, 2)
 	cfg := config(t)
 	cfg.Parts, cfg.NATSURL, cfg.Health = []string{"chat"}, fmt.Sprintf("nats://127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
 	startLate(t, cfg)
@@ -76,7 +76,7 @@ func TestWithoutAQuorumNobodyIsReady(t *testing.T) {
 	var pages []string
 	for _, part := range []string{"bridge", "chat", "presence", "topology"} {
 		cfg := config(t)
-		cfg.Parts, cfg.NATSURL, cfg.Health, cfg.Replicas = []string{part}, bus.URL(), address(freePorts(t, 1)[0]), 3
+		cfg.Parts, cfg.NATSURL, cfg.Health, cfg.Replicas = []string{part}, bus.URL(), address(bustest.FreePorts(t, 1)[0]), 3
 		start(t, cfg)
 		pages = append(pages, cfg.Health)
 	}
@@ -111,7 +111,7 @@ func TestWithoutKeysNobodyIsReady(t *testing.T) {
 	bus := bustest.Start(t)
 	cfg := config(t)
 	cfg.Secret, cfg.JWKSURL = nil, "http://127.0.0.1:1/keys"
-	cfg.Parts, cfg.NATSURL, cfg.Health = []string{"chat"}, bus.URL(), address(freePorts(t, 1)[0])
+	cfg.Parts, cfg.NATSURL, cfg.Health = []string{"chat"}, bus.URL(), address(bustest.FreePorts(t, 1)[0])
 	start(t, cfg)
 	if status, text := page(t, cfg.Health, "/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(text, "keys") {
 		t.Errorf("%d: %s", status, text)

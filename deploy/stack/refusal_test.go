@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/latido/latido/subjects/topology/bustest"
 )
 
 // A login that is refused for a while is tried until it is taken again; that it is
@@ -14,7 +16,7 @@ import (
 func TestALoginIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	options := &server.Options{
-		Host: "127.0.0.1", Port: freePorts(t, 1)[0], JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
+		Host: "127.0.0.1", Port: bustest.FreePorts(t, 1)[0], JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
 		Username: "tests", Password: "password",
 	}
 	run := func(password string) *server.Server {
@@ -66,7 +68,7 @@ func TestALoginIsTriedAgain(t *testing.T) {
 // has made it.
 func TestAPartStartsBeforeTheServerItJoins(t *testing.T) {
 	t.Parallel()
-	ports := freePorts(t, 2)
+	ports := bustest.FreePorts(t, 2)
 	whole := config(t)
 	whole.NATSUser, whole.NATSPassword = "", ""
 	whole.NATSListen = address(ports[0])

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,6 +22,7 @@ import (
 	"github.com/latido/latido/subjects/history"
 	"github.com/latido/latido/subjects/seat"
 	"github.com/latido/latido/subjects/topology"
+	"github.com/latido/latido/subjects/topology/bustest"
 )
 
 // users of the containers, in an order in which they might start: what one needs may
@@ -64,11 +64,11 @@ func nodes(t *testing.T, count int) []*server.Options {
 	for _, user := range append(users, "route", "operator") {
 		t.Setenv("NATS_"+strings.ReplaceAll(strings.ToUpper(user), "-", "_")+"_PASSWORD", password(user))
 	}
-	routes := freePorts(t, 3)
+	routes := bustest.FreePorts(t, 3)
 	for i, port := range routes {
 		t.Setenv(fmt.Sprint("NATS_ROUTE_", i+1), fmt.Sprintf("nats://route:%s@127.0.0.1:%d", password("route"), port))
 	}
-	all, ports := make([]*server.Options, count), freePorts(t, count)
+	all, ports := make([]*server.Options, count), bustest.FreePorts(t, count)
 	for i := range all {
 		t.Setenv("NATS_NAME", fmt.Sprint("n", i+1))
 		options, err := server.ProcessConfigFile(filepath.Join("..", "nats", "node.conf"))
@@ -83,21 +83,6 @@ func nodes(t *testing.T, count int) []*server.Options {
 		all[i] = options
 	}
 	return all
-}
-
-// freePorts reserves ports until all are known, so that they differ.
-func freePorts(t *testing.T, count int) []int {
-	t.Helper()
-	ports := make([]int, count)
-	for i := range ports {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = listener.Close() }() // nobody connected
-		ports[i] = listener.Addr().(*net.TCPAddr).Port
-	}
-	return ports
 }
 
 // serve starts a server, which ends with the test, and does not wait for it.

@@ -3,7 +3,6 @@ package faults
 import (
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"path/filepath"
 	"testing"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/latido/latido/subjects/topology"
+	"github.com/latido/latido/subjects/topology/bustest"
 	"github.com/latido/latido/tests/kit"
 )
 
@@ -37,7 +37,7 @@ func TestACrashWhileStreamsAreMade(t *testing.T) {
 // crash returns how many streams were made before the first crash.
 func crash(t *testing.T, round int, random *rand.Rand) (made int) {
 	t.Helper()
-	data, listen := t.TempDir(), freeAddress(t)
+	data, listen := t.TempDir(), fmt.Sprintf("127.0.0.1:%d", bustest.FreePorts(t, 1)[0])
 	start := func(life string) *kit.Process {
 		return kit.Launch(t, kit.Program{Node: fmt.Sprint(life, round), Arguments: []string{"--data", data, "--nats-listen", listen}})
 	}
@@ -113,14 +113,4 @@ func connect(t *testing.T, address string) jetstream.JetStream {
 		t.Fatal(err)
 	}
 	return js
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }() // nobody connected
-	return listener.Addr().String()
 }

@@ -76,7 +76,7 @@ const loginUser, loginPassword = "tests", "what tests log in with"
 // and drains at once; it logs to the test.
 func (s *Stage) Start(cfg stack.Config) *stack.Stack {
 	s.T.Helper()
-	cfg.HTTP, cfg.Drain, cfg.Secret = cmp.Or(cfg.HTTP, "127.0.0.1:0"), cmp.Or(cfg.Drain, time.Millisecond), s.Secret
+	cfg.HTTP, cfg.Drain, cfg.Secret = cmp.Or(cfg.HTTP, fmt.Sprintf("127.0.0.1:%d", bustest.FreePorts(s.T, 1)[0])), cmp.Or(cfg.Drain, time.Millisecond), s.Secret
 	cfg.NATSUser, cfg.NATSPassword = loginUser, loginPassword
 	cfg.Log = slog.New(slog.NewTextHandler(s.T.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	switch {

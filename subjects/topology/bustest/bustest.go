@@ -39,7 +39,7 @@ func StartCluster(tb testing.TB) *Bus { return start(tb, 3, topology.Config{Repl
 func Cold(tb testing.TB) *Bus {
 	tb.Helper()
 	bus := &Bus{options: clusterOptions(tb, 3), Servers: make([]*server.Server, 3)}
-	for i, port := range freePorts(tb, len(bus.options)) {
+	for i, port := range FreePorts(tb, len(bus.options)) {
 		bus.options[i].Port = port
 	}
 	tb.Cleanup(bus.stop)
@@ -166,7 +166,7 @@ func (b *Bus) stop() {
 
 func serverOptions(tb testing.TB, name string) *server.Options {
 	return &server.Options{
-		ServerName: name, Host: "127.0.0.1", Port: freePorts(tb, 1)[0],
+		ServerName: name, Host: "127.0.0.1", Port: FreePorts(tb, 1)[0],
 		JetStream: true, StoreDir: tb.TempDir(), NoLog: true, NoSigs: true,
 	}
 }

@@ -14,7 +14,7 @@ import (
 // clusterOptions prepares n servers that know one another by address.
 func clusterOptions(tb testing.TB, n int) []*server.Options {
 	tb.Helper()
-	routes, listens := make([]*url.URL, n), freePorts(tb, n)
+	routes, listens := make([]*url.URL, n), FreePorts(tb, n)
 	for i, port := range listens {
 		routes[i] = &url.URL{Scheme: "nats-route", Host: fmt.Sprintf("127.0.0.1:%d", port)}
 	}
@@ -39,21 +39,38 @@ var nextPort atomic.Uint32
 
 func init() { nextPort.Store(uint32(os.Getpid()) * 97) } // so that tests side by side rarely meet
 
-// freePorts finds ports where nobody listens.
-func freePorts(tb testing.TB, n int) []int {
+// FreePorts finds TCP ports of this machine where nobody listens, and keeps them for
+// the test until it ends: whoever looks for ports this way is given others, in another
+// process, too.
+func FreePorts(tb testing.TB, n int) []int {
 	tb.Helper()
 	free := make([]int, 0, n)
 	for range ports {
 		port := firstPort + int(nextPort.Add(1)%ports)
-		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
+		if !claim(tb, fmt.Sprintf("127.0.0.1:%d", port)) {
 			continue
 		}
-		_ = listener.Close()
 		if free = append(free, port); len(free) == n {
 			return free
 		}
 	}
 	tb.Fatal("there are no free ports")
 	return nil
+}
+
+// claim holds the UDP port of the same number, which no server of a test needs, for as
+// long as the test may use the TCP port, if that is free.
+func claim(tb testing.TB, address string) bool {
+	held, err := net.ListenPacket("udp", address)
+	if err != nil {
+		return false
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		_ = held.Close()
+		return false
+	}
+	_ = listener.Close() // nobody connected
+	tb.Cleanup(func() { _ = held.Close() })
+	return true
 }

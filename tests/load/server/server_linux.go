@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -175,12 +176,16 @@ func listens(address netip.AddrPort) bool {
 	return conn.Close() == nil
 }
 
-// freeAddress is a loopback address that nobody listens on.
-func freeAddress() (netip.AddrPort, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return netip.AddrPort{}, err
+// freeAddress is a loopback address that nobody listens on, with a port below those
+// that the system lends to outgoing connections.
+func freeAddress() (address netip.AddrPort, err error) {
+	const first, ports, attempts = 20_000, 12_000, 100
+	for range attempts {
+		address = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), first+rand.N(uint16(ports)))
+		listener, refused := net.Listen("tcp", address.String())
+		if err = refused; err == nil {
+			return address, listener.Close()
+		}
 	}
-	address, err := netip.ParseAddrPort(listener.Addr().String())
-	return address, errors.Join(err, listener.Close())
+	return netip.AddrPort{}, err
 }
