@@ -65,6 +65,10 @@ func (c *lineCodec) Decode(message []byte, _ bool) (wire.Request, error) {
 			batch = append(batch, wire.Subscribe{Ref: "j" + c.channel, Channel: c.channel, Proof: &wire.Proof{
 				Read: strings.Contains(may, "r"), Write: strings.Contains(may, "w"), Presence: strings.Contains(may, "p"), Expires: time.Now().Add(lasts),
 			}})
+		case "AS": // by which token, and where
+			token, channel, _ := strings.Cut(rest, " ")
+			c.channel = channel
+			batch = append(batch, wire.Subscribe{Ref: "j" + channel, Channel: channel, Token: token})
 		case "AT":
 			c.channel = rest
 		case "LEAVE":
@@ -82,6 +86,8 @@ func (c *lineCodec) Decode(message []byte, _ bool) (wire.Request, error) {
 			batch = append(batch, wire.Track{Ref: "h", Channel: c.channel, Key: key, Meta: json.RawMessage(meta)})
 		case "GONE":
 			batch = append(batch, wire.Untrack{Ref: "g", Channel: c.channel})
+		case "DO":
+			batch = append(batch, wire.Call{Ref: "d", Channel: c.channel, Command: rest, Data: []byte("{}")})
 		case "SAY":
 			batch = append(batch, wire.Publish{Ref: "s", Channel: c.channel, Event: "said", Data: fmt.Appendf(nil, "%q", rest)})
 		default:
@@ -94,8 +100,11 @@ func (c *lineCodec) Decode(message []byte, _ bool) (wire.Request, error) {
 func (c *lineCodec) Encode(scratch []byte, notice wire.Notice, emit func([]byte, bool)) {
 	switch n := notice.(type) {
 	case wire.OK:
-		if channel, joined := strings.CutPrefix(n.Ref, "j"); joined {
+		switch channel, joined := strings.CutPrefix(n.Ref, "j"); {
+		case joined:
 			emit(fmt.Appendf(scratch, "JOINED %s", channel), false)
+		case n.Ref == "d":
+			emit(fmt.Appendf(scratch, "DONE %s", n.Data), false)
 		}
 	default:
 		lines{}.Encode(scratch, notice, emit)
@@ -111,7 +120,7 @@ func (lines) Encode(scratch []byte, notice wire.Notice, emit func([]byte, bool))
 	case wire.Error:
 		emit(fmt.Appendf(scratch, "NO %s", n.Message), false)
 	case wire.Unsubscribed:
-		emit(fmt.Appendf(scratch, "END %s", n.Channel), false)
+		emit(fmt.Appendf(scratch, "END %s %s", n.Channel, n.Reason), false)
 	case wire.State:
 		for _, m := range n.Members {
 			emit(fmt.Appendf(scratch, "+%s", m.User), false)

@@ -68,6 +68,9 @@ func subscribe(r wire.Subscribe) int {
 	if r.Presence {
 		work++
 	}
+	if r.Token != "" {
+		work += Verify
+	}
 	switch {
 	case r.Since != nil:
 		work++

@@ -308,8 +308,8 @@ func (ch *Channel) Followers(user string) []Reader {
 	var readers []Reader
 	for _, cursors := range ch.cursors {
 		for _, c := range cursors {
-			if r := c.outlet.reader; user == everyone || r.User() == user {
-				readers = append(readers, r)
+			if user == everyone || c.User == user {
+				readers = append(readers, c.outlet.reader)
 			}
 		}
 	}

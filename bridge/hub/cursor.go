@@ -29,6 +29,8 @@ type Cursor struct {
 
 	member Membership // by which its reader may read
 
+	// User is who its reader is on the channel. It is set before the cursor is attached.
+	User string
 	// Except is the session whose events are not for it, or "". It is set before the
 	// cursor is attached.
 	Except string

@@ -42,8 +42,7 @@ type reader struct {
 	view   map[string]string
 }
 
-// User and Recheck make it a [Reader].
-func (r *reader) User() string                                    { return r.user }
+// Recheck makes it a [Reader].
 func (r *reader) Recheck(context.Context, subjects.Channel) error { return nil }
 
 // anew has the reader begin again with another past.

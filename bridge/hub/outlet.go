@@ -15,8 +15,6 @@ import (
 // Reader is who reads what an outlet is given, as the hub knows them. Its methods
 // may be called from any goroutine, without a lock held.
 type Reader interface {
-	// User is the reader's id.
-	User() string
 	// Recheck ends the reader's subscription to a channel that they have no more
 	// right to. An error says nothing about the right, and that it is to be asked
 	// again.

@@ -50,14 +50,19 @@ func (s *session) publish(r wire.Publish) {
 		return
 	}
 	following := s.outlet.Follows(r.Channel) != nil
-	by := Sender{s.whoOn(name), s.ref}
+	id, err := s.whoOn(name)
+	if err != nil {
+		s.refuse(r.Ref, err)
+		return
+	}
+	by := Sender{id, s.ref}
 	s.node.Broadcast(by, following, name, kind, r, func(sequence uint64, err error) {
 		if err != nil {
 			s.refuse(r.Ref, err)
 			return
 		}
 		if r.Event == eventTyping {
-			s.typed(name, kind, r)
+			s.typed(by, name, kind, r)
 		}
 		s.tell(wire.OK{Ref: r.Ref, Sequence: sequence})
 	})
@@ -194,7 +199,11 @@ func sameEvent(first history.Fact, msg *nats.Msg) bool {
 
 // call commands the owner of a channel.
 func (s *session) call(ctx context.Context, r wire.Call) error {
-	result, err := s.node.Command(ctx, Sender{s.who(), s.ref}, r)
+	id, err := s.whoIn(r.Channel)
+	if err != nil {
+		return err
+	}
+	result, err := s.node.Command(ctx, Sender{id, s.ref}, r)
 	if err != nil {
 		return err
 	}

@@ -62,14 +62,14 @@ type session struct {
 
 	counted bool // to its user; guarded by the registry's lock
 
-	mu       sync.Mutex
-	identity identity.Identity
-	welcomed bool
-	closed   bool // the connection is gone
-	tracks   map[string]*track
-	proofs   map[string]wire.Proof  // by channel, of those that are followed
-	typing   map[string]*time.Timer // ends what its user began to type, by channel
-	goodbye  bool                   // the peer said that it will not come back
+	mu        sync.Mutex
+	identity  identity.Identity
+	welcomed  bool
+	closed    bool // the connection is gone
+	tracks    map[string]*track
+	standings map[*hub.Cursor]standing // of the channels where it is more than everywhere
+	typing    map[string]*time.Timer   // ends what its user began to type, by channel
+	goodbye   bool                     // the peer said that it will not come back
 }
 
 func newSession(n *Node, conn Arrival, v *admission.Visit) *session {

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/latido/latido/bridge/admission"
@@ -27,25 +28,28 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, a
 		return err
 	}
 	heard := s.node.Hub.MemberChanges()
-	id := s.whoOn(name)
-	if r.Proof != nil {
-		id = proving(s.who(), name, *r.Proof)
+	st, err := s.stand(r, s.standingOn(name))
+	if err != nil {
+		return err
+	}
+	id, err := st.of(s.who(), name)
+	if err != nil {
+		return err
 	}
 	member, err := s.node.MayRead(ctx, id, name, kind)
 	if err != nil {
 		return err
 	}
-	s.prove(name, r.Proof)
-	defer func() {
-		if s.outlet.Follows(name.String()) == nil {
-			s.unprove(name.String())
-		}
-	}()
+	if err := s.leaveAs(ctx, name, id.User); err != nil {
+		return err
+	}
 	ch, err := s.node.Hub.Acquire(ctx, name)
 	if err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
 	c := hub.NewCursor(&s.outlet, ch, member, r.Presence)
+	c.User = id.User
+	s.setStanding(c, st)
 	c.Watching = watching
 	if r.NoEcho {
 		c.Except = s.ref
@@ -55,12 +59,12 @@ func (s *session) follow(ctx context.Context, r wire.Subscribe, watching bool, a
 		err = ch.LoadPresence(ctx)
 	}
 	if err != nil {
-		s.node.Hub.Release(ch)
+		s.release(c)
 		return err
 	}
 	replaced, kept := s.outlet.Keep(c, s.node.Limits.Channels)
 	if !kept { // it has ended meanwhile, or others were placed
-		s.node.Hub.Release(ch)
+		s.release(c)
 		if s.hasEnded() {
 			return nil
 		}
@@ -131,10 +135,13 @@ func (s *session) unsubscribe(ctx context.Context, r wire.Unsubscribe) error {
 
 // drop detaches the session's cursor from a channel.
 func (s *session) drop(channel string) bool {
-	dropped := s.outlet.Drop(func(followed string, _ *hub.Cursor) bool { return followed == channel })
+	return s.dropThose(func(followed string, _ *hub.Cursor) bool { return followed == channel })
+}
+
+func (s *session) dropThose(out func(channel string, c *hub.Cursor) bool) bool {
+	dropped := s.outlet.Drop(out)
 	for _, c := range dropped {
 		s.detach(c)
-		s.unprove(channel)
 	}
 	return len(dropped) > 0
 }
@@ -142,12 +149,9 @@ func (s *session) drop(channel string) bool {
 // detach lets go of a cursor that is the session's no more.
 func (s *session) detach(c *hub.Cursor) {
 	c.Channel().Detach(c)
-	s.node.Hub.Release(c.Channel())
+	s.release(c)
 	s.node.metrics.subscriptions.Dec()
 }
-
-// User is who the session is of.
-func (s *session) User() string { return s.user }
 
 // Recheck ends a subscription that its user has no more right to. An error is
 // ours, and says nothing about the right.
@@ -160,21 +164,31 @@ func (s *session) Recheck(ctx context.Context, name subjects.Channel) error {
 		return nil
 	}
 	kind, _ := s.node.Hub.Kind(name)
-	member, err := s.node.MayRead(ctx, s.whoOn(name), name, kind)
-	if err == nil && c != nil {
-		c.Admit(member)
+	id, err := s.whoOn(name)
+	if err == nil {
+		var member hub.Membership
+		if member, err = s.node.MayRead(ctx, id, name, kind); err == nil && c != nil {
+			c.Admit(member)
+		}
 	}
-	if err == nil || schemas.RefusalOf(err).Code != schemas.Forbidden {
+	code := schemas.Revoked
+	switch {
+	case errors.Is(err, errTokenOver):
+		code = schemas.TokenExpired
+	case err == nil || schemas.RefusalOf(err).Code != schemas.Forbidden:
 		return err
 	}
-	ended := s.drop(name.String())
+	ended := s.dropThose(func(_ string, followed *hub.Cursor) bool { return followed == c })
+	if c != nil && !ended {
+		return nil // what replaced it was looked at later
+	}
 	if err := s.removeEntry(ctx, name.String()); err != nil {
 		s.node.log.Error("end presence", "channel", name.String(), "error", err)
 	}
 	if ended {
-		s.tell(wire.Unsubscribed{Channel: name.String(), Code: int(schemas.Revoked), Reason: schemas.Revoked.Reason()})
+		s.tell(wire.Unsubscribed{Channel: name.String(), Code: int(code), Reason: code.Reason()})
 		if s.listens() && s.outlet.Count() == 0 {
-			s.end(schemas.Refuse(schemas.Revoked, "nothing is left to listen to"))
+			s.end(schemas.Refuse(code, "nothing is left to listen to"))
 		}
 	}
 	return nil

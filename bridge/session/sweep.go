@@ -32,7 +32,7 @@ func (w *sweeper) sweep() {
 	for _, s := range w.registry.all() {
 		s.sweep(now, absent, today)
 		s.sweepDevice(today)
-		s.sweepProofs(today)
+		s.sweepStandings(today)
 	}
 }
 

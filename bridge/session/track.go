@@ -58,7 +58,10 @@ func (s *session) track(ctx context.Context, r wire.Track) error {
 	if len(r.Meta) > s.node.Limits.Meta {
 		return schemas.Refuse(schemas.MetaTooLarge, "meta has at most %d bytes", s.node.Limits.Meta)
 	}
-	id := s.whoOn(name)
+	id, err := s.whoOn(name)
+	if err != nil {
+		return err
+	}
 	if err := mayAppear(id, name, kind); err != nil {
 		return err
 	}
@@ -75,7 +78,7 @@ func (s *session) track(ctx context.Context, r wire.Track) error {
 	if _, err := s.node.MayRead(ctx, id, name, kind); err != nil {
 		return err
 	}
-	t, err := s.entry(ctx, name)
+	t, err := s.entry(ctx, name, id.User)
 	if err != nil {
 		return err
 	}
@@ -126,7 +129,7 @@ func (n *Node) checkMeta(kind subjects.Kind, meta json.RawMessage) error {
 
 // entry finds or begins the session's entry on a channel. A member that is there
 // already, in its grace or through another node, is continued.
-func (s *session) entry(ctx context.Context, name subjects.Channel) (*track, error) {
+func (s *session) entry(ctx context.Context, name subjects.Channel, user string) (*track, error) {
 	s.mu.Lock()
 	t, here := s.tracks[name.String()]
 	full := len(s.tracks) >= s.node.Limits.Channels
@@ -146,8 +149,8 @@ func (s *session) entry(ctx context.Context, name subjects.Channel) (*track, err
 		return nil, err
 	}
 	t = &track{
-		name: name, seat: name.Seat(s.user, s.ref), channel: ch, generation: s.generation,
-		member: wire.Member{User: s.user, Ref: s.ref, Since: now()},
+		name: name, seat: name.Seat(user, s.ref), channel: ch, generation: s.generation,
+		member: wire.Member{User: user, Ref: s.ref, Since: now()},
 	}
 	t.key = subjects.PresenceKey(s.node.name, t.seat)
 	before, here := ch.ShownIn(t.seat)

@@ -17,13 +17,12 @@ const typingTime = 3 * time.Second
 
 // typed ends for its user what they began to type, unless they say so again
 // before: whoever closes the page in the middle of a word must not type for ever.
-func (s *session) typed(name subjects.Channel, kind subjects.Kind, r wire.Publish) {
+func (s *session) typed(by Sender, name subjects.Channel, kind subjects.Kind, r wire.Publish) {
 	var data struct {
 		Typing *bool `json:"typing"`
 	}
 	_ = json.Unmarshal(r.Data, &data) // its schema has seen to it
 	began := data.Typing == nil || *data.Typing
-	by := Sender{s.whoOn(name), s.ref}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if timer := s.typing[r.Channel]; timer != nil {

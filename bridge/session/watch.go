@@ -80,7 +80,11 @@ func (s *session) watchOnly(wanted map[string]struct{}) (missing []string) {
 
 // count tells how many are on a channel.
 func (s *session) count(ctx context.Context, r wire.Count) error {
-	ch, err := s.node.WithPresence(ctx, s.who(), r.Channel)
+	id, err := s.whoIn(r.Channel)
+	if err != nil {
+		return err
+	}
+	ch, err := s.node.WithPresence(ctx, id, r.Channel)
 	if err != nil {
 		return err
 	}

@@ -50,6 +50,10 @@ type (
 		Presence     bool // also who is there, and each change
 		NoEcho       bool // without the events that come from this very session, on whichever node
 		Proof        *Proof
+		// Token is a JWT, or "". Whose it is the session is on this channel, in all that
+		// it reads, says, commands and shows there, until the subscription ends, which it
+		// does when the token expires. The next one takes its place.
+		Token string
 	}
 	// Unsubscribe ends a subscription and the presence that goes with it.
 	Unsubscribe struct{ Ref, Channel string }
