@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -82,6 +83,23 @@ func TestBodies(t *testing.T) {
 				t.Errorf("it does not say why: %v", answer)
 			}
 		})
+	}
+}
+
+// Whoever is refused for a body that is too large is told so although they are still
+// sending it, more than sockets hold.
+func TestWhoSendsTooMuchHearsOfIt(t *testing.T) {
+	t.Parallel()
+	b, _ := runBridge(t, bustest.Start(t), Config{Limits: session.Limits{Frame: 8 << 10}})
+	const length = 32 << 20
+	r := connectRaw(t, b)
+	r.write(fmt.Appendf(nil, "POST /api/channels/log%%3A1/events HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n", b.Addr(), length))
+	for range length / (64 << 10) {
+		r.write(make([]byte, 64<<10))
+	}
+	response, err := http.ReadResponse(r.in, nil)
+	if err != nil || response.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("%+v, %v", response, err)
 	}
 }
 

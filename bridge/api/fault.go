@@ -25,6 +25,9 @@ func (s *Server) fault(c *fiber.Ctx, err error) error {
 	if refusal.Code == schemas.Internal {
 		s.config.Log.Error("request", "path", c.Path(), "error", err)
 	}
+	if conn, is := c.Context().Conn().(*punctualConn); is && refusal.Code == schemas.FrameTooLarge {
+		conn.unread = true
+	}
 	s.node.CountRefusal(refusal.Code)
 	s.letReadRefusal(c)
 	if limited, ok := errors.AsType[*admission.LimitedError](err); ok {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"io"
 	"net"
 	"time"
 
@@ -30,6 +31,7 @@ type punctualConn struct {
 	net.Conn
 	accepted  time.Duration // by uptime
 	deadlines int           // that fasthttp wanted: one for the first request, two for each after it
+	unread    bool          // the request that was refused last
 }
 
 // SetReadDeadline leaves out the first deadline, which fasthttp sets when the
@@ -39,6 +41,20 @@ func (c *punctualConn) SetReadDeadline(t time.Time) error {
 		return nil
 	}
 	return c.Conn.SetReadDeadline(t)
+}
+
+// bodyTime is how long the body of a request may take to come.
+const bodyTime = 10 * time.Second
+
+// Close ends the connection. Where a request was refused before it was read the peer
+// still sends it, and would be told that the connection broke instead of why it is
+// refused: what comes is thrown away until it is through, RFC 9112 section 9.6.
+func (c *punctualConn) Close() error {
+	if tcp, is := c.Conn.(*net.TCPConn); is && c.unread && tcp.CloseWrite() == nil {
+		_ = tcp.SetReadDeadline(time.Now().Add(bodyTime))
+		_, _ = io.Copy(io.Discard, tcp)
+	}
+	return c.Conn.Close()
 }
 
 // since is when the connection was opened, or now when it has served requests before.

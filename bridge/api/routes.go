@@ -100,7 +100,7 @@ func (s *Server) routes() *fiber.App {
 	app := fiber.New(fiber.Config{
 		AppName: "latido", DisableStartupMessage: true, ReduceMemoryUsage: true, ReadBufferSize: 16 << 10,
 		BodyLimit: s.node.Limits.Frame, DisablePreParseMultipartForm: true, ErrorHandler: s.fault, Concurrency: connectionsAtOnce,
-		ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 10 * time.Second,
+		ReadTimeout: bodyTime, WriteTimeout: 30 * time.Second, IdleTimeout: 10 * time.Second,
 	})
 	app.Server().KeepHijackedConns = true
 	app.Server().ConnState = s.count
