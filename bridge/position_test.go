@@ -132,6 +132,49 @@ func TestStreamLosesItsTailBehindAGap(t *testing.T) {
 	}
 }
 
+// That nothing was there is proven when the first fact comes: one that was not heard and
+// is gone leaves a gap, and what only others have lost does not.
+func TestNothingWasThere(t *testing.T) {
+	t.Parallel()
+	for name, lost := range map[string]int{"nothing lost": 0, "one lost": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bus := bustest.Start(t)
+			b, _ := runBridge(t, bus, Config{})
+			hole := others(t, bus, 2)
+			stream, err := jetStream(t, bus).Stream(t.Context(), subjects.StreamUser)
+			if err == nil {
+				err = stream.DeleteMsg(t.Context(), hole.Sequence-1)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			others(t, bus, 1)
+			c := dial(t, b, "ana")
+			c.must(`"op":"subscribe","channel":%q`, room)
+			var gone []uint64
+			deaf(t, b, func() {
+				others(t, bus, 1)
+				gone = publish(t, bus, lost, 10)
+				others(t, bus, 1)
+				purge(t, bus, ofRoom)
+			})
+			kept := publish(t, bus, 2, 10)
+			for _, missed := range gone {
+				told := c.find("what is gone, or a gap", func(m message) bool { return m.op() == "gap" || m.op() == "event" })
+				if told.op() == "event" && told.seq() == missed {
+					continue // a look at the stream came before the purge
+				}
+				if told.op() != "gap" || told["from"].(float64) > float64(missed) || told["to"].(float64) < float64(missed) {
+					t.Errorf("%v, want a gap over %d", told, missed)
+				}
+			}
+			equal(t, "kept", c.events(room, 2), kept)
+			c.nothing("gap")
+		})
+	}
+}
+
 // What a subscription is told to stand at when it is asked for again is a message
 // of the stream with its own time.
 func TestPositionOfSubscribingAgain(t *testing.T) {

@@ -134,15 +134,15 @@ func (ch *Channel) gap(missing history.Range, after history.Position) wire.Gap {
 }
 
 // ingest takes a fact from the feed. previous is the sequence of the channel's
-// fact before it, 0 when there is none. If that is not the newest one here, some
-// are missing, and are read before this fact is let through; or the stream has
-// another past than the one seen here, which the reading finds out. So it does
-// when a fact comes later than one with a higher number.
+// fact before it, 0 when there is none. If it is not proven that it follows on the
+// newest one here, some may be missing, and are read before this fact is let through;
+// or the stream has another past than the one seen here, which the reading finds out.
+// So it does when a fact comes later than one with a higher number.
 func (ch *Channel) ingest(e *entry, previous uint64) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	switch {
-	case e.sequence > ch.ring.last && !ch.healing && previous == ch.ring.fact:
+	case e.sequence > ch.ring.last && !ch.healing && ch.ring.follows(e.sequence, previous):
 		ch.append(e)
 		return
 	case e.sequence > ch.ring.last:
@@ -236,7 +236,7 @@ func (ch *Channel) release() bool {
 		if fact.entry.sequence <= ch.ring.last {
 			continue
 		}
-		if fact.previous != ch.ring.fact {
+		if !ch.ring.follows(fact.entry.sequence, fact.previous) {
 			ch.held = held[i:]
 			ch.healing = true
 			return false

@@ -43,6 +43,13 @@ func (r *ring) reset(watermark history.Position, fact bool) {
 	}
 }
 
+// follows says whether it is proven that no fact is missing between the newest one
+// here and one that names its predecessor. One that names none may be the first, or
+// follow what was never heard here and is gone: then only the next number proves it.
+func (r *ring) follows(sequence, previous uint64) bool {
+	return previous == r.fact && (previous > 0 || sequence == r.last+1)
+}
+
 // reach says that there are no facts up to a position but those that are here.
 func (r *ring) reach(p history.Position) {
 	if p.Sequence > r.last {

@@ -64,8 +64,8 @@ func Resume(ctx context.Context, nc *nats.Conn, stream, subject, epoch string, p
 
 // Judge says how a reader goes on that stands at a position of the stream's
 // present epoch; one that names another begins anew, unless its message is there.
-// Most often it is one request to the leader, at most four, and one more to begin
-// anew.
+// Most often it is one request to the leader, at most four and a page, and one more
+// to begin anew.
 func Judge(ctx context.Context, nc *nats.Conn, stream, subject string, p Position) (Standing, error) {
 	whole := Standing{After: p.Sequence, At: p.At}
 	var there bool
@@ -103,6 +103,11 @@ func Judge(ctx context.Context, nc *nats.Conn, stream, subject string, p Positio
 	}
 	if err != nil || to.Sequence <= p.Sequence {
 		return whole, err
+	}
+	if described.First <= p.Sequence+1 {
+		if others, err := ofOthers(ctx, nc, stream, subject, p.Sequence, to.Sequence); err != nil || others {
+			return whole, err
+		}
 	}
 	return Standing{After: to.Sequence, At: to.At, Missing: &Range{p.Sequence + 1, to.Sequence}}, nil
 }
@@ -176,6 +181,39 @@ func keepsAll(stream Stream, oldest Fact, after uint64) bool {
 		return previous <= after
 	}
 	return stream.First <= after+1 && stream.Deleted == 0
+}
+
+// ofOthers says whether every message between a sequence and another, which is
+// included, is kept and of another subject: then none of the subject was ever there.
+// Longer than a page nobody looks.
+func ofOthers(ctx context.Context, nc *nats.Conn, stream, subject string, after, to uint64) (bool, error) {
+	if to-after > pageFacts {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lagTimeout)
+	defer cancel()
+	for after < to {
+		last, found, err := Message(ctx, nc, stream, to)
+		if err != nil || !found || last.Subject == subject {
+			return false, err
+		}
+		page, err := Next(ctx, nc, stream, ">", after)
+		if err != nil {
+			return false, err
+		}
+		for _, message := range page.Facts {
+			if message.Sequence != after+1 || message.Subject == subject {
+				return false, nil
+			}
+			if after++; after == to {
+				return true, nil
+			}
+		}
+		if len(page.Facts) == 0 && !pause(ctx, 2*time.Millisecond) { // the replica lags
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // SameTime compares the times of a message. Who keeps times in milliseconds, as

@@ -62,6 +62,9 @@ func TestJudge(t *testing.T) {
 	purge := func(options ...jetstream.StreamPurgeOpt) func(jetstream.Stream) error {
 		return func(s jetstream.Stream) error { return s.Purge(t.Context(), options...) }
 	}
+	erase := func(sequence uint64) func(jetstream.Stream) error {
+		return func(s jetstream.Stream) error { return s.DeleteMsg(t.Context(), sequence) }
+	}
 	const forged = time.Hour // a proof of another message at this sequence
 	for i, r := range []row{
 		{name: "nothing gone", write: "aba", at: 1},
@@ -81,10 +84,14 @@ func TestJudge(t *testing.T) {
 		{name: "a limit per subject took the reader's own fact only", write: "AbAA", limit: 2, at: 1},
 		{name: "a limit per subject took more", write: "AbAAA", limit: 2, at: 1, missing: history.Range{From: 2, To: 3}},
 		{name: "the oldest names none, and nothing was removed", write: "bA", at: 1},
+		{name: "the oldest names none, and all between is others'", write: "bbbba", remove: erase(2), at: 3},
+		{name: "the oldest names none, and what lies between has a hole", write: "bbbba", remove: erase(2), at: 1, missing: history.Range{From: 2, To: 4}},
+		{name: "none is left, and all behind is others'", write: "babb", remove: erase(2), at: 2},
+		{name: "none is left, and the end is gone", write: "bbba", remove: purge(jetstream.WithPurgeSubject("S20.a")), at: 1, missing: history.Range{From: 2, To: 4}},
 		{name: "ahead of the stream", write: "aba", at: 9, anew: true},
 		{name: "another message is there", write: "aba", at: 1, proof: forged, anew: true},
 		{name: "another message is there, between", write: "aba", at: 2, proof: forged, anew: true},
-		{name: "another message is there, and what followed it is gone", write: "babaa", remove: purge(jetstream.WithPurgeSubject("S20.a"), jetstream.WithPurgeSequence(5)), at: 1, proof: forged, missing: history.Range{From: 2, To: 4}, anew: true},
+		{name: "another message is there, and what followed it is gone", write: "babaa", remove: purge(jetstream.WithPurgeSubject("S24.a"), jetstream.WithPurgeSequence(5)), at: 1, proof: forged, missing: history.Range{From: 2, To: 4}, anew: true},
 	} {
 		name := "S" + strconv.Itoa(i)
 		stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{

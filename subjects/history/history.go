@@ -22,9 +22,11 @@
 // message, because limits and purges take the oldest of a subject first; or else
 // by the oldest fact kept, which is older, or names its predecessor (the version
 // that it was appended with); or else by the stream, which still begins where the
-// reader stands. What none of these proves is told as a gap. Not noticed are a
-// single message deleted by hand from the middle, and a lost tail whose readers'
-// own messages were removed since.
+// reader stands; or else by what lies between, if it is no more than a page: all of
+// it is kept, and of other subjects. So it is with who was told that nothing was
+// there. What none of these proves is told as a gap. Not noticed are a single message
+// deleted by hand from the middle, and a lost tail whose readers' own messages were
+// removed since.
 //
 // The bridge and the services both read through this package. It imports
 // subjects and nats.go.
