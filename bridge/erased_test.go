@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -69,6 +70,50 @@ func TestWhatIsErasedIsForgotten(t *testing.T) {
 				equal(t, "who has all", whole.events(room, 2), after)
 			})
 		}
+	}
+}
+
+// So is a single message that is deleted by hand: in the ring a gap takes its place.
+func TestWhatIsDeletedByHandIsForgotten(t *testing.T) {
+	t.Parallel()
+	for where, count := range map[string]int{"from the ring": 6, "from pages": 2000} {
+		t.Run(where, func(t *testing.T) {
+			t.Parallel()
+			bus := bustest.Start(t)
+			b, _ := runBridge(t, bus, Config{})
+			stays := dial(t, b, "ana")
+			stays.must(`"op":"subscribe","channel":%q`, room)
+			published := publish(t, bus, count, 10)
+			equal(t, "live", stays.events(room, count), published)
+			again := dial(t, b, "ana")
+			epoch, _ := position(again.must(`"op":"subscribe","channel":%q,"since":{"seq":%d}`, room, published[0]))
+			equal(t, "before", again.events(room, count-1), published[1:])
+			stream, err := jetStream(t, bus).Stream(t.Context(), subjects.StreamUser)
+			if err != nil {
+				t.Fatal(err)
+			}
+			gone := published[3]
+			if err := stream.DeleteMsg(t.Context(), gone); err != nil {
+				t.Fatal(err)
+			}
+			b.settle(t)
+			b.settle(t)
+
+			left := slices.Concat(published[1:3], published[4:])
+			returns := dial(t, b, "ana")
+			returns.must(`"op":"subscribe","channel":%q,"since":{"epoch":%q,"seq":%d}`, room, epoch, published[0])
+			equal(t, "who returns", returns.events(room, len(left)), left)
+			if where == "from the ring" {
+				if gap := returns.expect("gap"); gap["from"] != float64(gone) || gap["to"] != float64(gone) {
+					t.Errorf("%v, want %d", gap, gone)
+				}
+			}
+			after := publish(t, bus, 2, 10)
+			for name, c := range map[string]*client{"who returns": returns, "who stays": stays} {
+				equal(t, name, c.events(room, 2), after)
+				c.nothing("gap")
+			}
+		})
 	}
 }
 

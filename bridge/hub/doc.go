@@ -7,7 +7,7 @@
 //	cursor    where one reader stands in one channel: in the ring, or behind it
 //	outlet    what one connection is told: frames of its own, and what lies before its cursors
 //	flusher   the only writer of its outlets' sockets: joins what each has not seen yet
-//	checker   finds the loss that no successor reveals
+//	checker   finds the loss that no successor reveals, and what was removed from streams
 //	rights    has readers looked at whose membership has changed
 //
 // It knows a reader by two methods, and nothing of sessions and HTTP.

@@ -20,7 +20,8 @@ func extentOf(s history.Stream) extent { return extent{s.Epoch, max(s.First, 1),
 
 // forgetErased has the channels forget what was removed from their streams since the
 // last look: what is erased there is handed to nobody here. Only of a stream that has
-// lost something, and for channels that may hold it, the oldest fact kept is asked for.
+// lost something, and for channels that may hold it, the oldest fact kept is asked for;
+// and of the stream, which single messages are gone.
 func (c *checker) forgetErased(ctx context.Context, streams map[string]seen) error {
 	c.mu.Lock()
 	changed := make(map[string]seen)
@@ -47,7 +48,34 @@ func (c *checker) forgetErased(ctx context.Context, streams map[string]seen) err
 	return nil
 }
 
+// holesListed bounds the numbers without a message that a stream is asked for, 8 bytes
+// or so each. Of one that has more of them, as those have that keep so many of a
+// subject, what was deleted by hand from the middle is not looked for.
+const holesListed = 1 << 14
+
+// holes lists the numbers without a message within streams that have lost some.
+func (c *checker) holes(ctx context.Context, changed map[string]seen) (map[string][]uint64, error) {
+	holes := make(map[string][]uint64)
+	for name, stream := range changed {
+		if stream.Deleted == 0 || stream.Deleted > holesListed {
+			continue
+		}
+		epoch, deleted, err := history.Deleted(ctx, c.hub.Bus.Replay, name)
+		if err != nil {
+			return nil, fmt.Errorf("holes of %s: %w", name, err)
+		}
+		if epoch == stream.Epoch {
+			holes[name] = deleted
+		}
+	}
+	return holes, nil
+}
+
 func (c *checker) erase(ctx context.Context, changed map[string]seen) error {
+	holes, err := c.holes(ctx, changed)
+	if err != nil {
+		return err
+	}
 	group, all := errgroup.WithContext(ctx)
 	group.SetLimit(checksAtOnce)
 	for _, ch := range c.hub.watched() {
@@ -65,6 +93,7 @@ func (c *checker) erase(ctx context.Context, changed map[string]seen) error {
 				gone = oldest.Sequence - 1
 			}
 			ch.forgetUpTo(gone)
+			ch.forgetThose(holes[ch.kind.Stream])
 			return nil
 		})
 	}
@@ -89,4 +118,28 @@ func (ch *Channel) forgetUpTo(sequence uint64) {
 	ch.pages.kept = slices.DeleteFunc(ch.pages.kept, func(p *page) bool { return len(p.entries) > 0 && p.oldest() <= sequence })
 	ch.chunks = nil
 	ch.markDirty()
+}
+
+// forgetThose drops facts that are gone from between others; the sequences rise. In the
+// ring a gap takes the place of each.
+func (ch *Channel) forgetThose(gone []uint64) {
+	isGone := func(e *entry) bool {
+		_, found := slices.BinarySearch(gone, e.sequence)
+		return found && e.sequence > 0 && !e.hole
+	}
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if len(gone) == 0 {
+		return
+	}
+	ch.erasures++
+	ch.held = slices.DeleteFunc(ch.held, func(fact heldFact) bool { return isGone(fact.entry) })
+	ch.pages.kept = slices.DeleteFunc(ch.pages.kept, func(p *page) bool { return slices.ContainsFunc(p.entries, isGone) })
+	for i, e := range ch.ring.entries {
+		if isGone(e) {
+			at := history.Position{Sequence: e.sequence, At: e.stored}
+			ch.ring.replace(i, gapEntry(ch.gap(history.Range{From: e.sequence, To: e.sequence}, at)))
+			ch.chunks = nil
+		}
+	}
 }

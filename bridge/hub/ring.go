@@ -132,6 +132,15 @@ func (r *ring) erase(upTo uint64) {
 	r.trim(drop)
 }
 
+// replace puts an entry in the place of the one with an index, as of whom it ended
+// the membership, too.
+func (r *ring) replace(i int, e *entry) {
+	old := r.entries[i]
+	e.at, e.ends = old.at, old.ends
+	r.bytes += e.size - old.size
+	r.entries[i] = e
+}
+
 func (r *ring) trim(n int) {
 	clear(r.entries[:n])
 	r.entries = r.entries[n:]

@@ -38,6 +38,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -112,6 +113,30 @@ func Describe(ctx context.Context, nc *nats.Conn, stream string) (Stream, error)
 		Epoch: epoch(info.Created, info.Config.Metadata),
 		First: info.State.First, Last: info.State.Last, LastAt: info.State.LastAt, Deleted: info.State.Deleted, Now: info.Now,
 	}, nil
+}
+
+// Deleted asks the leader for the numbers between its first message and its last which
+// have none any more, in order, and for the stream's identity. The answer is as long as
+// they are many.
+func Deleted(ctx context.Context, nc *nats.Conn, stream string) (identity string, deleted []uint64, err error) {
+	var info struct {
+		Created time.Time `json:"created"`
+		Config  struct {
+			Metadata map[string]string `json:"metadata"`
+		} `json:"config"`
+		State struct {
+			Deleted []uint64 `json:"deleted"`
+		} `json:"state"`
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err := ask(ctx, nc, "$JS.API.STREAM.INFO."+stream, map[string]any{"deleted_details": true}, &info); err != nil {
+		return "", nil, fmt.Errorf("stream info: %w", err)
+	}
+	if info.Error != nil {
+		return "", nil, refused(info.Error)
+	}
+	slices.Sort(info.State.Deleted)
+	return epoch(info.Created, info.Config.Metadata), info.State.Deleted, nil
 }
 
 // epoch is the stream's identity: when it was created, and which loss was noticed
