@@ -49,7 +49,7 @@ type Place struct {
 // Position: Where a reader stands in a channel. Another epoch means another stream: numbers of two epochs do not compare.
 type Position struct {
 	Epoch string    `json:"epoch"`       // The stream's identity.
-	Seq   uint64    `json:"seq"`         // The last fact known; 0 before the first.
+	Seq   uint64    `json:"seq"`         // The last fact known, or a later number up to which there is none, as another channel's; 0 before the first.
 	At    time.Time `json:"at,omitzero"` // When the message of this number was stored, as its event tells: it proves that the reader has read this very past. Without it a stream that lost its tail may be taken for the same.
 }
 
@@ -100,12 +100,12 @@ type Event struct {
 	Data     json.RawMessage `json:"data"`               // The event's body; its schema is the event's.
 }
 
-// Gap: Facts that cannot be given any more: reload the channel's state, go on from the position.
+// Gap: Facts that cannot be given any more: reload the channel's state, go on from the position. Between from and to are numbers of the stream, which channels share: how many facts of this one are missing, they do not say.
 type Gap struct {
 	Op       string   `json:"op"`       // Always "gap".
 	Channel  string   `json:"channel"`  // Where.
-	From     uint64   `json:"from"`     // The first fact that is missing.
-	To       uint64   `json:"to"`       // The last fact that is missing.
+	From     uint64   `json:"from"`     // The first number where a fact may be missing; it may be another channel's.
+	To       uint64   `json:"to"`       // The last number where a fact may be missing; it may be another channel's.
 	Position Position `json:"position"` // Where the reader stands now.
 }
 

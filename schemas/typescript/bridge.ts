@@ -98,7 +98,7 @@ export interface Event {
   data: unknown;
 }
 /**
- * Facts that cannot be given any more: reload the channel's state, go on from the position.
+ * Facts that cannot be given any more: reload the channel's state, go on from the position. Between from and to are numbers of the stream, which channels share: how many facts of this one are missing, they do not say.
  */
 export interface Gap {
   op: "gap";
@@ -107,11 +107,11 @@ export interface Gap {
    */
   channel: string;
   /**
-   * The first fact that is missing.
+   * The first number where a fact may be missing; it may be another channel's.
    */
   from: number;
   /**
-   * The last fact that is missing.
+   * The last number where a fact may be missing; it may be another channel's.
    */
   to: number;
   position: Position;
@@ -125,7 +125,7 @@ export interface Position {
    */
   epoch: string;
   /**
-   * The last fact known; 0 before the first.
+   * The last fact known, or a later number up to which there is none, as another channel's; 0 before the first.
    */
   seq: number;
   /**
