@@ -201,6 +201,7 @@ func ask(ctx context.Context, nc *nats.Conn, subject string, request, reply any)
 			return err
 		}
 	}
+	var told error // by the last answer, if any
 	for {
 		attempt, cancel := context.WithTimeout(ctx, requestTimeout)
 		msg, err := nc.RequestWithContext(attempt, subject, body)
@@ -209,7 +210,10 @@ func ask(ctx context.Context, nc *nats.Conn, subject string, request, reply any)
 			return json.Unmarshal(msg.Data, reply)
 		}
 		if err == nil {
-			err = errUnavailable
+			err, told = errUnavailable, errUnavailable
+		}
+		if told != nil && ctx.Err() != nil {
+			return told // and not that the time was over
 		}
 		if !transient(err) || !pause(ctx, 50*time.Millisecond) {
 			return err

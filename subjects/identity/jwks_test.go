@@ -150,7 +150,7 @@ func run(t testing.TB, config identity.Config) *identity.Verifier {
 // await waits for a condition that nothing announces.
 func await(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	look, patience := time.NewTicker(time.Millisecond), time.After(20*time.Second)
+	look, patience := time.NewTicker(time.Millisecond), time.After(time.Minute)
 	defer look.Stop()
 	for !condition() {
 		select {

@@ -53,9 +53,6 @@ func TestARotationIsNoticedWhateverStrangersSend(t *testing.T) {
 	if fetched := issuer.fetches.Load() - before; fetched > 2+int64(elapsed/time.Second) {
 		t.Errorf("%d fetches within %v", fetched, elapsed)
 	}
-	if elapsed > 15*time.Second {
-		t.Errorf("it took %v", elapsed)
-	}
 }
 
 func TestWhileTheKeysAreAway(t *testing.T) {

@@ -49,7 +49,7 @@ func TestNodesHearEachOther(t *testing.T) {
 	if !one.Here("two.example") || !two.Here("one") || one.Here("three") || !one.Here("service:presence") {
 		t.Error("who is there is not known")
 	}
-	if age := one.Since(one.Now().Add(-time.Minute)); age.Round(time.Second) != time.Minute {
+	if age := one.Since(one.Now().Add(-time.Minute)); (age - time.Minute).Abs() > 30*time.Second {
 		t.Errorf("a minute by the server's clock is %v", age)
 	}
 	if err := two.Return(t.Context()); err != nil {

@@ -65,13 +65,13 @@ func TestWhoSitsThere(t *testing.T) {
 func TestWaitsEndByTheReadersClock(t *testing.T) {
 	t.Parallel()
 	late := func(age time.Duration) Entry[Grace] {
-		return Read[Grace]("a", 2, nats.Header{}, []byte(`{"grace":0.5}`), age)
+		return Read[Grace]("a", 2, nats.Header{}, []byte(`{"grace":60.5}`), age)
 	}
 	s := Seat[Grace]{late(0)}
-	if wait := time.Until(s[0].Until); wait <= 0 || wait > 500*time.Millisecond {
-		t.Errorf("half a second of grace ends in %v", wait)
+	if wait := time.Until(s[0].Until); wait <= 0 || wait > 60500*time.Millisecond {
+		t.Errorf("a minute and a half second of grace ends in %v", wait)
 	}
-	if wait := time.Until(late(time.Minute).Until); wait > -59*time.Second {
+	if wait := time.Until(late(2 * time.Minute).Until); wait > -59*time.Second {
 		t.Errorf("one that was over a minute ago ends in %v", wait)
 	}
 	next, news := s.Expire(func(time.Time) bool { return false })

@@ -107,7 +107,7 @@ func TestFactsComeBackOnTheFeed(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		msg, err := feed.NextMsgWithContext(ctx)
 		cancel()
 		if err != nil {
@@ -136,7 +136,7 @@ func TestMembersAndDoNotDisturbCannotBeRolledUpOrPurged(t *testing.T) {
 		}
 		rollup := nats.NewMsg("$KV." + name + ".a.b.c")
 		rollup.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupAll)
-		if answer, err := nc.RequestMsg(rollup, 5*time.Second); err != nil || !strings.Contains(string(answer.Data), `"error"`) {
+		if answer, err := nc.RequestMsg(rollup, time.Minute); err != nil || !strings.Contains(string(answer.Data), `"error"`) {
 			t.Errorf("%s: a rollup is answered with %v %v", name, answer, err)
 		}
 		if err := stream.Purge(t.Context()); err == nil {
@@ -243,7 +243,7 @@ func TestEnsureChangesNothingTwice(t *testing.T) {
 	if err := nc.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	changed, err := changes.NextMsg(5 * time.Second)
+	changed, err := changes.NextMsg(time.Minute)
 	if err != nil || changed.Subject != "$JS.EVENT.ADVISORY.STREAM.UPDATED."+subjects.StreamTracking {
 		t.Fatalf("%v %v", changed, err)
 	}

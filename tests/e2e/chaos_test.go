@@ -15,13 +15,15 @@ import (
 const cutsEach = 2
 
 // cutAtRandom cuts clients one by one, evenly over the duration, and all of them
-// together once, half way through. It ends with ctx.
+// together once, half way through. It ends with ctx, and when all are cut as often as
+// they should be: on a slow machine the work takes longer, and they would never get
+// through.
 func (w *world) cutAtRandom(ctx context.Context, over time.Duration) {
 	ticker := time.NewTicker(max(over/time.Duration(cutsEach*len(w.Clients())), time.Millisecond))
 	defer ticker.Stop()
 	half := time.NewTimer(over / 2)
 	defer half.Stop()
-	for {
+	for cuts := 0; cuts < cutsEach*len(w.Clients()); {
 		select {
 		case <-ctx.Done():
 			return
@@ -30,6 +32,7 @@ func (w *world) cutAtRandom(ctx context.Context, over time.Duration) {
 				client.Cut(w.IntN(2) == 0)
 			}
 		case <-ticker.C:
+			cuts++
 			clients := w.Clients()
 			clients[w.IntN(len(clients))].Cut(w.IntN(2) == 0)
 		}
