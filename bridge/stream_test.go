@@ -6,7 +6,9 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -278,8 +280,10 @@ func TestTicket(t *testing.T) {
 	published := publish(t, bus, 3, 10)
 	equal(t, "by a ticket", s.events(3), published)
 	s.close()
-	if again := openStream(t, other, path, ""); again.response.StatusCode != http.StatusUnauthorized {
-		t.Errorf("a second time: %s", again.response.Status)
+	for name, at := range map[string]*Bridge{"where it was used": other, "where it was given": b} {
+		if again := openStream(t, at, path, ""); again.response.StatusCode != http.StatusUnauthorized {
+			t.Errorf("a second time, %s: %s", name, again.response.Status)
+		}
 	}
 	forged := "x" + s.last[1:]
 	if forged == s.last {
@@ -303,6 +307,42 @@ func TestTicket(t *testing.T) {
 	}
 	if eva := openStream(t, b, roomStream+"?ticket="+askTicket(t, b, "eva"), ""); eva.response.StatusCode != http.StatusForbidden {
 		t.Errorf("by another's ticket: %s", eva.response.Status)
+	}
+}
+
+// Of all who use a ticket at once, at several bridges, one does so in time.
+func TestATicketIsUsedOnceInTheCluster(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	bridges := make([]*Bridge, 3)
+	for i := range bridges {
+		bridges[i], _ = runBridge(t, bus, Config{})
+	}
+	for range 10 {
+		path := "/api/channels/app:x/stream?ticket=" + askTicket(t, bridges[0], "ana")
+		statuses := make([]int, 2*len(bridges))
+		var users sync.WaitGroup
+		for i := range statuses {
+			users.Go(func() {
+				request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+bridges[i%len(bridges)].Addr()+path, http.NoBody)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				response, err := http.DefaultClient.Do(request)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				statuses[i] = response.StatusCode
+				_ = response.Body.Close()
+			})
+		}
+		users.Wait()
+		slices.Sort(statuses)
+		if want := []int{200, 401, 401, 401, 401, 401}; !slices.Equal(statuses, want) {
+			t.Errorf("answered %v", statuses)
+		}
 	}
 }
 

@@ -82,6 +82,7 @@ const (
 	BucketNodes        = "nodes"    // leases of the bridges, one key per node
 	BucketMembers      = "members"  // who belongs to which room, order, track or group
 	BucketDoNotDisturb = "quiet"    // who does not want to be disturbed, one key per user; renamed it would begin empty
+	BucketTickets      = "tickets"  // which tickets of bridges were used, one key per ticket
 )
 
 // Feeds of the buckets: JetStream republishes each change of a key below them.

@@ -75,7 +75,7 @@ func New(c Config) *Server {
 	if c.TrustedProxies == nil {
 		c.TrustedProxies = admission.Loopback
 	}
-	s := &Server{config: c, node: c.Node, tickets: newTickets(c.Node.Verifier.Derive("tickets of bridges"))}
+	s := &Server{config: c, node: c.Node, tickets: newTickets(c.Node.Verifier.Derive("tickets of bridges"), c.Node.Once)}
 	s.app = s.routes()
 	return s
 }

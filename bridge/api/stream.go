@@ -35,7 +35,7 @@ func (s *Server) postTicket(c *fiber.Ctx) error {
 		return err
 	}
 	c.Set(fiber.HeaderCacheControl, "no-store")
-	return c.JSON(bridge.Ticket{Ticket: s.tickets.give(bearer(c), time.Now()), ExpiresIn: int(ticketLife / time.Second)})
+	return c.JSON(bridge.Ticket{Ticket: s.tickets.give(bearer(c), s.node.Hub.Leases.Now()), ExpiresIn: int(ticketLife / time.Second)})
 }
 
 // getStream answers with events for as long as its client listens: the connection
@@ -97,7 +97,7 @@ func streamHead(c *fiber.Ctx) []byte {
 func (s *Server) listener(c *fiber.Ctx, returning string) (id identity.Identity, key string, err error) {
 	token := strings.Clone(bearer(c))
 	if ticket := c.Query("ticket"); token == "" && ticket != "" {
-		if token, key, err = s.tickets.take(ticket, returning, time.Now()); err != nil {
+		if token, key, err = s.tickets.take(c.UserContext(), ticket, returning, s.node.Hub.Leases.Now()); err != nil {
 			return id, "", err
 		}
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hmac"
@@ -8,41 +9,33 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"sync"
 	"time"
 
-	"github.com/latido/latido/bridge/admission"
+	"github.com/latido/latido/bridge/session"
 	"github.com/latido/latido/schemas"
 )
 
 // ticketLife is how long a ticket may be used.
 const ticketLife = 30 * time.Second
 
-// ticketsAtOnce bounds the tickets that were used lately.
-const ticketsAtOnce = 1 << 16
-
 // tickets stand for tokens where only an address can say who asks, as with the
 // EventSource of browsers: addresses are logged, and a token in one would be good for
 // whoever reads the log.
 //
 // A ticket is the token itself and the end of its time, sealed with AES-GCM, so that
-// those that were given out cost nothing. Which were used each node remembers for
-// itself: all that have the same key take a ticket, once each. The key that a used
-// ticket brings lets its stream return until the token expires: it is told in the
+// those that were given out cost nothing: all nodes that have the same key take one.
+// Which were used they tell one another through the bus; while it is away, or does not
+// answer, none is taken. Times are the bus's. The key that a used ticket brings lets its stream return until the token expires: it is told in the
 // stream alone, and comes in a header.
 type tickets struct {
 	seal  cipher.AEAD
 	prove []byte
-
-	mu      sync.Mutex
-	used    map[string]struct{} // nonces of this period
-	before  map[string]struct{} // of the period before
-	rotated time.Time           // when this period began
+	once  func(ctx context.Context, key string) (first bool, err error) // in the whole cluster
 }
 
 // newTickets returns tickets under a key of 32 bytes, or one of their own, which no
 // other node knows.
-func newTickets(key []byte) *tickets {
+func newTickets(key []byte, once func(context.Context, string) (bool, error)) *tickets {
 	if key == nil {
 		key = make([]byte, sha256.Size)
 		_, _ = rand.Read(key) // it never fails
@@ -57,7 +50,7 @@ func newTickets(key []byte) *tickets {
 	}
 	proof := hmac.New(sha256.New, key)
 	proof.Write([]byte("return"))
-	return &tickets{seal: seal, prove: proof.Sum(nil)}
+	return &tickets{seal: seal, prove: proof.Sum(nil), once: once}
 }
 
 // give returns a ticket for a token.
@@ -71,11 +64,12 @@ func (t *tickets) give(token string, now time.Time) string {
 var (
 	errTicket = schemas.Refuse(schemas.Unauthenticated, "the ticket is not valid, or not here")
 	errSpent  = schemas.Refuse(schemas.Unauthenticated, "the ticket was used, or is older than %s: ask for another", ticketLife)
+	errUntold = schemas.Refuse(schemas.Unavailable, "whether the ticket was used cannot be told at the moment: ask for another, later")
 )
 
 // take returns the token that a ticket stands for, and the key by which its stream may
 // return. A ticket is taken once, and in its time; after that only with its key.
-func (t *tickets) take(ticket, key string, now time.Time) (token, returns string, err error) {
+func (t *tickets) take(ctx context.Context, ticket, key string, now time.Time) (token, returns string, err error) {
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(ticket)
 	if err != nil || len(sealed) < t.seal.NonceSize() {
 		return "", "", errTicket
@@ -92,8 +86,15 @@ func (t *tickets) take(ticket, key string, now time.Time) (token, returns string
 	if now.UnixMilli() >= int64(binary.BigEndian.Uint64(text)) {
 		return "", "", errSpent
 	}
-	if err := t.spend(string(nonce), now); err != nil {
+	first, err := t.once(ctx, base64.RawURLEncoding.EncodeToString(nonce))
+	if err != nil {
+		if session.RefusalFor(err).Code != schemas.Internal {
+			err = errUntold
+		}
 		return "", "", err
+	}
+	if !first {
+		return "", "", errSpent
 	}
 	return token, returns, nil
 }
@@ -103,27 +104,4 @@ func (t *tickets) keyOf(nonce []byte) string {
 	proof := hmac.New(sha256.New, t.prove)
 	proof.Write(nonce)
 	return base64.RawURLEncoding.EncodeToString(proof.Sum(nil)[:size])
-}
-
-// spend notes that a ticket is used now. Each is remembered for at least its life.
-func (t *tickets) spend(nonce string, now time.Time) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if now.Sub(t.rotated) > ticketLife {
-		t.before = t.used
-		if now.Sub(t.rotated) > 2*ticketLife {
-			t.before = nil
-		}
-		t.used, t.rotated = make(map[string]struct{}), now
-	}
-	_, here := t.used[nonce]
-	_, earlier := t.before[nonce]
-	switch {
-	case here || earlier:
-		return errSpent
-	case len(t.used) >= ticketsAtOnce:
-		return &admission.LimitedError{Refusal: schemas.Refuse(schemas.Busy, "too many tickets are used at once"), After: time.Second}
-	}
-	t.used[nonce] = struct{}{}
-	return nil
 }

@@ -29,7 +29,7 @@ const lastFact = `{"last_by_subj":%q}`
 var attackers = slices.Concat(known, others())
 
 var known = []attacker{
-	{"bridge-1", []string{"evt.app.", "$KV.presence.bridge-1.", "$KV.nodes.bridge-1", subjects.SessionMoved}, map[string]string{
+	{"bridge-1", []string{"evt.app.", "$KV.presence.bridge-1.", "$KV.nodes.bridge-1", "$KV.tickets.", subjects.SessionMoved}, map[string]string{
 		"$JS.API.DIRECT.GET.APP": fmt.Sprintf(lastFact, "evt.app.own"), "$JS.API.STREAM.MSG.GET.APP": fmt.Sprintf(lastFact, "evt.app.own"),
 		"$JS.API.STREAM.INFO.ROOM": "", "evt.app.own": forgedConfig, "$KV.presence.bridge-1.own": "{}", "cmd.room.own.open": "{}",
 	}},
@@ -75,7 +75,7 @@ const forgedConfig = `{"name":"FORGED","subjects":["forged.>"],"storage":"file",
 var targets = append(owned(), "evt.app.forged",
 	"due.ops.forged.deadline", "due.user.forged.deadline", "fired.user.forged.deadline",
 	"$KV.quiet.forged", "$KV.presence.bridge-1.room.forged.eve.s", "$KV.presence.bridge-2.room.forged.eve.s", "$KV.presence.service=3Apresence.forged",
-	"$KV.nodes.forged", "$KV.nodes.bridge-2",
+	"$KV.nodes.forged", "$KV.nodes.bridge-2", "$KV.tickets.forged",
 )
 
 // owned are facts and members of every kind that a service owns.
@@ -191,7 +191,7 @@ func (a attacker) byReply(t *testing.T, nc *nats.Conn) {
 // byRollup writes what it may, and has it replace what it may not.
 func (a attacker) byRollup(t *testing.T, nc *nats.Conn) {
 	t.Helper()
-	for _, subject := range []string{"$KV.presence.bridge-1.own", "$KV.nodes.bridge-1", "$KV.members.room.own.x", "$KV.members.ops.own.x", "$KV.members.group.own.x", "$KV.quiet.own", "evt.room.own", "evt.tracking.own", "evt.app.own"} {
+	for _, subject := range []string{"$KV.presence.bridge-1.own", "$KV.nodes.bridge-1", "$KV.tickets.own", "$KV.members.room.own.x", "$KV.members.ops.own.x", "$KV.members.group.own.x", "$KV.quiet.own", "evt.room.own", "evt.tracking.own", "evt.app.own"} {
 		for _, how := range []string{jetstream.MsgRollupAll, jetstream.MsgRollupSubject} {
 			if a.owns(subject) {
 				a.send(t, nc, &nats.Msg{Subject: subject, Data: []byte("{}"), Header: nats.Header{jetstream.MsgRollup: {how}}})

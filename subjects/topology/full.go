@@ -12,7 +12,7 @@ const (
 	codeAccountFull = 10002
 	codeServerFull  = 10023
 	codeStorageFull = 10047
-	codeStoreFailed = 10077
+	codeStoreFailed = 10077 // and that a stream holds as many as it may
 )
 
 // IsFull tells that JetStream refused to store something for want of room.

@@ -28,6 +28,12 @@ const LeaseTTL = 10 * time.Second
 // MarkerTTL is how long it is kept, at least, that something was removed.
 const MarkerTTL = time.Minute
 
+// ticketAge is longer than a ticket may be used, by a clock that all bridges share.
+const ticketAge = duplicates
+
+// ticketsAtOnce bounds those that are remembered: beyond it none is taken.
+const ticketsAtOnce = 1 << 18
+
 // PresenceAge is the backstop of presence: an entry that nobody has written
 // again for so long is gone even if every process that knew it died. So what a node
 // that crashed has left behind, which nobody counts, is gone after that, too.
@@ -116,7 +122,13 @@ func Buckets(cfg Config) []jetstream.StreamConfig {
 
 	members := bucket(cfg, subjects.BucketMembers, "Who belongs to which room, order, track or group: <kind>.<id>.<user>", subjects.FeedMembers)
 	doNotDisturb := bucket(cfg, subjects.BucketDoNotDisturb, "Who does not want to be disturbed: <user>", subjects.FeedDoNotDisturb)
-	return []jetstream.StreamConfig{presence, nodes, members, doNotDisturb}
+
+	// A key is made once, and nobody hears of it. None goes before its time, so that no
+	// ticket is used again.
+	tickets := bucket(cfg, subjects.BucketTickets, "Which tickets of bridges were used: <ticket>", "")
+	tickets.RePublish = nil
+	tickets.MaxAge, tickets.AllowMsgTTL, tickets.MaxMsgs = ticketAge, false, ticketsAtOnce
+	return []jetstream.StreamConfig{presence, nodes, members, doNotDisturb, tickets}
 }
 
 // bucket is what all buckets share. A key is removed by a value that says so and
