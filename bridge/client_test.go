@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,6 +113,8 @@ func token(t *testing.T, b *Bridge, user, role string) string {
 	return token
 }
 
+// dial is a client that was welcomed; hello is the secret of the session that it
+// goes on with, and further fields of its hello.
 func dial(t *testing.T, b *Bridge, user string, hello ...string) *client {
 	t.Helper()
 	conn, _, err := websocket.Dial(t.Context(), "ws://"+b.Addr()+"/ws", &websocket.DialOptions{Subprotocols: []string{"latido.v1"}})
@@ -121,11 +124,11 @@ func dial(t *testing.T, b *Bridge, user string, hello ...string) *client {
 	conn.SetReadLimit(1 << 22)
 	c := &client{t: t, conn: conn}
 	t.Cleanup(func() { _ = conn.CloseNow() })
-	resume := ""
+	resume, more := "", ""
 	if len(hello) > 0 {
-		resume = hello[0]
+		resume, more = hello[0], strings.Join(hello[1:], "")
 	}
-	c.send(fmt.Sprintf(`{"op":"hello","token":%q,"session":%q}`, token(t, b, user, ""), resume))
+	c.send(fmt.Sprintf(`{"op":"hello","token":%q,"session":%q%s}`, token(t, b, user, ""), resume, more))
 	c.welcome = c.expect("welcome")
 	return c
 }

@@ -33,7 +33,7 @@ func (Dialect) Decode(data []byte, binary bool) (wire.Request, error) {
 func (f *frame) request() wire.Request {
 	switch f.Op {
 	case "hello":
-		return wire.Hello{Token: f.Token, Client: f.Client, Resume: f.Session, Device: f.Device}
+		return wire.Hello{Token: f.Token, Client: f.Client, Resume: f.Session, Device: f.Device, Generation: f.Generation}
 	case "subscribe":
 		return wire.Subscribe{Ref: f.ID, Channel: f.Channel, Since: f.Since, Count: f.Count, Age: f.Age, Anew: f.Anew, Presence: f.Presence}
 	case "unsubscribe":

@@ -29,7 +29,7 @@ func appendNotice(dst []byte, notice wire.Notice) []byte {
 		return append(dst, `{"op":"restored"}`...)
 	case wire.Welcome:
 		return appendJSON(dst, welcome{
-			Op: "welcome", Session: n.Session, Ref: n.Ref, User: n.User, Name: n.Name, Role: n.Role,
+			Op: "welcome", Session: n.Session, Ref: n.Ref, Generation: n.Generation, User: n.User, Name: n.Name, Role: n.Role,
 			Node: n.Node, Ping: int(n.Ping.Seconds()), Limits: n.Limits,
 		})
 	case wire.Error:
@@ -53,15 +53,16 @@ func appendNotice(dst []byte, notice wire.Notice) []byte {
 }
 
 type welcome struct {
-	Op      string      `json:"op"`
-	Session string      `json:"session"`
-	Ref     string      `json:"ref"`
-	User    string      `json:"user"`
-	Name    string      `json:"name,omitempty"`
-	Role    string      `json:"role,omitempty"`
-	Node    string      `json:"node"`
-	Ping    int         `json:"ping"`
-	Limits  wire.Limits `json:"limits"`
+	Op         string      `json:"op"`
+	Session    string      `json:"session"`
+	Ref        string      `json:"ref"`
+	Generation uint64      `json:"generation"`
+	User       string      `json:"user"`
+	Name       string      `json:"name,omitempty"`
+	Role       string      `json:"role,omitempty"`
+	Node       string      `json:"node"`
+	Ping       int         `json:"ping"`
+	Limits     wire.Limits `json:"limits"`
 }
 
 type failure struct {

@@ -19,6 +19,7 @@ type frame struct {
 	Token, Client, Session           string
 	ID                               string // as it is answered, "" unless it is an integer from 1 to 2^53-1
 	Data, Meta                       json.RawMessage
+	Generation                       uint64        // of a session, or 0
 	Count                            int           // of last, or 0
 	Age                              time.Duration // of last, or 0
 	Since                            *wire.Position
@@ -103,6 +104,8 @@ func (f *frame) set(name string, value gjson.Result) string {
 		return bounded(&f.Client, value, 100)
 	case "session":
 		return bounded(&f.Session, value, 256)
+	case "generation":
+		return f.setGeneration(value)
 	case "batch":
 		return truth(new(bool), value)
 	case "presence":
@@ -187,6 +190,15 @@ func (f *frame) setID(value gjson.Result) string {
 	if !isPlain(value.Raw) {
 		f.ID = strconv.FormatUint(id, 10)
 	}
+	return ""
+}
+
+func (f *frame) setGeneration(value gjson.Result) string {
+	generation, ok := integer(value)
+	if !ok {
+		return "is an integer from 0 to 2^53-1"
+	}
+	f.Generation = generation
 	return ""
 }
 

@@ -9,7 +9,7 @@ import (
 
 // names are the fields of all requests; the index of one is its bit in a set.
 var names = [...]string{
-	"op", "id", "channel", "event", "command", "key", "token", "client", "session", "batch",
+	"op", "id", "channel", "event", "command", "key", "token", "client", "session", "generation", "batch",
 	"data", "meta", "last", "since", "anew", "presence", "device", "position", "users",
 }
 

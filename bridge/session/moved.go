@@ -3,6 +3,7 @@ package session
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -14,6 +15,25 @@ import (
 type move struct {
 	Ref        string `json:"ref"`
 	Generation uint64 `json:"generation"` // as in package seat
+}
+
+// mostAhead is how far a generation may be ahead of the bus's clock: more than the
+// clocks of two of its servers differ.
+const mostAhead = time.Hour
+
+// generationAfter is the generation of a connection that is welcomed: when that is, in
+// unix milliseconds by the bus's clock, as its bridge has it; or the next one after
+// that of the session's connection before, which the client says again, where that
+// bridge had the clock otherwise. Without it (0) the clocks alone decide.
+//
+// The number is the client's own, and so is what it may do with it: a generation is
+// compared with those of the same user's session of the same secret only. One that is
+// too far ahead is cut to mostAhead: the clocks have caught up with it after that
+// time, whatever was said. A page that is open twice takes its session from itself in
+// turns, as without it.
+func generationAfter(before uint64, now time.Time) uint64 {
+	clock := uint64(max(now.UnixMilli(), 0))
+	return max(clock, min(before+1, clock+uint64(mostAhead.Milliseconds())))
 }
 
 // tellMoved has every other connection of the session end, wherever it is: one that

@@ -100,7 +100,7 @@ func (s *session) hello(r wire.Hello) {
 		secret = rand.Text()
 	}
 	s.user, s.ref = id.User, reference(id.User, secret)
-	s.generation = uint64(max(s.node.Hub.Leases.Now().UnixMilli(), 0))
+	s.generation = generationAfter(r.Generation, s.node.Hub.Leases.Now())
 	replaced, err := s.node.registry.add(s)
 	if err != nil {
 		s.end(schemas.RefusalOf(err))
@@ -119,7 +119,8 @@ func (s *session) hello(r wire.Hello) {
 	limits := s.node.Limits
 	s.reader.Limit = limits.Frame
 	s.tell(wire.Welcome{
-		Session: secret, Ref: s.ref, User: id.User, Name: id.Name, Role: id.Role, Node: s.node.name,
+		Session: secret, Ref: s.ref, Generation: s.generation,
+		User: id.User, Name: id.Name, Role: id.Role, Node: s.node.name,
 		Ping: limits.Ping, Limits: wire.Limits{Frame: limits.Frame, Channels: limits.Channels, Publishes: limits.Publishes},
 	})
 	if s.node.Hub.Degraded.Load() {

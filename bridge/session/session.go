@@ -54,9 +54,8 @@ type session struct {
 
 	user string // set once, by hello
 	ref  string // public reference, stable across reconnects
-	// generation is when the session was welcomed, in unix milliseconds by the bus's
-	// clock: which of its connections speaks for it, see package seat. Set once, by
-	// hello.
+	// generation is which of the session's connections speaks for it, see
+	// [generationAfter] and package seat. Set once, by hello.
 	generation uint64
 	device     atomic.Pointer[device]
 

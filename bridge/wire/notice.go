@@ -48,6 +48,7 @@ type (
 	// Welcome answers Hello.
 	Welcome struct {
 		Session, Ref     string // the secret to resume with, the public reference
+		Generation       uint64 // of the session: which of its connections this is
 		User, Name, Role string
 		Node             string
 		Ping             time.Duration // silence after which the server pings

@@ -35,6 +35,8 @@ type (
 		Client string // name and version of the client, for the logs
 		Resume string // the secret of an earlier session to continue, or ""
 		Device string // what the user is there with, or "" not to be seen by it
+
+		Generation uint64 // as the last Welcome of that session told it, or 0
 	}
 	// Subscribe asks for a channel's events: those after Since, or else the last
 	// Count, or those of the last Age, or with both at most the last Count of that

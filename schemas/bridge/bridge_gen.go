@@ -157,15 +157,16 @@ type Unsubscribed struct {
 
 // Welcome: The answer to hello.
 type Welcome struct {
-	Op      string `json:"op"`             // Always "welcome".
-	Session string `json:"session"`        // Secret: shows a later hello that it is the same member.
-	Ref     string `json:"ref"`            // The public name of this session, as members see it.
-	User    string `json:"user"`           // Who the token says is there.
-	Name    string `json:"name,omitempty"` // The user's name, for people.
-	Role    string `json:"role,omitempty"` // The user's role.
-	Node    string `json:"node"`           // Which bridge answers.
-	Ping    int    `json:"ping"`           // The longest silence, in seconds, before the server pings.
-	Limits  Limits `json:"limits"`         // What this session may do.
+	Op         string `json:"op"`             // Always "welcome".
+	Session    string `json:"session"`        // Secret: shows a later hello that it is the same member.
+	Ref        string `json:"ref"`            // The public name of this session, as members see it.
+	Generation uint64 `json:"generation"`     // Which of the session's connections this is: a greater one is a newer one. The next hello says it again.
+	User       string `json:"user"`           // Who the token says is there.
+	Name       string `json:"name,omitempty"` // The user's name, for people.
+	Role       string `json:"role,omitempty"` // The user's role.
+	Node       string `json:"node"`           // Which bridge answers.
+	Ping       int    `json:"ping"`           // The longest silence, in seconds, before the server pings.
+	Limits     Limits `json:"limits"`         // What this session may do.
 }
 
 // Activity: The user touched this device. It has no answer.
@@ -192,12 +193,13 @@ type Count struct {
 
 // Hello: The first frame of a connection: who is there.
 type Hello struct {
-	Op      string  `json:"op"`                // Always "hello".
-	Token   string  `json:"token"`             // A signed JWT.
-	Client  string  `json:"client,omitempty"`  // Which client it is, and its version.
-	Session string  `json:"session,omitempty"` // The secret of an earlier welcome, to go on as the same member.
-	Device  *Device `json:"device,omitempty"`  // What the user is there with, to be seen as online with it.
-	Batch   bool    `json:"batch,omitempty"`   // Whether several notices may share a WebSocket message, one on each line.
+	Op         string  `json:"op"`                   // Always "hello".
+	Token      string  `json:"token"`                // A signed JWT.
+	Client     string  `json:"client,omitempty"`     // Which client it is, and its version.
+	Session    string  `json:"session,omitempty"`    // The secret of an earlier welcome, to go on as the same member.
+	Generation uint64  `json:"generation,omitempty"` // The one of the last welcome of that session, so that this connection counts as newer than that one, whatever the clocks of the bridges.
+	Device     *Device `json:"device,omitempty"`     // What the user is there with, to be seen as online with it.
+	Batch      bool    `json:"batch,omitempty"`      // Whether several notices may share a WebSocket message, one on each line.
 }
 
 // Pong: The answer to a ping.

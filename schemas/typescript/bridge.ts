@@ -320,6 +320,10 @@ export interface Welcome {
    */
   ref: string;
   /**
+   * Which of the session's connections this is: a greater one is a newer one. The next hello says it again.
+   */
+  generation: number;
+  /**
    * Who the token says is there.
    */
   user: string;
@@ -421,6 +425,10 @@ export interface Hello {
    * The secret of an earlier welcome, to go on as the same member.
    */
   session?: string;
+  /**
+   * The one of the last welcome of that session, so that this connection counts as newer than that one, whatever the clocks of the bridges.
+   */
+  generation?: number;
   device?: Device;
   /**
    * Whether several notices may share a WebSocket message, one on each line.

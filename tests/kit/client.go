@@ -46,6 +46,7 @@ type Client struct {
 	now      *connection   // nil while away
 	node     string        // of the connection before
 	session  string        // to resume with
+	newest   uint64        // generation of the session, as its last welcome told it
 	ref      string        // by which others know the session
 	left     time.Time     // since when the client is not wholly there, or zero
 	returnIn time.Duration // how long to stay away, as a draining bridge has asked
@@ -115,7 +116,7 @@ func (c *Client) connect(ctx context.Context) (*connection, error) {
 	var address string
 	c.mu.change(func() {
 		address = c.cfg.Bridges[c.random.IntN(len(c.cfg.Bridges))]
-		hello.Session, hello.Batch = c.session, c.random.IntN(2) == 0
+		hello.Session, hello.Generation, hello.Batch = c.session, c.newest, c.random.IntN(2) == 0
 	})
 	within := answerWithin
 	if c.cfg.Unsteady {
@@ -136,6 +137,10 @@ func (c *Client) arrive(connection *connection) {
 		c.tally.Elsewhere++
 	}
 	c.node, c.session, c.ref, c.now = connection.welcome.Node, connection.welcome.Session, connection.welcome.Ref, connection
+	if told := connection.welcome.Generation; told <= c.newest {
+		c.faultLocked(fmt.Errorf("connection %d is of generation %d, not after %d", connection.number, told, c.newest))
+	}
+	c.newest = connection.welcome.Generation
 	if user := connection.welcome.User; user != c.cfg.Who.User {
 		c.faultLocked(fmt.Errorf("welcomed as %q", user))
 	}
@@ -179,7 +184,7 @@ func (c *Client) Cut(reset bool) bool {
 
 // Forget makes the next connection a new session, as closing the page does.
 func (c *Client) Forget() {
-	c.mu.change(func() { c.session, c.node, c.left = "", "", time.Time{}; clear(c.tracked) })
+	c.mu.change(func() { c.session, c.newest, c.node, c.left = "", 0, "", time.Time{}; clear(c.tracked) })
 }
 
 // Tally is what has happened so far.

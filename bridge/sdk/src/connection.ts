@@ -210,8 +210,7 @@ export class Connection {
   #hello(token: string): HelloFrame {
     const hello: HelloFrame = { op: "hello", token, client: this.#parts.client, batch: true };
     if (this.#parts.device) hello.device = { kind: this.#parts.device };
-    if (this.#parts.resume.current !== undefined) hello.session = this.#parts.resume.current;
-    return hello;
+    return Object.assign(hello, this.#parts.resume.current);
   }
 
   #welcomed(frame: WelcomeFrame): void {
@@ -219,7 +218,7 @@ export class Connection {
     this.#welcomedAt = Date.now();
     this.#refusedToken = false;
     this.#trouble = undefined;
-    this.#parts.resume.keep(frame.session);
+    this.#parts.resume.keep(frame);
     this.#planRenewal();
     const link = this.#link;
     this.#become("connected", 0, "welcome");

@@ -5,6 +5,13 @@ export interface Shelf {
   removeItem(key: string): void;
 }
 
+/** What a hello says of the session that it continues, as the last welcome told it. */
+export interface Resumed {
+  session: string;
+  /** Said again it makes the next connection the newer one, whatever the clocks of two bridges. */
+  generation: number;
+}
+
 /**
  * The secret by which a returning page continues its session: same member, no leave, no join.
  *
@@ -15,37 +22,37 @@ export interface Shelf {
 export class ResumeId {
   readonly #slot: string;
   readonly #storage: Shelf | undefined;
-  #id: string | undefined;
+  #current: Resumed | undefined;
 
   constructor(name: string, storage: Shelf | undefined) {
-    this.#slot = `latido:${name}`;
+    this.#slot = `latido/${name}`;
     this.#storage = storage;
     this.take();
   }
 
-  get current(): string | undefined {
-    return this.#id;
+  get current(): Resumed | undefined {
+    return this.#current;
   }
 
-  keep(id: string): void {
-    this.#id = id;
+  keep({ session, generation }: Resumed): void {
+    this.#current = { session, generation };
   }
 
   /** The session is over, or another page has it. */
   forget(): void {
-    this.#id = undefined;
+    this.#current = undefined;
   }
 
   /** The page is shown (again): what lies in storage is ours. */
   take(): void {
-    const id = this.#storage?.getItem(this.#slot);
-    if (!id) return;
+    const parked = this.#storage?.getItem(this.#slot);
+    if (!parked) return;
     this.#storage?.removeItem(this.#slot);
-    this.#id = id;
+    this.#current = JSON.parse(parked);
   }
 
   /** The page goes away, perhaps to be loaded again. */
   park(): void {
-    if (this.#id !== undefined) this.#storage?.setItem(this.#slot, this.#id);
+    if (this.#current) this.#storage?.setItem(this.#slot, JSON.stringify(this.#current));
   }
 }

@@ -45,7 +45,7 @@ test("answers pings and reads several frames from one message", async () => {
 test("comes back after a pause with its session", async () => {
   const server = new FakeServer();
   const client = createClient({ ...server.options, backoff });
-  const first = await server.welcome({ session: "mine" });
+  const first = await server.welcome({ session: "mine", generation: 7 });
   first.break();
   assert.equal(client.state, "connecting");
   mock.timers.tick(499);
@@ -54,6 +54,7 @@ test("comes back after a pause with its session", async () => {
   mock.timers.tick(1);
   const second = await server.welcome();
   assert.equal(second.hello?.["session"], "mine");
+  assert.equal(second.hello?.["generation"], 7, "so that it is the newer one");
 });
 
 /** How long it takes until somebody dials, in milliseconds, in steps of 50. */

@@ -64,11 +64,12 @@ test("a burst is let through and the rest is spread over time", (t) => {
 test("a duplicated tab finds no session, a reloaded one finds its own", () => {
   const storage = new FakeStorage();
   const page = new ResumeId("web", storage);
-  page.keep("s1");
+  page.keep({ session: "s1", generation: 7 });
   assert.equal(new ResumeId("web", storage.duplicate()).current, undefined);
   page.park();
   assert.equal(new ResumeId("other", storage).current, undefined);
-  assert.equal(new ResumeId("web", storage).current, "s1");
+  const reloaded = new ResumeId("web", storage);
+  assert.deepEqual(reloaded.current, { session: "s1", generation: 7 });
   assert.equal(new ResumeId("web", storage).current, undefined, "taken once");
 });
 

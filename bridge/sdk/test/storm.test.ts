@@ -115,7 +115,7 @@ class CuttingLine {
     if (frame.op === "hello") {
       this.#user = String(frame["client"]);
       const limits = { frame: 65536, channels: 500, publishes: 100_000 };
-      this.tell({ op: "welcome", session: this.#user, ref: this.#user, user: this.#user, node: "b1", ping: 25, limits });
+      this.tell({ op: "welcome", session: this.#user, ref: this.#user, user: this.#user, node: "b1", generation: 1, ping: 25, limits });
     } else if (frame.op === "subscribe") {
       this.#subscribe(frame);
     } else if (frame.op === "publish") {
