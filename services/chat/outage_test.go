@@ -74,7 +74,7 @@ func TestPostsSurviveTheStreamsLeader(t *testing.T) {
 	bus := bustest.StartCluster(t)
 	estest.Replica(t, bus, Run)
 	estest.Replica(t, bus, Run)
-	postAlong(t, estest.NewCaller(t, bus), 200, func() { bus.Kill(bus.Leader(subjects.StreamRoom)) })
+	postAlong(t, estest.NewCaller(t, bus), 200, func() { bus.Kill(bus.AwaitLeader(t, subjects.StreamRoom)) })
 }
 
 func TestPostsSurviveAReplicaThatStops(t *testing.T) {

@@ -83,12 +83,13 @@ func TestWhoActsAtEveryDoor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Must(s.NATS.Flush()) // the first fact is told on another connection
 	private := subjects.Channel{Kind: "room", ID: "private"}
 	if code := doors["HTTP"](s, command{private, "open", `{"members":["josé"]}`, "luis", tokenOf(s, "luis", "", "")}); code != 0 {
 		t.Fatalf("open: %d", code)
 	}
 	next := func() *nats.Msg {
-		fact, err := feed.NextMsg(20 * time.Second)
+		fact, err := feed.NextMsg(kit.Patience)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -25,6 +25,10 @@ type Answer struct {
 	Body   Frame // nil when Raw is no JSON object
 }
 
+// client opens a connection for each request: the server ends those that idle, and a
+// request on one that is just ending fails.
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
 // Ask asks a bridge's address over HTTP. A refusal is an answer, no error.
 func Ask(ctx context.Context, address string, asked Request) (Answer, error) {
 	request, err := http.NewRequestWithContext(ctx, asked.Method, "http://"+address+asked.Path, strings.NewReader(asked.Body))
@@ -40,7 +44,7 @@ func Ask(ctx context.Context, address string, asked Request) (Answer, error) {
 		}
 		request.Header.Set(name, value)
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return Answer{}, err
 	}

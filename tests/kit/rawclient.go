@@ -17,7 +17,7 @@ import (
 )
 
 // Patience bounds what a test waits for a bridge to say, so that a failing one ends.
-const Patience = 30 * time.Second
+const Patience = time.Minute
 
 // Codes of RFC 6455, section 7.4.1, with which a bridge closes a connection.
 const (

@@ -22,7 +22,7 @@ import (
 
 // Config is how a stage begins. Its zero value works.
 type Config struct {
-	Limit time.Duration // how long the clients may live; 0 is two minutes
+	Limit time.Duration // how long the clients may live; 0 is four minutes
 	Bus   *bustest.Bus  // what the system runs on; nil has the first stack embed a server
 	Seed  uint64        // what every random draw follows from
 	Dev   bool          // nothing verifies tokens: whoever is on this machine may have any
@@ -50,7 +50,7 @@ type Stage struct {
 // NewStage returns a stage on which nothing runs yet.
 func NewStage(t *testing.T, cfg Config) *Stage {
 	t.Helper()
-	limit := cmp.Or(cfg.Limit, 2*time.Minute)
+	limit := cmp.Or(cfg.Limit, 4*time.Minute)
 	limited, stop := context.WithTimeoutCause(t.Context(), limit, fmt.Errorf("not done within %v", limit))
 	ctx, end := context.WithCancelCause(limited)
 	s := &Stage{

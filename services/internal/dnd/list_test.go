@@ -37,7 +37,7 @@ func TestListFollowsTheBucket(t *testing.T) {
 	for i := range 300 {
 		change(fmt.Sprint(i), "dnd")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	list, err := dnd.Follow(ctx, nc, slog.New(slog.DiscardHandler))
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 )
 
 // patience bounds waits for what must happen, so that a failing test ends.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // Run is a service's entry.
 type Run func(ctx context.Context, nc *nats.Conn, verifier *identity.Verifier, log *slog.Logger) error

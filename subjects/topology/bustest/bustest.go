@@ -151,6 +151,23 @@ func (b *Bus) Leader(stream string) int {
 	return -1
 }
 
+// AwaitLeader is Leader once there is one.
+func (b *Bus) AwaitLeader(tb testing.TB, stream string) int {
+	tb.Helper()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for {
+		if leader := b.Leader(stream); leader >= 0 {
+			return leader
+		}
+		select {
+		case <-look.C:
+		case <-tb.Context().Done():
+			tb.Fatalf("nobody leads %s", stream)
+		}
+	}
+}
+
 func (b *Bus) stop() {
 	for _, s := range b.Servers {
 		if s != nil {
