@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go/micro"
 
@@ -33,7 +32,7 @@ func TestServicesAnswerTheCommandsOfTheirKinds(t *testing.T) {
 	}
 	nc := inside(t, start(t, config(t)))
 	for _, service := range services() {
-		reply, err := nc.Request("$SRV.INFO."+service, nil, 10*time.Second)
+		reply, err := nc.Request("$SRV.INFO."+service, nil, patience)
 		if err != nil {
 			t.Fatal(service, err)
 		}

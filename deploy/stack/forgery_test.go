@@ -133,7 +133,7 @@ func TestHijackedContainersCannotForge(t *testing.T) {
 			a.byReply(t, nc)
 			a.byRollup(t, nc)
 			a.bySchedule(t, nc)
-			if err := nc.FlushTimeout(5 * time.Second); err != nil {
+			if err := nc.FlushTimeout(patience); err != nil {
 				t.Fatal(err)
 			}
 			witness.check(t, a)
@@ -172,12 +172,17 @@ func (a attacker) byReply(t *testing.T, nc *nats.Conn) {
 		}
 	}
 	if a.owns(own) {
-		if answer, err := nc.Request(own, []byte(forgedConfig), 5*time.Second); err != nil {
+		if answer, err := nc.Request(own, []byte(forgedConfig), patience); err != nil {
 			t.Fatalf("its own fact: %v %v", answer, err)
 		}
 	}
 	for ask, body := range a.asks {
-		if _, err := nc.Request(ask, []byte(body), 5*time.Second); err != nil && !strings.Contains(ask, "MSG.NEXT") {
+		within := patience
+		next := strings.Contains(ask, "MSG.NEXT") // which waits for a message
+		if next {
+			within = time.Second
+		}
+		if _, err := nc.Request(ask, []byte(body), within); err != nil && !next {
 			t.Errorf("%s is not answered, so it proves nothing: %v", ask, err)
 		}
 		for _, reply := range slices.Concat(targets, told, slices.Collect(maps.Keys(declarations()))) {
@@ -242,13 +247,13 @@ func newWitness(t *testing.T, url string) witness {
 	t.Helper()
 	for user, subject := range kept {
 		nc := login(t, url, user, make(chan error, 8))
-		if _, err := nc.Request(subject, []byte("{}"), 5*time.Second); err != nil {
+		if _, err := nc.Request(subject, []byte("{}"), patience); err != nil {
 			t.Fatal(subject, err)
 		}
 	}
 	presence := login(t, url, "presence", make(chan error, 8))
 	for _, subject := range []string{"$KV.quiet.kept", "$KV.members.group.kept.ana"} {
-		if _, err := presence.Request(subject, []byte(`{"role":"kept"}`), 5*time.Second); err != nil {
+		if _, err := presence.Request(subject, []byte(`{"role":"kept"}`), patience); err != nil {
 			t.Fatal(subject, err)
 		}
 	}

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/latido/latido/subjects/topology"
 	"github.com/latido/latido/subjects/topology/bustest"
 )
 
@@ -92,6 +94,9 @@ func TestWithoutAQuorumNobodyIsReady(t *testing.T) {
 	everybody(http.StatusOK)
 	bus.Kill(0)
 	bus.Kill(1)
+	await(t, "the third to know that it is alone", func() bool {
+		return !bus.Led() && !slices.ContainsFunc(topology.Names(topology.Config{}), func(name string) bool { return bus.Leader(name) >= 0 })
+	})
 	everybody(http.StatusServiceUnavailable)
 	for range 3 { // it was not by chance that no leader answered in time
 		for _, health := range pages {

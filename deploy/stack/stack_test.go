@@ -80,7 +80,7 @@ func open(tb testing.TB, url, room string) *nats.Msg {
 		tb.Fatal(err)
 	}
 	defer connection.Close()
-	answer, err := connection.RequestMsg(command(subjects.Channel{Kind: "room", ID: room}, "open", `{"members":["ana","luis"]}`), 10*time.Second)
+	answer, err := connection.RequestMsg(command(subjects.Channel{Kind: "room", ID: room}, "open", `{"members":["ana","luis"]}`), patience)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -327,12 +327,15 @@ func write(tb testing.TB, folder, name, content string) {
 	}
 }
 
+// patience is how long a test waits for what must come, on a machine that stalls, too.
+const patience = time.Minute
+
 // await polls until the condition holds, and dumps what runs if it never does.
 func await(tb testing.TB, what string, condition func() bool) {
 	tb.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(patience)
 	for !condition() {
 		select {
 		case <-tick.C:

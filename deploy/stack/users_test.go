@@ -188,13 +188,13 @@ func TestUsersOfTheContainers(t *testing.T) {
 		accepted(t, ask(t, bridge, command(team, "create", `{"members":[]}`)))
 		value := []byte(`{"user":"ana","ref":"s2","device":"web","node":"bridge-1","meta":{"activity":"active"}}`)
 		accepted(t, ask(t, bridge, seat.Hold(subjects.PresenceKey("bridge-1", ana.Seat("ana", "s2")), value)))
-		if _, err := cards.NextMsg(10 * time.Second); err != nil {
+		if _, err := cards.NextMsg(patience); err != nil {
 			t.Fatal("waiting for ana's card:", err)
 		}
-		soon := time.Now().UTC().Add(time.Second).Format(time.RFC3339Nano)
+		soon := time.Now().UTC().Add(6 * time.Second).Format(time.RFC3339Nano)
 		accepted(t, ask(t, bridge, command(ana, "set_status", `{"status":"dnd","until":"`+soon+`"}`)))
 		for status := ""; status != "online"; {
-			fact, err := facts.NextMsg(10 * time.Second)
+			fact, err := facts.NextMsg(patience)
 			if err != nil {
 				t.Fatal("waiting for the status to end:", err)
 			}
@@ -223,7 +223,7 @@ func TestUsersOfTheContainers(t *testing.T) {
 		}
 		seen := make(map[string]bool)
 		for len(seen) < len(services()) {
-			answer, err := inbox.NextMsg(5 * time.Second)
+			answer, err := inbox.NextMsg(patience)
 			if err != nil {
 				t.Fatalf("saw %v: %v", seen, err)
 			}
@@ -271,7 +271,7 @@ func hearOnce(t *testing.T, subject string, bridges ...*nats.Conn) {
 			t.Fatal(err)
 		}
 		for _, subscription := range heard {
-			if message, err := subscription.NextMsg(5 * time.Second); err != nil || string(message.Data) != text {
+			if message, err := subscription.NextMsg(patience); err != nil || string(message.Data) != text {
 				t.Errorf("heard %v %v instead of %s", message, err, text)
 			}
 		}
@@ -295,7 +295,7 @@ func serveAnOrder(t *testing.T, bridge *nats.Conn, id string) {
 	taking.Header.Set(nats.MsgIdHdr, subjects.MessageID(order, "luis", "accept"))
 	accepted(t, ask(t, bridge, taking))
 	for event := ""; event != "assigned"; {
-		fact, err := feed.NextMsg(10 * time.Second)
+		fact, err := feed.NextMsg(patience)
 		if err != nil {
 			t.Fatal("waiting for the order to be assigned:", err)
 		}
@@ -317,7 +317,7 @@ func TestContainersOnAFreshCluster(t *testing.T) {
 
 func ask(t *testing.T, connection *nats.Conn, message *nats.Msg) *nats.Msg {
 	t.Helper()
-	answer, err := connection.RequestMsg(message, 5*time.Second)
+	answer, err := connection.RequestMsg(message, patience)
 	if err != nil {
 		t.Fatalf("%s: %v", message.Subject, err)
 	}
