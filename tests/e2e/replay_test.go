@@ -13,7 +13,7 @@ import (
 )
 
 // slack is how long a replay may take beyond its own duration.
-const slack = 2 * time.Minute
+const slack = 4 * time.Minute
 
 // TestChat replays the transcripts through two bridges on an embedded bus. One
 // of them is drained and replaced on the way.

@@ -17,15 +17,18 @@ import (
 // lease, once, and come back once.
 func TestPartition(t *testing.T) {
 	t.Parallel()
-	const long = topology.LeaseTTL + 6*time.Second // others take it for dead by then
+	const (
+		long  = topology.LeaseTTL + 6*time.Second // others take it for dead by then
+		brief = 2 * time.Second                   // however old the lease was, and if the machine stalls
+	)
 	for name, test := range map[string]struct {
 		lasts  time.Duration
 		breaks func(*kit.Proxy)
 		longer bool
 	}{
-		"cut, shorter than the lease":     {4 * time.Second, (*kit.Proxy).Cut, false},
+		"cut, shorter than the lease":     {brief, (*kit.Proxy).Cut, false},
 		"cut, longer than the lease":      {long, (*kit.Proxy).Cut, true},
-		"stalled, shorter than the lease": {4 * time.Second, (*kit.Proxy).Stall, false},
+		"stalled, shorter than the lease": {brief, (*kit.Proxy).Stall, false},
 		"stalled, longer than the lease":  {long, (*kit.Proxy).Stall, true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 
 // patience is how long a test waits for what must become true. It is not how
 // long that should take: the table tells how long it took.
-const patience = 90 * time.Second
+const patience = 3 * time.Minute
 
 // pause is how often a test asks again.
 const pause = 50 * time.Millisecond
@@ -31,6 +31,7 @@ func newStage(t *testing.T) *stage {
 // newStageOn runs the presence service on a bus.
 func newStageOn(t *testing.T, bus *bustest.Bus) *stage {
 	t.Helper()
+	kit.Build(t) // before the time runs
 	s := &stage{kit.NewStage(t, kit.Config{Bus: bus, Limit: patience + *duration, Seed: *seed})}
 	s.Process("presence", kit.Program{Node: "presence"})
 	return s
