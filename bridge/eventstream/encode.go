@@ -1,6 +1,7 @@
 package eventstream
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
@@ -14,36 +15,23 @@ type Encoder struct{}
 // comment is a message that says nothing, but that the line stands.
 const comment = ":\n\n"
 
+// opens is how a frame begins that has an op, which stands first in it.
+const opens = `{"op":"`
+
 // Encode implements [wire.Encoder]. Nothing is told of what only who speaks can need,
 // and a ping is a comment: there is nobody to answer it.
 func (Encoder) Encode(scratch []byte, notice wire.Notice, emit func(message []byte, binary bool)) {
-	op := ""
 	switch notice.(type) {
-	case wire.Event:
-		op = "event"
-	case wire.State, wire.Diff:
-		op = "presence"
-	case wire.Gap:
-		op = "gap"
-	case wire.Error:
-		op = "error"
-	case wire.Degraded:
-		op = "degraded"
-	case wire.Restored:
-		op = "restored"
-	case wire.Drain:
-		op = "drain"
-	case wire.Unsubscribed:
-		op = "unsubscribed"
 	case wire.Ping:
 		emit(append(scratch[:0], comment...), false)
 		return
 	case wire.Welcome, wire.OK:
 		return
 	}
-	native.Dialect{}.Encode(nil, notice, func(data []byte, _ bool) {
+	native.Dialect{}.Encode(nil, notice, func(frame []byte, _ bool) {
+		op, _, _ := bytes.Cut(bytes.TrimPrefix(frame, []byte(opens)), []byte{'"'})
 		message := append(append(scratch[:0], "event: "...), op...)
-		message = append(append(message, "\ndata: "...), data...)
+		message = append(append(message, "\ndata: "...), frame...)
 		emit(append(message, "\n\n"...), false)
 	})
 }

@@ -47,7 +47,7 @@ func appendNotice(dst []byte, notice wire.Notice) []byte {
 	case wire.Drain:
 		return appendJSON(dst, map[string]any{"op": "drain", "return_in": n.ReturnIn.Milliseconds()})
 	case wire.Unsubscribed:
-		return appendJSON(dst, map[string]any{"op": "unsubscribed", "channel": n.Channel, "code": n.Code, "reason": n.Reason})
+		return appendJSON(dst, unsubscribed{Op: "unsubscribed", Channel: n.Channel, Code: n.Code, Reason: n.Reason})
 	}
 	return dst
 }
@@ -95,6 +95,13 @@ type gap struct {
 	From     uint64        `json:"from"`
 	To       uint64        `json:"to"`
 	Position wire.Position `json:"position"`
+}
+
+type unsubscribed struct {
+	Op      string `json:"op"`
+	Channel string `json:"channel"`
+	Code    int    `json:"code"`
+	Reason  string `json:"reason"`
 }
 
 func left(members []wire.Member) []leave {
