@@ -13,7 +13,7 @@ import type { ClientFrame } from "./fake_server.ts";
 const messages = 200;
 
 for (const seed of [1, 2, 3, 4, 5]) {
-  test(`every message is stored once and seen once, in order (seed ${seed})`, { timeout: 30_000 }, async () => {
+  test(`every message is stored once and seen once, in order (seed ${seed})`, { timeout: 300_000 }, async () => {
     const server = new CuttingServer(seed);
     const options = { ...server.options, token: "t", backoff: { base: 2, cap: 4 } };
     const writer = createClient({ ...options, client: "writer" });

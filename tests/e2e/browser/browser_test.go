@@ -17,7 +17,7 @@ import (
 )
 
 // limit is far above what the scenario needs; it ends a scenario that hangs.
-const limit = 4 * time.Minute
+const limit = 8 * time.Minute
 
 func TestBrowser(t *testing.T) {
 	t.Parallel()
@@ -49,7 +49,9 @@ func play(t *testing.T, script string, arguments ...string) {
 	t.Helper()
 	need(t)
 	s := kit.NewStage(t, kit.Config{Limit: limit, Dev: true})
-	origin := "http://" + s.Start(stack.Config{}).HTTPAddr()
+	cfg := stack.Config{}
+	cfg.Limits.Grace = 20 * time.Second // loading a page may take the default where a machine is busy
+	origin := "http://" + s.Start(cfg).HTTPAddr()
 	scenario := exec.CommandContext(s.Ctx, "node", append([]string{script, origin}, arguments...)...)
 	scenario.Env = append(os.Environ(), "CHROMIUM="+kit.Chromium())
 	scenario.Cancel = func() error { return scenario.Process.Signal(syscall.SIGTERM) } // so that it ends Chromium

@@ -7,6 +7,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { chromium } from "playwright-core";
 import { flags } from "./flags.mjs";
 import { Line } from "./line.mjs";
+import { patience } from "./visitor.mjs";
 
 const each = 120;
 const rooms = ["room:one", "room:two"];
@@ -17,6 +18,7 @@ const line = new Line(process.argv[2]);
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, headless: true, args: flags });
 try {
   const page = await browser.newPage();
+  page.setDefaultTimeout(patience);
   await page.goto(`${await line.open()}/healthz`);
   await page.evaluate(begin, { rooms, each });
   let breaks = 0;

@@ -8,7 +8,7 @@ import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { chromium } from "playwright-core";
 import { flags } from "./flags.mjs";
-import { Visitor } from "./visitor.mjs";
+import { patience, Visitor } from "./visitor.mjs";
 
 const [origin, readme] = process.argv.slice(2);
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, headless: true, args: flags });
@@ -54,6 +54,7 @@ async function copiedFromStartPage() {
 /** Runs a program as a module on a page of the server's, until its last line is done and something was heard of it. */
 async function pageRunning(program) {
   const context = await browser.newContext();
+  context.setDefaultTimeout(patience);
   const page = await context.newPage();
   const heard = [];
   const ended = new Promise((resolve, reject) => {
@@ -65,7 +66,7 @@ async function pageRunning(program) {
       if (message.type() === "log") heard.push(message.text());
       void look();
     });
-    setTimeout(() => reject(new Error(`the program does not end; it printed ${JSON.stringify(heard)}`)), 20_000).unref();
+    setTimeout(() => reject(new Error(`the program does not end; it printed ${JSON.stringify(heard)}`)), patience).unref();
   });
   await page.goto(`${origin}/healthz`); // any page of the server's own
   await page.setContent(`<!doctype html><input id="input"><footer id="footer"></footer>

@@ -1,3 +1,6 @@
+/** How long anybody waits for what must come, in ms: on a machine that stalls, too. */
+export const patience = 120_000;
+
 /** A person at the start page, and what they see. */
 export class Visitor {
   constructor(page, name) {
@@ -8,6 +11,7 @@ export class Visitor {
   /** Opens the page and comes in by name. Errors of the page's own are the test's failure. */
   static async enter(browser, origin, name, look, failures) {
     const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...look });
+    context.setDefaultTimeout(patience);
     const page = await context.newPage();
     page.on("pageerror", (error) => failures.push(`${name}: ${error.message}`));
     await page.goto(origin);
