@@ -105,3 +105,44 @@ func TestASessionGoesOnWhateverTheClocks(t *testing.T) {
 	}
 	second.must(`"op":"untrack","channel":%q`, lobby)
 }
+
+// The seats of the older connection wait for the newer one, which takes them one by
+// one: nobody sees the session leave those that it has not come to yet.
+func TestASessionTakesItsSeatsOneByOne(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	one, _ := runBridge(t, bus, Config{Node: "one", Limits: session.Limits{Grace: time.Hour}})
+	two, _ := runBridge(t, bus, Config{Node: "two", Limits: session.Limits{Grace: time.Hour}})
+	const second = "app:second"
+	watcher := dial(t, one, "luis")
+	watcher.must(`"op":"subscribe","channel":%q,"presence":true`, second)
+	watcher.expect("presence")
+	old := dial(t, one, "ana")
+	old.must(`"op":"track","channel":%q,"meta":1`, lobby)
+	old.must(`"op":"track","channel":%q,"meta":1`, second)
+	watcher.change("joins", old.ref())
+
+	written := seatIn(t, bus, second, "one", old.ref()).Sequence
+	// That the session moved was not heard: the bus was away. The seat says it.
+	seat := seatOf(t, bus, "one", old.ref())
+	number, err := strconv.ParseUint(seat.Header.Get(generation), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer := nats.Header{}
+	newer.Set(generation, strconv.FormatUint(number+1000, 10))
+	record(t, bus, &nats.Msg{
+		Subject: strings.Replace(seat.Subject, ".one.", ".two.", 1),
+		Data:    []byte(strings.Replace(string(seat.Data), `"node":"one"`, `"node":"two"`, 1)), Header: newer,
+	})
+	if code := old.closed(); code != int(schemas.Replaced) {
+		t.Errorf("the older connection was closed with %d", code)
+	}
+	wait(t, "what became of the seat", func() bool { return seatIn(t, bus, second, "one", old.ref()).Sequence > written })
+	if left := len(seatIn(t, bus, second, "one", old.ref()).Data) == 0; left {
+		t.Error("the seat was left, and does not wait")
+	}
+	again := dial(t, two, "ana", old.secret())
+	again.must(`"op":"track","channel":%q,"meta":2`, second)
+	watcher.change("updates", old.ref())
+}

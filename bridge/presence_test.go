@@ -117,11 +117,19 @@ const generation = "Latido-Generation"
 // seatOf is what the bucket says of a session of ana's in the lobby, by a node.
 func seatOf(t *testing.T, bus *bustest.Bus, node, ref string) *jetstream.RawStreamMsg {
 	t.Helper()
+	return seatIn(t, bus, lobby, node, ref)
+}
+
+func seatIn(t *testing.T, bus *bustest.Bus, name, node, ref string) *jetstream.RawStreamMsg {
+	t.Helper()
 	stream, err := jetStream(t, bus).Stream(t.Context(), seat.Stream)
 	if err != nil {
 		t.Fatal(err)
 	}
-	channel := subjects.Channel{Kind: "app", ID: "lobby"}
+	channel, err := subjects.ParseChannel(name)
+	if err != nil {
+		t.Fatal(err)
+	}
 	entry, err := stream.GetLastMsgForSubject(t.Context(), seat.Keys+subjects.PresenceKey(node, channel.Seat("ana", ref)))
 	if err != nil {
 		t.Fatal(err)

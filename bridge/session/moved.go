@@ -55,7 +55,7 @@ func (n *Node) HearMoves() error {
 			return
 		}
 		if s := n.registry.find(told.Ref); s != nil && s.generation < told.Generation {
-			s.end(errReplaced) // its seats wait for the newer one to take them
+			s.end(errReplaced)
 		}
 	})
 	if err != nil {

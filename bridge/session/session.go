@@ -138,16 +138,9 @@ func (s *session) finish(frames ...[]byte) bool {
 	return true
 }
 
+// errReplaced ends a session that goes on through a newer connection. Its seats wait
+// for that one to take them.
 var errReplaced = schemas.Refuse(schemas.Replaced, "a newer connection continues this session")
-
-// supersede ends a session that goes on through a newer connection. What it was to
-// others is left to that one.
-func (s *session) supersede() {
-	s.mu.Lock()
-	s.goodbye = true
-	s.mu.Unlock()
-	s.end(errReplaced)
-}
 
 // withdraw undoes what the session was to others. It may be called again.
 func (s *session) withdraw() {

@@ -310,7 +310,7 @@ func (n *Node) presenceChanged(name subjects.Channel, seen hub.PresenceChange) (
 	}
 	if seen.Entry.Node != n.name {
 		if seen.Entry.Holds() && seen.Entry.Outranks(t.generation, t.lastWritten()) {
-			s.supersede()
+			s.end(errReplaced)
 		}
 		return false
 	}
