@@ -1,8 +1,10 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/subjects/topology"
 )
 
 const (
@@ -138,12 +141,20 @@ func (r *requester) answer(msg *nats.Msg) {
 	}
 	r.mu.Lock()
 	q := r.pending[id]
+	if q != nil && isStored(q.msg.Subject) && bytes.Contains(msg.Data, inProcess) {
+		q.again = time.Now().Add(noticeNoResponder)
+		r.mu.Unlock()
+		return
+	}
 	delete(r.pending, id)
 	r.mu.Unlock()
 	if q != nil {
 		q.answered(msg, nil)
 	}
 }
+
+// inProcess is in an answer that is none: an earlier attempt is being stored.
+var inProcess = fmt.Appendf(nil, `"err_code":%d`, topology.CodeInProcess)
 
 // postpone has a request asked again soon, since nobody took it.
 func (r *requester) postpone(id string) {

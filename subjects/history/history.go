@@ -82,6 +82,7 @@ type Stream struct {
 	LastAt  time.Time // when the newest was stored
 	Deleted uint64    // messages removed between First and Last
 	Now     time.Time // when the leader said so, by its clock
+	Quorum  bool      // the leader hears enough of the replicas to decide
 }
 
 // End is where a reader of the whole stream stands.
@@ -100,6 +101,9 @@ func Describe(ctx context.Context, nc *nats.Conn, stream string) (Stream, error)
 			LastAt  time.Time `json:"last_ts"`
 			Deleted uint64    `json:"num_deleted"`
 		} `json:"state"`
+		Cluster struct {
+			Replicas []replica `json:"replicas"`
+		} `json:"cluster"`
 		Now   time.Time           `json:"ts"`
 		Error *jetstream.APIError `json:"error"`
 	}
@@ -112,6 +116,7 @@ func Describe(ctx context.Context, nc *nats.Conn, stream string) (Stream, error)
 	return Stream{
 		Epoch: epoch(info.Created, info.Config.Metadata),
 		First: info.State.First, Last: info.State.Last, LastAt: info.State.LastAt, Deleted: info.State.Deleted, Now: info.Now,
+		Quorum: quorum(info.Cluster.Replicas),
 	}, nil
 }
 

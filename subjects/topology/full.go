@@ -15,6 +15,10 @@ const (
 	codeStoreFailed = 10077 // and that a stream holds as many as it may
 )
 
+// storeClosed is the description of codeStoreFailed when a server is leaving a stream,
+// or stopping (store.go of nats-server, ErrStoreClosed).
+const storeClosed = "store is closed"
+
 // IsFull tells that JetStream refused to store something for want of room.
 func IsFull(err error) bool {
 	api, ok := errors.AsType[*jetstream.APIError](err)
@@ -22,8 +26,10 @@ func IsFull(err error) bool {
 		return false
 	}
 	switch api.ErrorCode {
-	case codeAccountFull, codeServerFull, codeStorageFull, codeStoreFailed:
+	case codeAccountFull, codeServerFull, codeStorageFull:
 		return true
+	case codeStoreFailed:
+		return api.Description != storeClosed
 	}
 	return false
 }

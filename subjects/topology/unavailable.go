@@ -14,6 +14,11 @@ const (
 	statusAway  = 503
 )
 
+// CodeInProcess is what JetStream answers to a message whose id an earlier attempt is
+// being stored with: whether that one succeeds is not known yet. It is not answered
+// by itself when it does.
+const CodeInProcess jetstream.ErrorCode = 10158
+
 // IsUnavailable tells that JetStream did not do something because it has no leader, or
 // no quorum, or is not there, at the moment. It may well do it later.
 func IsUnavailable(err error) bool {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -24,6 +25,7 @@ func TestIsUnavailable(t *testing.T) {
 		{nats.ErrNoResponders, true},
 		{jetstream.ErrNoStreamResponse, true},
 		{&jetstream.APIError{Code: 503, ErrorCode: 10077, Description: "no space left on device"}, false},
+		{&jetstream.APIError{Code: 503, ErrorCode: 10077, Description: server.ErrStoreClosed.Error()}, true},
 		{&jetstream.APIError{Code: 503, ErrorCode: 10023, Description: "insufficient resources"}, false},
 		{&jetstream.APIError{Code: 404, ErrorCode: 10059, Description: "stream not found"}, false},
 		{&jetstream.APIError{Code: 400, ErrorCode: 10071, Description: "wrong last sequence: 7"}, false},

@@ -55,7 +55,6 @@ const (
 	codeBatchIncomplete jetstream.ErrorCode = 10176 // a part was lost, or had no room
 	codeBatchDuplicate  jetstream.ErrorCode = 10201
 	codeBatchCrowded    jetstream.ErrorCode = 10210
-	codeInProcess       jetstream.ErrorCode = 10158 // another replica of the service is storing the same id
 )
 
 // bus is what all parts of a service share.
@@ -150,7 +149,7 @@ func persist(ctx context.Context, try func(context.Context) error) error {
 // isTransient tells errors of a bus that will be back from others.
 func isTransient(err error) bool {
 	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
-		return api.Code >= 500 || slices.Contains([]jetstream.ErrorCode{codeBatchIncomplete, codeBatchCrowded, codeInProcess}, api.ErrorCode)
+		return api.Code >= 500 || slices.Contains([]jetstream.ErrorCode{codeBatchIncomplete, codeBatchCrowded, topology.CodeInProcess}, api.ErrorCode)
 	}
 	for _, passes := range []error{
 		context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrDisconnected,
