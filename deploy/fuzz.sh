@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes every Fuzz target of the module, one after the other. Go fuzzes one
-# target of one package at a time. Usage: deploy/fuzz.sh [time per target, default 5s]
+# target of one package at a time. Usage: deploy/fuzz.sh [time per target, or inputs as
+# in 20000x; default 5s]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 time=${1:-5s}
