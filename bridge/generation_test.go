@@ -92,7 +92,8 @@ func TestTheNewerConnectionStaysWhateverTheClocks(t *testing.T) {
 // secret.
 func TestAGenerationFarAhead(t *testing.T) {
 	t.Parallel()
-	b, _ := runBridge(t, bustest.Start(t), Config{Node: "one", Limits: session.Limits{Grace: 3 * time.Second}})
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{Node: "one", Limits: session.Limits{Grace: 3 * time.Second}})
 	other := dial(t, b, "ana")
 	first := dial(t, b, "ana")
 	namesake := dial(t, b, "luis", first.secret())
@@ -108,6 +109,10 @@ func TestAGenerationFarAhead(t *testing.T) {
 	if code := second.closed(); code != int(schemas.Replaced) {
 		t.Errorf("the older connection was closed with %d", code)
 	}
+	third.must(`"op":"subscribe","channel":"app:x"`)
+	third.must(`"op":"publish","channel":"app:x","event":"e","data":{}`)
+	third.expect("event") // what was said of it before is on the bus
+	movesHeard(t, b, bus.Connect(t))
 	fourth := dial(t, b, "ana", third.secret()) // of a client that says none
 	if code := third.closed(); code != int(schemas.Replaced) {
 		t.Errorf("the older connection was closed with %d", code)
