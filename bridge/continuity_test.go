@@ -17,7 +17,7 @@ import (
 
 func jetStream(t *testing.T, bus *bustest.Bus) jetstream.JetStream {
 	t.Helper()
-	js, err := jetstream.New(bus.Connect(t))
+	js, err := jetstream.New(bus.Connect(t), bustest.Patient)
 	if err != nil {
 		t.Fatal(err)
 	}

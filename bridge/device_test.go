@@ -44,7 +44,7 @@ type devices struct {
 
 func watchDevices(t *testing.T, bus *bustest.Bus) devices {
 	t.Helper()
-	js, err := jetstream.New(bus.Connect(t))
+	js, err := jetstream.New(bus.Connect(t), bustest.Patient)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +242,7 @@ func TestGroupPresenceIsForMembers(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
 	b, _ := runBridge(t, bus, Config{})
-	js, err := jetstream.New(bus.Connect(t))
+	js, err := jetstream.New(bus.Connect(t), bustest.Patient)
 	if err != nil {
 		t.Fatal(err)
 	}

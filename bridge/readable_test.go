@@ -65,7 +65,7 @@ func write(t *testing.T, nc *nats.Conn, subject string, i int) {
 		}
 		return
 	}
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, bustest.Patient)
 	if err != nil {
 		t.Fatal(err)
 	}

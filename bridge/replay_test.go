@@ -19,7 +19,7 @@ const room = "user:ana" // a durable channel that only ana reads, so that no ser
 
 func publish(t *testing.T, bus *bustest.Bus, n, size int) []uint64 {
 	t.Helper()
-	js, err := jetstream.New(bus.Connect(t))
+	js, err := jetstream.New(bus.Connect(t), bustest.Patient)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func TestWhatRetentionAteIsSaid(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
 	published := publish(t, bus, 30, 10)
-	js, err := jetstream.New(bus.Connect(t))
+	js, err := jetstream.New(bus.Connect(t), bustest.Patient)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +260,7 @@ func TestNewEpochIsAGap(t *testing.T) {
 	old := publish(t, bus, 10, 10)
 	c := dial(t, b, "ana")
 	epoch, _ := position(c.must(`"op":"subscribe","channel":%q`, room))
-	js, err := jetstream.New(bus.Connect(t))
+	js, err := jetstream.New(bus.Connect(t), bustest.Patient)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -171,7 +171,7 @@ func TestRevokedMembershipEndsTheSubscription(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
 	b, _ := runBridge(t, bus, Config{})
-	js, err := jetstream.New(bus.Connect(t))
+	js, err := jetstream.New(bus.Connect(t), bustest.Patient)
 	if err != nil {
 		t.Fatal(err)
 	}

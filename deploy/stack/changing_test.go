@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/latido/latido/deploy/stack"
+	"github.com/latido/latido/subjects/topology/bustest"
 )
 
 // Whatever is set otherwise at the next start, what was stored is there.
@@ -37,7 +38,7 @@ func TestSettingsMayChangeOnExistingData(t *testing.T) {
 			t.Fatalf("%s: %v", change.name, err)
 		}
 		nc := inside(t, running)
-		js, err := jetstream.New(nc)
+		js, err := jetstream.New(nc, bustest.Patient)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +90,7 @@ func TestPartsJoinTheEmbeddedServer(t *testing.T) {
 		}
 		start(t, joins)
 	}
-	js, err := jetstream.New(inside(t, host))
+	js, err := jetstream.New(inside(t, host), bustest.Patient)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -82,7 +82,7 @@ func TestADiskThatWasFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer connection.Close()
-	js, err := jetstream.New(connection)
+	js, err := jetstream.New(connection, bustest.Patient)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/topology"
+	"github.com/latido/latido/subjects/topology/bustest"
 )
 
 // attacker is a hijacked container: who it is, and what it may write.
@@ -257,7 +258,7 @@ func newWitness(t *testing.T, url string) witness {
 			t.Fatal(subject, err)
 		}
 	}
-	js, err := jetstream.New(login(t, url, "topology", make(chan error, 8)))
+	js, err := jetstream.New(login(t, url, "topology", make(chan error, 8)), bustest.Patient)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 func newerBus(tb testing.TB) string {
 	tb.Helper()
 	bus := bustest.Start(tb)
-	js, err := jetstream.New(bus.Connect(tb))
+	js, err := jetstream.New(bus.Connect(tb), bustest.Patient)
 	if err != nil {
 		tb.Fatal(err)
 	}

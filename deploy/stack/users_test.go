@@ -233,7 +233,7 @@ func TestUsersOfTheContainers(t *testing.T) {
 			}
 			seen[service.Name] = true
 		}
-		js, err := jetstream.New(operator)
+		js, err := jetstream.New(operator, bustest.Patient)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -28,7 +28,7 @@ func BenchmarkTeam(b *testing.B) {
 	done := make(chan error, 1)
 	go func() { done <- Run(ctx, bus.Connect(b), estest.Verifier, slog.New(slog.DiscardHandler)) }()
 	nc := bus.Connect(b)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, bustest.Patient)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func TestJudge(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
 	nc := bus.Connect(t)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, bustest.Patient)
 	if err != nil {
 		t.Fatal(err)
 	}

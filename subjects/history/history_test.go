@@ -18,7 +18,7 @@ func TestReadUpToTheWatermark(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			nc := start(t).Connect(t)
-			js, err := jetstream.New(nc)
+			js, err := jetstream.New(nc, bustest.Patient)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -59,7 +59,7 @@ func TestReadUpToTheWatermark(t *testing.T) {
 func TestReadEndsWhenItsFactsAreDeleted(t *testing.T) {
 	t.Parallel()
 	nc := bustest.Start(t).Connect(t)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, bustest.Patient)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestAbsentStream(t *testing.T) {
 func TestTail(t *testing.T) {
 	t.Parallel()
 	nc := bustest.Start(t).Connect(t)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, bustest.Patient)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 func TestLatestOfManySubjects(t *testing.T) {
 	t.Parallel()
 	nc := bustest.Start(t).Connect(t)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, bustest.Patient)
 	if err != nil {
 		t.Fatal(err)
 	}

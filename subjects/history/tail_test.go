@@ -19,7 +19,7 @@ import (
 func lagging(t *testing.T, answers int) (nc *nats.Conn, facts []*jetstream.RawStreamMsg) {
 	t.Helper()
 	nc = bustest.Start(t).Connect(t)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, bustest.Patient)
 	if err != nil {
 		t.Fatal(err)
 	}

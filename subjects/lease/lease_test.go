@@ -105,7 +105,7 @@ func TestANameIsTakenOnce(t *testing.T) {
 func TestALeaseIsInherited(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)
-	js, err := jetstream.New(bus.Connect(t))
+	js, err := jetstream.New(bus.Connect(t), bustest.Patient)
 	if err != nil {
 		t.Fatal(err)
 	}

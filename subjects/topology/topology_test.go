@@ -20,7 +20,7 @@ import (
 func connect(t *testing.T, bus *bustest.Bus) (*nats.Conn, jetstream.JetStream) {
 	t.Helper()
 	nc := bus.Connect(t)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, bustest.Patient)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/latido/latido/subjects"
+	"github.com/latido/latido/subjects/topology/bustest"
 )
 
 // cutsEach is how often a client is cut on average during a replay, beside the
@@ -68,7 +69,7 @@ func (w *world) killLeaders(kills int, given *atomic.Int64, all int, into *count
 func (w *world) clusterWhole() bool {
 	ctx, cancel := context.WithTimeout(w.Ctx, 2*time.Second)
 	defer cancel()
-	js, err := jetstream.New(w.NATS)
+	js, err := jetstream.New(w.NATS, bustest.Patient)
 	if err != nil {
 		return false
 	}
@@ -97,7 +98,7 @@ func (w *world) tellConsumers() {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.T.Context()), 10*time.Second)
 	defer cancel()
-	js, err := jetstream.New(w.NATS)
+	js, err := jetstream.New(w.NATS, bustest.Patient)
 	if err != nil {
 		w.T.Error(err)
 		return

@@ -108,7 +108,7 @@ func connect(t *testing.T, address string) jetstream.JetStream {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, bustest.Patient)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -147,7 +147,7 @@ func (s *Stage) Proxy(target string) *Proxy {
 // JetStream is what the system stores.
 func (s *Stage) JetStream() jetstream.JetStream {
 	s.T.Helper()
-	js, err := jetstream.New(s.NATS)
+	js, err := jetstream.New(s.NATS, bustest.Patient)
 	s.Must(err)
 	return js
 }

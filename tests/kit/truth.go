@@ -11,6 +11,7 @@ import (
 
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/history"
+	"github.com/latido/latido/subjects/topology/bustest"
 )
 
 // Fact is one message of a stream, read without the bridge.
@@ -28,7 +29,7 @@ type Truth map[string][]Fact
 // ReadTruth reads all facts of the streams up to what their leaders know, by
 // ordered consumers: another way than the bridge's.
 func ReadTruth(ctx context.Context, nc *nats.Conn, streams ...string) (Truth, error) {
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, bustest.Patient)
 	if err != nil {
 		return nil, err
 	}

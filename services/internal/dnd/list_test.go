@@ -19,7 +19,7 @@ import (
 func TestListFollowsTheBucket(t *testing.T) {
 	t.Parallel()
 	nc := bustest.Start(t).Connect(t)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, bustest.Patient)
 	if err != nil {
 		t.Fatal(err)
 	}

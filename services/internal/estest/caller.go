@@ -29,7 +29,7 @@ type Caller struct {
 func NewCaller(t *testing.T, bus *bustest.Bus) Caller {
 	t.Helper()
 	nc := bus.Connect(t)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, bustest.Patient)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,10 @@ import (
 	"github.com/latido/latido/subjects/topology"
 )
 
+// Patient has what a test asks of JetStream wait longer than machines stall, where the
+// test does not say for how long.
+var Patient = jetstream.WithDefaultTimeout(time.Minute)
+
 // Bus is one or more NATS servers with JetStream that hold Latido's streams.
 type Bus struct {
 	Servers []*server.Server
@@ -78,7 +82,7 @@ func start(tb testing.TB, n int, cfg topology.Config) *Bus {
 	tb.Cleanup(bus.stop)
 
 	nc := bus.Connect(tb)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, Patient)
 	if err != nil {
 		tb.Fatal(err)
 	}
