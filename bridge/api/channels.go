@@ -23,26 +23,7 @@ func (s *Server) postEvent(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	name, kind, err := s.node.Resolve(channel)
-	if err != nil {
-		return err
-	}
-	if command, owned := kind.Publish[r.Event]; owned {
-		return s.answerCommand(c, by, wire.Call{Channel: channel, Command: command, Key: r.Key, Data: r.Data})
-	}
-	_, err = s.node.MayRead(c.UserContext(), by.Identity, name, kind)
-	following := err == nil
-	type outcome struct {
-		Sequence uint64 `json:"seq,omitempty"`
-		err      error
-	}
-	outcomes := make(chan outcome, 1)
-	s.node.Broadcast(by, following, name, kind, r, func(sequence uint64, err error) { outcomes <- outcome{sequence, err} })
-	o := <-outcomes
-	if o.err != nil {
-		return o.err
-	}
-	return c.JSON(o)
+	return s.send(c, by, r)
 }
 
 // postCommand commands the owner of a channel.
@@ -58,16 +39,17 @@ func (s *Server) postCommand(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return s.answerCommand(c, by, r)
+	return s.send(c, by, r)
 }
 
-func (s *Server) answerCommand(c *fiber.Ctx, by session.Sender, call wire.Call) error {
-	result, err := s.node.Command(c.UserContext(), by, call)
+// send does what is asked and answers what came of it.
+func (s *Server) send(c *fiber.Ctx, by session.Sender, request wire.Request) error {
+	ok, err := s.node.Ask(c.UserContext(), by, request)
 	if err != nil {
 		return err
 	}
 	return s.answer(c, struct {
 		Sequence uint64          `json:"seq,omitempty"`
 		Data     json.RawMessage `json:"data,omitempty"`
-	}{result.Sequence, result.Data})
+	}{ok.Sequence, ok.Data})
 }

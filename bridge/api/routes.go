@@ -123,6 +123,7 @@ func (s *Server) routes() *fiber.App {
 	app.Post("/api/presence/status", s.verifying, s.postStatus)        // with a token of its own: before the others
 	app.Get("/api/channels/:channel/stream", s.verifying, s.getStream) // by a token or by a ticket
 	s.api(app.Group("/api", s.verifying, s.authenticate))
+	s.endpoints(app)
 	s.assets(app)
 	s.knownMethods(app)
 	return app

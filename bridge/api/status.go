@@ -82,7 +82,7 @@ func (s *Server) deleteStatus(c *fiber.Ctx) error {
 		return err
 	}
 	id, _ := c.Locals(localIdentity).(identity.Identity)
-	return s.answerCommand(c, session.Sender{Identity: id}, wire.Call{Channel: session.KindUser + ":" + id.User, Command: "clear_status", Data: []byte("{}")})
+	return s.send(c, session.Sender{Identity: id}, wire.Call{Channel: session.KindUser + ":" + id.User, Command: "clear_status", Data: []byte("{}")})
 }
 
 // sendingUser is whoever the header's token or the body's is of.

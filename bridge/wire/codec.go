@@ -54,11 +54,7 @@ type Opening struct {
 
 // AnswerError refuses a connection before it is upgraded in the protocol's own way: it is
 // an error, and what HTTP answers.
-type AnswerError struct {
-	Status      int
-	ContentType string
-	Body        []byte
-}
+type AnswerError Answer
 
 func (a *AnswerError) Error() string { return string(a.Body) }
 
