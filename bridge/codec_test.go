@@ -37,6 +37,9 @@ func init() {
 func (lines) Subprotocols() []string { return nil }
 
 func (lines) Open(o wire.Opening) (wire.Codec, wire.Request, error) {
+	if o.Query("anonymous") != "" {
+		return &lineCodec{}, wire.Hello{Token: o.Query("token"), Resume: o.Query("secret"), Device: "web", Anonymous: true}, nil
+	}
 	token := o.Query("token")
 	if token == "" {
 		return nil, nil, &wire.AnswerError{Status: http.StatusForbidden, ContentType: "text/x-lines", Body: []byte("NO " + o.Header("X-Asks") + " AT " + o.Path)}

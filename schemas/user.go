@@ -13,6 +13,9 @@ const MaxUser = 128
 // ServicePrefix begins the ids of Latido's services; no user of another role than "service" has such an id.
 const ServicePrefix = "service:"
 
+// AnonymousPrefix begins the ids of those who have not signed in; no token names such a user.
+const AnonymousPrefix = "anonymous:"
+
 var (
 	errUserLength = errors.New("a user's id has 1 to 128 bytes")
 	errUserText   = errors.New("a user's id is UTF-8 without characters that cannot be seen, and has no blanks at its ends")

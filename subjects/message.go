@@ -42,6 +42,9 @@ func Text(header map[string][]string, name string) string {
 // RoleService is the role that services carry when they command one another.
 const RoleService = "service"
 
+// RoleAnonymous is the role of tokens that name nobody.
+const RoleAnonymous = "anon"
+
 // MessageID is the Nats-Msg-Id of what user sends to the channel under an
 // idempotency key. A stream has one set of ids, so the key is scoped by channel
 // and user: nobody can collide with, or block, somebody else's message.

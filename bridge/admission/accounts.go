@@ -58,6 +58,13 @@ func (t *accounts[K]) letGo(account *Account) {
 	account.open--
 }
 
+// opened is how many connections keep an account.
+func (t *accounts[K]) opened(account *Account) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return account.open
+}
+
 // find is of with the lock held.
 func (t *accounts[K]) find(key K) *Account {
 	if account, ok := t.young[key]; ok {

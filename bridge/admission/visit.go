@@ -11,6 +11,7 @@ import (
 type Visit struct {
 	door    *Door
 	address *Account
+	network netip.Prefix // of the address; the zero value without a limit
 	user    *Account
 
 	mu      sync.Mutex
@@ -26,6 +27,7 @@ func (d *Door) Enter(address netip.Addr) (*Visit, error) {
 	waiting := d.pending.Add(1)
 	ofAddress := 0
 	if prefix, ok := network(address); ok {
+		v.network = prefix
 		v.address, ofAddress = d.arrive(prefix)
 	}
 	switch {
@@ -79,6 +81,25 @@ func (v *Visit) Welcome(user string) *Account {
 	v.settle()
 	v.user = v.door.users.keep(user)
 	return v.user
+}
+
+// anonymousOfAddress bounds the sessions of an address that have not signed in.
+const anonymousOfAddress = 500
+
+// WelcomeAnonymous is Welcome of who has not signed in. All of an address have one
+// account, as one user has; nil of an address without a limit.
+func (v *Visit) WelcomeAnonymous() (*Account, error) {
+	if v.address == nil {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.settle()
+		return nil, nil
+	}
+	account := v.Welcome(schemas.AnonymousPrefix + v.network.String())
+	if v.door.users.opened(account) > anonymousOfAddress {
+		return account, limited(busyPause, schemas.TooManySessions, "at most %d sessions of an address that have not signed in", anonymousOfAddress)
+	}
+	return account, nil
 }
 
 // Leave is the end of the connection.

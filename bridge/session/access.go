@@ -43,6 +43,9 @@ func userOf(channel subjects.Channel) (user string, named bool) {
 // MayRead refuses whoever may not follow a channel, and says until which fact of the
 // channel the others may.
 func (n *Node) MayRead(ctx context.Context, id identity.Identity, name subjects.Channel, kind subjects.Kind) (hub.Membership, error) {
+	if barred(id, name, kind) {
+		return hub.Lasting, errForbidden
+	}
 	if id.Role == subjects.RoleService {
 		return hub.Lasting, nil
 	}
@@ -101,6 +104,9 @@ const (
 // mayBroadcast refuses whoever may not send live events to a channel. Who
 // follows a channel of members has been let in already.
 func (n *Node) mayBroadcast(id identity.Identity, name subjects.Channel, kind subjects.Kind, following bool) error {
+	if barred(id, name, kind) {
+		return errForbidden
+	}
 	switch kind.Write {
 	case subjects.SignedIn:
 		return nil

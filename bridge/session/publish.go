@@ -230,6 +230,9 @@ func (n *Node) Command(ctx context.Context, by Sender, r wire.Call) (result, err
 	if _, err := schemas.Command(kind.Name, r.Command); err != nil {
 		return result{}, err // otherwise nobody would answer, which looks like an absent service
 	}
+	if by.Anonymous() {
+		return result{}, schemas.Refuse(schemas.Forbidden, "only who has signed in may command")
+	}
 	if r.Key == "" {
 		r.Key = rand.Text()
 	}

@@ -85,19 +85,24 @@ func (s *session) hello(r wire.Hello) {
 		s.end(schemas.RefusalOf(err))
 		return
 	}
-	id, err := s.node.Verifier.Verify(r.Token)
+	secret := r.Resume
+	if len(secret) < minSecret || len(secret) > maxSecret {
+		secret = rand.Text()
+	}
+	id, err := s.identify(r, secret)
+	if err == nil && id.Anonymous() {
+		r.Device = ""
+		s.payer.User, err = s.visit.WelcomeAnonymous()
+	} else if err == nil {
+		s.payer.User = s.visit.Welcome(id.User)
+	}
 	if err != nil {
 		s.end(schemas.RefusalOf(err))
 		return
 	}
-	s.payer.User = s.visit.Welcome(id.User)
 	if err := s.node.Door.Take(&s.payer, admission.Greeting(r)); err != nil {
 		s.end(schemas.RefusalOf(err))
 		return
-	}
-	secret := r.Resume
-	if len(secret) < minSecret || len(secret) > maxSecret {
-		secret = rand.Text()
 	}
 	s.user, s.ref = id.User, reference(id.User, secret)
 	s.generation = generationAfter(r.Generation, s.node.Hub.Leases.Now())
@@ -137,7 +142,7 @@ const (
 
 // renew replaces the token in place; it must be of the same user.
 func (s *session) renew(r wire.Token) {
-	id, err := s.node.Verifier.Verify(r.Token)
+	id, err := s.reidentify(r.Token)
 	if err == nil && id.User != s.user {
 		err = schemas.Refuse(schemas.Forbidden, "the token is of another user")
 	}

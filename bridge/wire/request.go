@@ -35,6 +35,9 @@ type (
 		Client string // name and version of the client, for the logs
 		Resume string // the secret of an earlier session to continue, or ""
 		Device string // what the user is there with, or "" not to be seen by it
+		// Anonymous lets in who has not signed in, without a token or with one of role
+		// "anon" that names nobody. Who it is then goes by the session's secret.
+		Anonymous bool
 
 		Generation uint64 // as the last Welcome of that session told it, or 0
 	}

@@ -50,10 +50,13 @@ func (c *claims) UnmarshalJSON(text []byte) error {
 
 // identity is who good claims are of. It refuses what they must not say.
 func (c *claims) identity() (Identity, error) {
-	if err := schemas.CheckUser(c.Subject); err != nil {
+	nobody := c.Subject == "" && c.Role == subjects.RoleAnonymous
+	if err := schemas.CheckUser(c.Subject); err != nil && !nobody {
 		return Identity{}, schemas.Refuse(schemas.Unauthenticated, "the token's sub: %v", err)
 	}
 	switch {
+	case strings.HasPrefix(c.Subject, schemas.AnonymousPrefix):
+		return Identity{}, schemas.Refuse(schemas.Unauthenticated, "the token's sub: none may begin with %q", schemas.AnonymousPrefix)
 	case strings.HasPrefix(c.Subject, schemas.ServicePrefix) && c.Role != subjects.RoleService:
 		return Identity{}, schemas.Refuse(schemas.Unauthenticated, "the token's sub: only tokens of role %q may begin with %q", subjects.RoleService, schemas.ServicePrefix)
 	case strings.ContainsRune(c.Name+c.Avatar, 0):
@@ -62,6 +65,9 @@ func (c *claims) identity() (Identity, error) {
 		return Identity{}, schemas.Refuse(schemas.Unauthenticated, "the token's name has at most %d bytes", maxName)
 	case len(c.Avatar) > maxAvatar:
 		return Identity{}, schemas.Refuse(schemas.Unauthenticated, "the token's picture has at most %d bytes", maxAvatar)
+	}
+	if nobody && c.Grants == nil {
+		c.Grants = []Grant{} // who is nobody has what is granted, and no more
 	}
 	return Identity{User: c.Subject, Name: c.Name, Avatar: c.Avatar, Role: c.Role, Grants: c.Grants}, nil
 }

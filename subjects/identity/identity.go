@@ -3,7 +3,10 @@ package identity
 import (
 	"log/slog"
 	"path"
+	"strings"
 	"time"
+
+	"github.com/latido/latido/schemas"
 )
 
 // Grant allows a token's holder to use the app channels that match a pattern.
@@ -23,6 +26,11 @@ type Identity struct {
 	Grants  []Grant   // nil grants every app channel
 	Expires time.Time // the token's exp; of one that was taken after it, until the leeway is over
 	token   string
+}
+
+// Anonymous says that it is nobody's who has signed in.
+func (id Identity) Anonymous() bool {
+	return id.User == "" || strings.HasPrefix(id.User, schemas.AnonymousPrefix)
 }
 
 // Token is the token itself, to be handed on as the proof of the identity.

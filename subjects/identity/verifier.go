@@ -82,6 +82,16 @@ func (v *Verifier) Ready() error {
 // and otherwise [schemas.Unauthenticated]. A token whose key is not known waits,
 // for a few seconds at most, until the keys were fetched once more.
 func (v *Verifier) Verify(token string) (Identity, error) {
+	id, err := v.VerifyAnyone(token)
+	if err == nil && id.User == "" {
+		return Identity{}, schemas.Refuse(schemas.Unauthenticated, "the token's sub: %v", schemas.CheckUser(""))
+	}
+	return id, err
+}
+
+// VerifyAnyone is Verify where a token of role [subjects.RoleAnonymous] may name nobody:
+// such an identity has no user, and only what is granted to it.
+func (v *Verifier) VerifyAnyone(token string) (Identity, error) {
 	if token == "" {
 		return Identity{}, schemas.Refuse(schemas.Unauthenticated, "a token is needed")
 	}
