@@ -41,17 +41,17 @@ func (s Standing) Place(epoch string) Position {
 // of another epoch misses something in any case: but when its message is there,
 // the reader need not begin anew. One that names no epoch is judged by what is left
 // of it to prove; and who has nothing at all, not even an epoch, misses nothing.
-func Resume(ctx context.Context, nc *nats.Conn, stream, subject, epoch string, p Position) (Standing, error) {
+func Resume(ctx context.Context, leader Leader, subject, epoch string, p Position) (Standing, error) {
 	switch {
 	case p.Epoch == "" && p.Sequence == 0:
-		oldest, err := Oldest(ctx, nc, stream, subject)
+		oldest, err := Oldest(ctx, leader, subject)
 		return Standing{After: oldest.Sequence, At: oldest.At}, err
 	case p.Epoch == "" || p.Epoch == epoch:
-		return Judge(ctx, nc, stream, subject, p)
+		return Judge(ctx, leader, subject, p)
 	}
 	missing := behind(p)
 	if p.Sequence > 0 && !p.At.IsZero() {
-		message, found, err := Message(ctx, nc, stream, p.Sequence)
+		message, found, err := leader.Message(ctx, p.Sequence)
 		if err != nil {
 			return Standing{}, err
 		}
@@ -59,23 +59,23 @@ func Resume(ctx context.Context, nc *nats.Conn, stream, subject, epoch string, p
 			return Standing{After: p.Sequence, At: message.Time, Missing: missing}, nil
 		}
 	}
-	return anew(ctx, nc, stream, subject, p)
+	return anew(ctx, leader, subject, p)
 }
 
 // Judge says how a reader goes on that stands at a position of the stream's
 // present epoch; one that names another begins anew, unless its message is there.
 // Most often it is one request to the leader, at most four and a page, and one more
 // to begin anew.
-func Judge(ctx context.Context, nc *nats.Conn, stream, subject string, p Position) (Standing, error) {
+func Judge(ctx context.Context, leader Leader, subject string, p Position) (Standing, error) {
 	whole := Standing{After: p.Sequence, At: p.At}
 	var there bool
 	if p.Sequence > 0 {
-		message, found, err := Message(ctx, nc, stream, p.Sequence)
+		message, found, err := leader.Message(ctx, p.Sequence)
 		switch {
 		case err != nil:
 			return Standing{}, err
 		case found && !p.At.IsZero() && !SameTime(message.Time, p.At):
-			return anew(ctx, nc, stream, subject, p)
+			return anew(ctx, leader, subject, p)
 		case found:
 			whole.At, there = message.Time, true
 		}
@@ -83,14 +83,14 @@ func Judge(ctx context.Context, nc *nats.Conn, stream, subject string, p Positio
 			return whole, nil
 		}
 	}
-	described, err := Describe(ctx, nc, stream)
+	described, err := leader.Describe(ctx)
 	if err != nil {
 		return Standing{}, err
 	}
 	if p.Epoch != "" && p.Epoch != described.Epoch || !there && p.Sequence > described.Last {
-		return anew(ctx, nc, stream, subject, p)
+		return anew(ctx, leader, subject, p)
 	}
-	oldest, found, err := NextMessage(ctx, nc, stream, subject, 0)
+	oldest, found, err := leader.Next(ctx, subject, 0)
 	if err != nil {
 		return Standing{}, err
 	}
@@ -99,13 +99,13 @@ func Judge(ctx context.Context, nc *nats.Conn, stream, subject string, p Positio
 	}
 	to := described.End()
 	if found {
-		to, err = Preceding(ctx, nc, stream, oldest.Sequence, oldest.Time)
+		to, err = Preceding(ctx, leader, oldest.Sequence, oldest.Time)
 	}
 	if err != nil || to.Sequence <= p.Sequence {
 		return whole, err
 	}
 	if described.First <= p.Sequence+1 {
-		if others, err := ofOthers(ctx, nc, stream, subject, p.Sequence, to.Sequence); err != nil || others {
+		if others, err := ofOthers(ctx, leader, subject, p.Sequence, to.Sequence); err != nil || others {
 			return whole, err
 		}
 	}
@@ -113,8 +113,8 @@ func Judge(ctx context.Context, nc *nats.Conn, stream, subject string, p Positio
 }
 
 // anew is the standing of who begins with the oldest fact that is kept now.
-func anew(ctx context.Context, nc *nats.Conn, stream, subject string, p Position) (Standing, error) {
-	oldest, err := Oldest(ctx, nc, stream, subject)
+func anew(ctx context.Context, leader Leader, subject string, p Position) (Standing, error) {
+	oldest, err := Oldest(ctx, leader, subject)
 	missing := behind(p)
 	missing.To = max(missing.To, oldest.Sequence)
 	return Standing{After: oldest.Sequence, At: oldest.At, Missing: missing, Anew: true}, err
@@ -129,29 +129,29 @@ func behind(p Position) *Range {
 
 // Oldest returns the place behind which the facts of the subject follow that are
 // kept now: the stream's end, if there is none.
-func Oldest(ctx context.Context, nc *nats.Conn, stream, subject string) (Position, error) {
-	described, err := Describe(ctx, nc, stream)
+func Oldest(ctx context.Context, leader Leader, subject string) (Position, error) {
+	described, err := leader.Describe(ctx)
 	if err != nil {
 		return Position{}, err
 	}
-	oldest, found, err := NextMessage(ctx, nc, stream, subject, 0)
+	oldest, found, err := leader.Next(ctx, subject, 0)
 	if err != nil || !found {
 		return described.End(), err
 	}
-	return Preceding(ctx, nc, stream, oldest.Sequence, oldest.Time)
+	return Preceding(ctx, leader, oldest.Sequence, oldest.Time)
 }
 
 // Watermark asks the leader for the subject's newest fact. For one without facts
 // it is the stream's end at a moment when there was none up to it.
-func Watermark(ctx context.Context, nc *nats.Conn, stream, subject string) (watermark Position, fact bool, err error) {
-	if watermark, err = Newest(ctx, nc, stream, subject); err != nil || watermark.Sequence > 0 {
+func Watermark(ctx context.Context, leader Leader, subject string) (watermark Position, fact bool, err error) {
+	if watermark, err = leader.Newest(ctx, subject); err != nil || watermark.Sequence > 0 {
 		return watermark, true, err
 	}
-	described, err := Describe(ctx, nc, stream)
+	described, err := leader.Describe(ctx)
 	if err != nil {
 		return watermark, false, err
 	}
-	if watermark, err = Newest(ctx, nc, stream, subject); err != nil || watermark.Sequence > 0 {
+	if watermark, err = leader.Newest(ctx, subject); err != nil || watermark.Sequence > 0 {
 		return watermark, true, err
 	}
 	return described.End(), false, nil
@@ -160,12 +160,12 @@ func Watermark(ctx context.Context, nc *nats.Conn, stream, subject string) (wate
 // Preceding returns the place right before a sequence. When the message there is
 // gone, the time is that of the next one that was ever seen: what the stream has
 // there later is of another past, and of another time.
-func Preceding(ctx context.Context, nc *nats.Conn, stream string, sequence uint64, next time.Time) (Position, error) {
+func Preceding(ctx context.Context, leader Leader, sequence uint64, next time.Time) (Position, error) {
 	if sequence <= 1 {
 		return Position{}, nil
 	}
 	place := Position{Sequence: sequence - 1, At: next}
-	message, found, err := Message(ctx, nc, stream, place.Sequence)
+	message, found, err := leader.Message(ctx, place.Sequence)
 	if found {
 		place.At = message.Time
 	}
@@ -186,18 +186,18 @@ func keepsAll(stream Stream, oldest Fact, after uint64) bool {
 // ofOthers says whether every message between a sequence and another, which is
 // included, is kept and of another subject: then none of the subject was ever there.
 // Longer than a page nobody looks.
-func ofOthers(ctx context.Context, nc *nats.Conn, stream, subject string, after, to uint64) (bool, error) {
+func ofOthers(ctx context.Context, leader Leader, subject string, after, to uint64) (bool, error) {
 	if to-after > pageFacts {
 		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, lagTimeout)
 	defer cancel()
 	for after < to {
-		last, found, err := Message(ctx, nc, stream, to)
+		last, found, err := leader.Message(ctx, to)
 		if err != nil || !found || last.Subject == subject {
 			return false, err
 		}
-		page, err := Next(ctx, nc, stream, ">", after)
+		page, err := leader.Page(ctx, after)
 		if err != nil {
 			return false, err
 		}

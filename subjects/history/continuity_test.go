@@ -115,7 +115,7 @@ func TestJudge(t *testing.T) {
 			if r.proof != 0 && p.At.IsZero() {
 				continue
 			}
-			got, err := history.Judge(t.Context(), nc, name, name+".a", p)
+			got, err := history.Judge(t.Context(), history.On(nc, name), name+".a", p)
 			if err != nil {
 				t.Fatal(err)
 			}

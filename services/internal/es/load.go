@@ -59,7 +59,7 @@ func (a *aggregates[S]) believed(ctx context.Context, channel subjects.Channel, 
 	case newest.Sequence == known.seq:
 		anew = !known.at.IsZero() && !newest.At.Equal(known.at)
 	default:
-		standing, err := history.Judge(ctx, a.nc, a.stream, channel.Event(), history.Position{Sequence: known.seq, At: known.at})
+		standing, err := history.Judge(ctx, history.On(a.nc, a.stream), channel.Event(), history.Position{Sequence: known.seq, At: known.at})
 		if err != nil {
 			return 0, err
 		}
