@@ -24,33 +24,40 @@ func (c *Cursor) Seek(ctx context.Context, r wire.Subscribe) (wire.OK, error) {
 	if err != nil {
 		return ok, err
 	}
-	defer ch.mu.Unlock()
-	c.life = ch.life
-	c.position, c.sequence, c.origin = ch.ring.head(), ch.ring.last, ch.ring.last
+	defer ch.unlock()
+	c.begin(start, r.Since != nil, &ok)
+	return ok, nil
+}
+
+// begin puts the cursor where it begins, and says in the answer how much is to follow,
+// which is at hand. proven is a beginning that was asked for by a position.
+func (c *place) begin(start beginning, proven bool, ok *wire.OK) {
+	s := c.at
+	c.life = s.life
+	c.position, c.sequence, c.origin = s.ring.head(), s.ring.last, s.ring.last
 	c.from, c.presenceFrom = c.position, c.position
 	c.askState()
-	if !ch.Durable() {
-		return ok, nil
+	if !s.Durable() {
+		return
 	}
-	ok.Position = new(ch.position(ch.head()))
-	if c.outlet.marker != nil && start.Missing == nil { // or else the gap says more
+	ok.Position = new(s.position(s.head()))
+	if c.mark != nil && start.Missing == nil { // or else the gap says more
 		c.start = ok.Position
 		if start.replay {
-			c.start = new(ch.position(start.Place("")))
+			c.start = new(s.position(start.Place("")))
 		}
 	}
 	if !start.replay {
-		return ok, nil
+		return
 	}
 	if start.Missing != nil {
-		gap := ch.gap(*start.Missing, start.Place(ch.epoch))
+		gap := s.gap(*start.Missing, start.Place(s.epoch))
 		c.gap = &gap
 	}
 	c.origin = start.After
 	missed := c.rewind(start.After)
-	c.open = c.behind && r.Since == nil
+	c.open = c.behind && !proven
 	ok.Replaying = &missed
-	return ok, nil
 }
 
 // lockAtBeginning takes the channel's lock at a moment when what the request
@@ -64,13 +71,8 @@ func (c *Cursor) lockAtBeginning(ctx context.Context, r wire.Subscribe) (beginni
 		}
 		ch.mu.Lock()
 		for ch.life == start.life && ch.anew == nil {
-			if !start.replay || start.After >= ch.ring.floor {
+			if ch.atHand(start) {
 				return start, nil
-			}
-			if page := ch.pages.covering(start.After); page != nil && page.known >= ch.ring.floor {
-				return start, nil
-			} else if page != nil {
-				ch.pages.forget(page) // how many have followed it since, nobody knows
 			}
 			loading := ch.load(start.After)
 			ch.mu.Unlock()
@@ -89,6 +91,19 @@ func (c *Cursor) lockAtBeginning(ctx context.Context, r wire.Subscribe) (beginni
 	}
 }
 
+// atHand says whether what follows a beginning is here, in the ring or in a page.
+func (s *state) atHand(start beginning) bool {
+	if !start.replay || start.After >= s.ring.floor {
+		return true
+	}
+	page := s.pages.covering(start.After)
+	if page != nil && page.known < s.ring.floor {
+		s.pages.forget(page) // how many have followed it since, nobody knows
+		return false
+	}
+	return page != nil
+}
+
 // TakeOver puts the cursor where the one stands that it replaces, so that the
 // reader loses nothing and gets nothing twice: unless the request wants more than
 // that one was to give, or anew what that one gave. Who is there is told anew. It
@@ -96,7 +111,7 @@ func (c *Cursor) lockAtBeginning(ctx context.Context, r wire.Subscribe) (beginni
 func (c *Cursor) TakeOver(old *Cursor, ok wire.OK, anew bool) wire.OK {
 	ch := c.channel
 	ch.mu.Lock()
-	defer ch.mu.Unlock()
+	defer ch.unlock()
 	ch.drop(old)
 	if old.stop > c.member.since && old.member.user == c.member.user {
 		c.stop = old.stop
@@ -129,8 +144,8 @@ func await(ctx context.Context, done <-chan struct{}) error {
 
 // rewind sets the cursor behind the fact with a sequence and returns how many
 // facts follow it. The channel's lock is held, and what follows is at hand.
-func (c *Cursor) rewind(since uint64) uint64 {
-	ring, place := &c.channel.ring, c.channel.head()
+func (c *place) rewind(since uint64) uint64 {
+	ring, place := &c.at.ring, c.at.head()
 	c.sequence = since
 	switch {
 	case since > place.Sequence:
@@ -141,7 +156,7 @@ func (c *Cursor) rewind(since uint64) uint64 {
 		return ring.facts(since)
 	}
 	c.behind = true
-	page := c.channel.pages.covering(since)
+	page := c.at.pages.covering(since)
 	missed := page.pending + ring.facts(page.known)
 	for _, e := range page.entries {
 		if e.sequence > since {
@@ -208,7 +223,7 @@ func (ch *Channel) judge(ctx context.Context, p history.Position) (history.Stand
 	}
 	defer done()
 	nc, stream, subject := ch.hub.Bus.Replay, ch.kind.Stream, ch.Name.Event()
-	standing, err := history.Resume(ctx, nc, stream, subject, epoch, p)
+	standing, err := history.Resume(ctx, history.On(nc, stream), subject, epoch, p)
 	if err != nil || standing.Anew || p.Sequence <= place.Sequence {
 		return standing, err
 	}
@@ -221,12 +236,12 @@ func (ch *Channel) judge(ctx context.Context, p history.Position) (history.Stand
 }
 
 // proves says whether the ring alone proves that a reader at a position has read
-// this very past, and that all that follows is here. The lock is held.
-func (ch *Channel) proves(p history.Position) bool {
-	place := ch.head()
-	if ch.anew != nil || p.Epoch != ch.epoch || p.Sequence == 0 || p.Sequence < ch.ring.floor || p.Sequence > place.Sequence {
+// this very past, and that all that follows is here.
+func (s *state) proves(p history.Position) bool {
+	place := s.head()
+	if s.starting || p.Epoch != s.epoch || p.Sequence == 0 || p.Sequence < s.ring.floor || p.Sequence > place.Sequence {
 		return false
 	}
-	at, here := ch.ring.timeOf(p.Sequence)
+	at, here := s.ring.timeOf(p.Sequence)
 	return p.At.IsZero() || here && history.SameTime(at, p.At)
 }

@@ -204,8 +204,17 @@ func (c *checker) look(ctx context.Context, stream string, place history.Positio
 		return look, err
 	}
 	message, there, err := history.Message(ctx, c.hub.Bus.Live, stream, place.Sequence)
-	look.doubtful = thorough && !there || there && !place.At.IsZero() && !message.Time.Equal(place.At)
+	look.doubtful = doubts(described, place, message, there, thorough)
 	return look, err
+}
+
+// doubts says whether the past of a stream may not be the one in which a place was
+// seen, whose message is there now, or not.
+func doubts(stream history.Stream, place history.Position, message history.Fact, there, thorough bool) bool {
+	if stream.Last < place.Sequence || place.Sequence == 0 {
+		return place.Sequence > 0
+	}
+	return thorough && !there || there && !place.At.IsZero() && !message.Time.Equal(place.At)
 }
 
 // reached says whether a stream has come to a number. It is asked only about one that

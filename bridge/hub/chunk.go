@@ -13,18 +13,18 @@ type chunk struct {
 	bytes    []byte
 }
 
-// chunk returns the joined frames from a position on. The channel's lock is held.
-func (ch *Channel) chunk(v View, from uint64, presence bool) chunk {
-	for _, known := range ch.chunks {
+// chunk returns the joined frames from a position on.
+func (s *state) chunk(v View, from uint64, presence bool) chunk {
+	for _, known := range s.chunks {
 		if known.view == v && known.from == from && known.presence == presence {
 			return known
 		}
 	}
-	fresh := ch.join(v, from, presence)
-	if len(ch.chunks) >= chunksKept {
-		ch.chunks = ch.chunks[:0]
+	fresh := s.join(v, from, presence)
+	if len(s.chunks) >= chunksKept {
+		s.chunks = s.chunks[:0]
 	}
-	ch.chunks = append(ch.chunks, fresh)
+	s.chunks = append(s.chunks, fresh)
 	return fresh
 }
 
@@ -32,12 +32,12 @@ func (ch *Channel) chunk(v View, from uint64, presence bool) chunk {
 // cursors stand at few different positions.
 const chunksKept = 8
 
-func (ch *Channel) join(v View, from uint64, presence bool) chunk {
+func (s *state) join(v View, from uint64, presence bool) chunk {
 	joined := chunk{view: v, presence: presence, from: from, to: from}
 	var frames [][]byte
 	size := 0
-	for joined.to < ch.ring.head() && size < chunkBytes {
-		e := ch.ring.get(joined.to)
+	for joined.to < s.ring.head() && size < chunkBytes {
+		e := s.ring.get(joined.to)
 		if !e.presence || presence {
 			frame := e.frame(v)
 			frames = append(frames, frame)

@@ -8,13 +8,25 @@ import (
 	"github.com/latido/latido/subjects/history"
 )
 
-// Cursor is one reader's subscription: where they stand in one channel. After it
-// was attached it belongs to the outlet's flusher, under the channel's lock.
+// Cursor is one reader's subscription to one channel. After it was attached it belongs
+// to the outlet's flusher, under the channel's lock.
 type Cursor struct {
+	place
 	outlet  *Outlet
 	channel *Channel
 	slot    int // index in the channel's list of the flusher
-	stage   stage
+
+	Watching bool // placed by a request to watch users, and ended by the next: the session's
+}
+
+// place is where a reader stands in a channel, and how it goes on: by steps that read
+// no clock, start nothing and take no lock.
+type place struct {
+	at     *state
+	reader Reader
+	view   View
+	mark   func(channel string, p wire.Position, alone bool) []byte // nil where readers remember where they are
+	stage  stage
 
 	life     int    // of the channel, in which the cursor was placed
 	origin   uint64 // every fact above it was given out, or will be
@@ -35,7 +47,6 @@ type Cursor struct {
 	// cursor is attached.
 	Except string
 
-	Watching     bool // placed by a request to watch users, and ended by the next: the session's
 	presence     bool
 	presenceFrom uint64 // changes of presence before this position are not for it
 	restate      bool   // the whole state must be told before the next change
@@ -46,7 +57,11 @@ type Cursor struct {
 
 // NewCursor returns a cursor that is to be placed: with who is there, or without.
 func NewCursor(o *Outlet, ch *Channel, m Membership, presence bool) *Cursor {
-	return &Cursor{outlet: o, channel: ch, member: m, presence: presence}
+	c := &Cursor{outlet: o, channel: ch, place: place{at: &ch.state, reader: o.reader, view: o.view, member: m, presence: presence}}
+	if o.marker != nil {
+		c.mark = o.mark
+	}
+	return c
 }
 
 // Behind says whether what comes next has to be read from the stream first.
@@ -65,26 +80,26 @@ const (
 )
 
 // done says that there is nothing before the cursor. The channel's lock is held.
-func (c *Cursor) done() bool {
-	return c.position == c.channel.ring.head() && !c.behind && !c.restate && c.gap == nil
+func (c *place) done() bool {
+	return c.position == c.at.ring.head() && !c.behind && !c.restate && c.gap == nil
 }
 
 // gather moves the cursor forward and puts what lies between into out, until
 // out is full, or nothing is left, or a page has to be loaded first. The
 // channel's lock is held.
-func (c *Cursor) gather(out *output) {
-	if c.stage != attached || c.channel.anew != nil || c.stopped() {
+func (c *place) gather(out *output) {
+	if c.stage != attached || c.at.starting || c.stopped() {
 		return
 	}
 	if c.start != nil {
-		out.add(c.outlet.mark(c.channel.label, *c.start, true))
+		out.add(c.marked(*c.start, true))
 		c.start = nil
 	}
 	if c.gap != nil {
 		c.tellGap(*c.gap, out)
 		c.gap = nil
 	}
-	ring := &c.channel.ring
+	ring := &c.at.ring
 	if !c.behind && c.position < ring.base {
 		c.fallBehind()
 	}
@@ -93,9 +108,9 @@ func (c *Cursor) gather(out *output) {
 			c.rejoin()
 			break
 		}
-		page := c.channel.pages.covering(c.sequence)
+		page := c.at.pages.covering(c.sequence)
 		if page == nil {
-			c.channel.load(c.sequence)
+			c.at.out.loads = append(c.at.out.loads, c.sequence)
 			return
 		}
 		if !c.takePage(page, out) {
@@ -116,10 +131,10 @@ func (c *Cursor) gather(out *output) {
 
 // catchUp gives a cursor that was late the whole ring at once, less what newer
 // events have made moot.
-func (c *Cursor) catchUp(out *output) {
-	ring := &c.channel.ring
+func (c *place) catchUp(out *output) {
+	ring := &c.at.ring
 	c.late = false
-	if len(c.channel.kind.Conflate) == 0 || c.stop > 0 {
+	if len(c.at.kind.Conflate) == 0 || c.stop > 0 {
 		return
 	}
 	wanted := make([]*entry, 0, ring.head()-c.position)
@@ -128,29 +143,29 @@ func (c *Cursor) catchUp(out *output) {
 			wanted = append(wanted, e)
 		}
 	}
-	for _, e := range conflate(c.channel.kind.Conflate, wanted) {
+	for _, e := range conflate(c.at.kind.Conflate, wanted) {
 		c.tell(e, out)
 	}
 	c.sequence = max(c.sequence, ring.last)
 }
 
 // fallBehind is what becomes of a cursor whose next entry left the ring.
-func (c *Cursor) fallBehind() {
-	ring := &c.channel.ring
+func (c *place) fallBehind() {
+	ring := &c.at.ring
 	c.late = true
 	c.askState()
-	if c.channel.Durable() {
+	if c.at.Durable() {
 		c.behind = true
 		return
 	}
-	c.channel.hub.metrics.skipped.Add(float64(ring.base - c.position))
+	c.at.out.skipped += ring.base - c.position
 	c.position = ring.base
 }
 
 // rejoin continues a cursor that was behind in the ring. Of its facts it may have
 // been given some, when it came from a node that was faster; of the rest nothing.
-func (c *Cursor) rejoin() {
-	ring := &c.channel.ring
+func (c *place) rejoin() {
+	ring := &c.at.ring
 	c.behind, c.open = false, false
 	c.position, c.ahead = ring.base, c.sequence > ring.floor
 	if c.presenceFrom < ring.base {
@@ -160,17 +175,17 @@ func (c *Cursor) rejoin() {
 
 // takePage gives out what the page holds above the cursor, and says whether it
 // came to the page's end. It stops behind a fact that ended the reader's membership.
-func (c *Cursor) takePage(page *page, out *output) bool {
+func (c *place) takePage(page *page, out *output) bool {
 	if page.lost && page.after >= c.sequence && !c.open {
 		if to := page.oldest(); to > c.sequence+1 {
 			missing := history.Range{From: c.sequence + 1, To: to - 1}
-			c.tellGap(c.channel.gap(missing, history.Position{Sequence: missing.To, At: page.lostAt}), out)
+			c.tellGap(c.at.gap(missing, history.Position{Sequence: missing.To, At: page.lostAt}), out)
 			c.sequence = missing.To
 		}
 	}
 	entries, stop := c.within(page)
 	if c.late {
-		entries = conflate(c.channel.kind.Conflate, entries)
+		entries = conflate(c.at.kind.Conflate, entries)
 	}
 	for _, e := range entries {
 		if out.full() {
@@ -193,7 +208,7 @@ func (c *Cursor) takePage(page *page, out *output) bool {
 
 // within are those of a page's facts that the cursor is to give out, up to the one
 // that ended its reader's membership, or 0 when that is not within the page.
-func (c *Cursor) within(page *page) (entries []*entry, stop uint64) {
+func (c *place) within(page *page) (entries []*entry, stop uint64) {
 	behind := func(sequence uint64) int {
 		if i := slices.IndexFunc(page.entries, func(e *entry) bool { return e.sequence > sequence }); i >= 0 {
 			return i
@@ -217,13 +232,13 @@ func (c *Cursor) within(page *page) (entries []*entry, stop uint64) {
 // step gives out the entries from the cursor on. While every one of them is for
 // every subscriber they come as one chunk that is joined once and shared, also with
 // who leaves a session out that has no part in it; marks are for each reader alone.
-func (c *Cursor) step(out *output) {
-	ring := &c.channel.ring
-	if c.outlet.marker != nil || c.ahead || c.restate || c.stop > 0 || c.position < c.from || c.presence && c.position < c.presenceFrom {
+func (c *place) step(out *output) {
+	ring := &c.at.ring
+	if c.mark != nil || c.ahead || c.restate || c.stop > 0 || c.position < c.from || c.presence && c.position < c.presenceFrom {
 		c.stepOne(out)
 		return
 	}
-	chunk := c.channel.chunk(c.outlet.view, c.position, c.presence)
+	chunk := c.at.chunk(c.view, c.position, c.presence)
 	if c.Except != "" && slices.ContainsFunc(ring.entries[c.position-ring.base:chunk.to-ring.base], c.echoes) {
 		for c.position < chunk.to {
 			c.stepOne(out)
@@ -236,8 +251,8 @@ func (c *Cursor) step(out *output) {
 }
 
 // stepOne gives out the next entry of the ring, if it is for this cursor.
-func (c *Cursor) stepOne(out *output) {
-	e := c.channel.ring.get(c.position)
+func (c *place) stepOne(out *output) {
+	e := c.at.ring.get(c.position)
 	if c.wants(e) {
 		c.tell(e, out)
 	}
@@ -248,7 +263,7 @@ func (c *Cursor) stepOne(out *output) {
 }
 
 // echoes says whether an entry comes from the session that is left out.
-func (c *Cursor) echoes(e *entry) bool {
+func (c *place) echoes(e *entry) bool {
 	if c.Except == "" {
 		return false
 	}
@@ -257,24 +272,33 @@ func (c *Cursor) echoes(e *entry) bool {
 }
 
 // tell gives out one entry, behind the mark of where it brings the reader.
-func (c *Cursor) tell(e *entry, out *output) {
-	if c.outlet.marker != nil {
+func (c *place) tell(e *entry, out *output) {
+	if c.mark != nil {
 		if gap, hole := e.notice.(wire.Gap); hole {
-			out.add(c.outlet.mark(c.channel.label, gap.Position, false))
+			out.add(c.marked(gap.Position, false))
 		} else if e.sequence > 0 {
 			place := history.Position{Sequence: e.sequence, At: e.stored}
-			out.add(c.outlet.mark(c.channel.label, c.channel.position(place), false))
+			out.add(c.marked(c.at.position(place), false))
 		}
 	}
-	out.add(e.frame(c.outlet.view))
+	out.add(e.frame(c.view))
 }
 
-func (c *Cursor) tellGap(gap wire.Gap, out *output) {
-	out.add(c.outlet.mark(c.channel.label, gap.Position, false))
-	out.add(c.outlet.view.encode(gap))
+// marked is what stands before a notice behind which the reader is at a position, or
+// a message alone.
+func (c *place) marked(p wire.Position, alone bool) []byte {
+	if c.mark == nil {
+		return nil
+	}
+	return c.mark(c.at.label, p, alone)
 }
 
-func (c *Cursor) wants(e *entry) bool {
+func (c *place) tellGap(gap wire.Gap, out *output) {
+	out.add(c.marked(gap.Position, false))
+	out.add(c.view.encode(gap))
+}
+
+func (c *place) wants(e *entry) bool {
 	switch {
 	case c.echoes(e):
 		return false
@@ -287,12 +311,12 @@ func (c *Cursor) wants(e *entry) bool {
 }
 
 // askState has the whole state told, if it is told at all.
-func (c *Cursor) askState() {
+func (c *place) askState() {
 	if !c.presence || c.restate {
 		return
 	}
 	c.restate = true
-	if present := c.channel.presence; present != nil {
+	if present := c.at.presence; present != nil {
 		c.asked = present.diffs
 	}
 }
@@ -300,16 +324,16 @@ func (c *Cursor) askState() {
 // settled tells that the state holds all that had changed when it was asked for:
 // who comes from another node may have been told there already. What has changed is
 // told within tellInterval; while the bus is away nobody knows.
-func (c *Cursor) settled() bool {
-	present := c.channel.presence
-	return present == nil || !c.channel.hub.Degraded.Load() && present.settledSince(c.asked)
+func (c *place) settled() bool {
+	present := c.at.presence
+	return present == nil || !c.at.degraded && present.settledSince(c.asked)
 }
 
-func (c *Cursor) tellState(out *output) {
-	if c.channel.presence == nil {
+func (c *place) tellState(out *output) {
+	if c.at.presence == nil {
 		return
 	}
-	for _, frame := range c.channel.presence.state(c.channel.label, c.outlet.view) {
+	for _, frame := range c.at.presence.state(c.at.label, c.view) {
 		out.add(frame)
 	}
 }

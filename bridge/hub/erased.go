@@ -104,20 +104,14 @@ func (c *checker) erase(ctx context.Context, changed map[string]seen) error {
 func (ch *Channel) holdsFacts() bool {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	return ch.ring.floor < ch.ring.last || len(ch.held)+len(ch.pages.kept)+len(ch.pages.loading) > 0
+	return ch.ring.floor < ch.ring.last || len(ch.held)+len(ch.pages.kept)+len(ch.loading) > 0
 }
 
-// forgetUpTo drops the facts up to a sequence, wherever they are. Cursors before them
-// are told a gap, as of all that is gone.
+// forgetUpTo drops the facts up to a sequence, see [state.erase].
 func (ch *Channel) forgetUpTo(sequence uint64) {
 	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	ch.erasures++
-	ch.ring.erase(sequence)
-	ch.held = slices.DeleteFunc(ch.held, func(fact heldFact) bool { return fact.entry.sequence <= sequence })
-	ch.pages.kept = slices.DeleteFunc(ch.pages.kept, func(p *page) bool { return len(p.entries) > 0 && p.oldest() <= sequence })
-	ch.chunks = nil
-	ch.markDirty()
+	defer ch.unlock()
+	ch.erase(sequence)
 }
 
 // forgetThose drops facts that are gone from between others; the sequences rise. In the
@@ -128,7 +122,7 @@ func (ch *Channel) forgetThose(gone []uint64) {
 		return found && e.sequence > 0 && !e.hole
 	}
 	ch.mu.Lock()
-	defer ch.mu.Unlock()
+	defer ch.unlock()
 	if len(gone) == 0 {
 		return
 	}

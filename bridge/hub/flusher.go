@@ -90,13 +90,14 @@ func (f *flusher) pass(outlets []*Outlet, channels []*Channel) {
 	}
 	for _, ch := range channels {
 		ch.mu.Lock()
+		ch.degraded = ch.hub.Degraded.Load()
 		ch.queued[f.index] = false
 		for _, c := range ch.cursors[f.index] {
 			if !c.done() && f.touch(c.outlet) {
 				c.gather(c.outlet.out)
 			}
 		}
-		ch.mu.Unlock()
+		ch.unlock()
 	}
 	now := int64(netpoll.Uptime())
 	for i, o := range f.touched {

@@ -42,7 +42,7 @@ func (h *Hub) Past(ctx context.Context, q PastQuestion, since *history.Position)
 		if err != nil {
 			return Past{}, err
 		}
-		watermark, _, err := history.Watermark(ctx, nc, stream, subject)
+		watermark, _, err := history.Watermark(ctx, history.On(nc, stream), subject)
 		if err != nil {
 			return Past{}, err
 		}
@@ -59,7 +59,7 @@ func (h *Hub) Past(ctx context.Context, q PastQuestion, since *history.Position)
 	if err != nil {
 		return page, err
 	}
-	standing, err := history.Resume(ctx, nc, stream, subject, described.Epoch, *since)
+	standing, err := history.Resume(ctx, history.On(nc, stream), subject, described.Epoch, *since)
 	if err != nil {
 		return page, err
 	}

@@ -170,7 +170,7 @@ func (h *Hub) Acquire(ctx context.Context, name subjects.Channel) (*Channel, err
 
 func (h *Hub) newChannel(name subjects.Channel) *Channel {
 	ch := &Channel{
-		hub: h, Name: name, label: name.String(), kind: h.kinds[name.Kind], opened: make(chan struct{}),
+		hub: h, Name: name, state: state{label: name.String(), kind: h.kinds[name.Kind]}, opened: make(chan struct{}),
 		cursors: make([][]*Cursor, len(h.flushers)), queued: make([]bool, len(h.flushers)),
 	}
 	ch.healing = ch.Durable()

@@ -82,24 +82,23 @@ func (ch *Channel) end(e *entry) {
 }
 
 // stopAt has nothing told behind the fact with a sequence, 0 for none, which ended the
-// reader's membership, until it is known what the bucket says of it since. The
-// channel's lock is held.
-func (c *Cursor) stopAt(sequence uint64) {
+// reader's membership, until it is known what the bucket says of it since.
+func (c *place) stopAt(sequence uint64) {
 	c.stop = sequence
 	if sequence > 0 {
-		c.channel.hub.Doubt(c.channel.Name, c.outlet.reader)
+		c.at.out.doubts = append(c.at.out.doubts, c.reader)
 	}
 }
 
 // stopped says that the cursor has told all that its reader may be told.
-func (c *Cursor) stopped() bool { return c.stop > 0 && c.sequence >= c.stop }
+func (c *place) stopped() bool { return c.stop > 0 && c.sequence >= c.stop }
 
 // Admit takes what the bucket says of the reader now. If that is from before the fact
 // that stopped the cursor the bucket is late, and what it says next is heard of.
 func (c *Cursor) Admit(m Membership) {
 	ch := c.channel
 	ch.mu.Lock()
-	defer ch.mu.Unlock()
+	defer ch.unlock()
 	if c.stage != attached || c.stop > m.since && m.user == c.member.user {
 		return
 	}

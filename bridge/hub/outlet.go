@@ -284,8 +284,9 @@ func (o *Outlet) takeOwn() {
 func (o *Outlet) gather() {
 	for _, c := range o.Following() {
 		c.channel.mu.Lock()
+		c.channel.degraded = o.hub.Degraded.Load()
 		c.gather(o.out)
-		c.channel.mu.Unlock()
+		c.channel.unlock()
 	}
 }
 

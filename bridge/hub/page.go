@@ -29,12 +29,12 @@ func (p *page) oldest() uint64 {
 }
 
 // placeOf is the newest place at or before a sequence which is known: between the
-// two there is no fact of the channel. The lock is held.
-func (ch *Channel) placeOf(sequence uint64) history.Position {
-	if sequence >= ch.ring.floor {
-		return ch.ring.placeOf(sequence)
+// two there is no fact of the channel.
+func (s *state) placeOf(sequence uint64) history.Position {
+	if sequence >= s.ring.floor {
+		return s.ring.placeOf(sequence)
 	}
-	for _, page := range ch.pages.kept {
+	for _, page := range s.pages.kept {
 		if page.after > sequence || sequence > page.upTo {
 			continue
 		}
@@ -53,8 +53,7 @@ const pagesKept = 8
 
 // pages are the pages of one channel that were read lately.
 type pages struct {
-	kept    []*page
-	loading map[uint64]chan struct{} // by the sequence asked for; closed when loaded
+	kept []*page
 }
 
 // covering finds the page that holds what follows a sequence.
@@ -82,14 +81,14 @@ func (p *pages) add(fresh *page) {
 // load starts to read the page after a sequence, unless somebody does already,
 // and returns what is closed when it is there. The channel's lock is held.
 func (ch *Channel) load(after uint64) <-chan struct{} {
-	if done, ok := ch.pages.loading[after]; ok {
+	if done, ok := ch.loading[after]; ok {
 		return done
 	}
-	if ch.pages.loading == nil {
-		ch.pages.loading = make(map[uint64]chan struct{})
+	if ch.loading == nil {
+		ch.loading = make(map[uint64]chan struct{})
 	}
 	done := make(chan struct{})
-	ch.pages.loading[after] = done
+	ch.loading[after] = done
 	upTo, life, erasures := ch.ring.floor, ch.life, ch.erasures
 	ch.hub.Start(func(ctx context.Context) { ch.fetch(ctx, life, erasures, after, upTo, done) })
 	return done
@@ -97,28 +96,32 @@ func (ch *Channel) load(after uint64) <-chan struct{} {
 
 func (ch *Channel) fetch(ctx context.Context, life, erasures int, after, upTo uint64, done chan struct{}) {
 	fresh, err := ch.hub.readPage(ctx, ch, life, after, upTo)
-	if errors.Is(err, errAnew) {
-		err = nil
-	}
 	if err != nil && ctx.Err() == nil {
 		ch.hub.log.Error("replay", "channel", ch.Name.String(), "after", after, "error", err)
 		Pause(ctx, time.Second) // before whoever still waits asks again
 	}
 	ch.mu.Lock()
-	defer ch.mu.Unlock()
+	defer ch.unlock()
 	close(done)
 	if ch.life != life {
 		return // of a past that is gone
 	}
-	delete(ch.pages.loading, after)
-	if fresh != nil && ch.erasures == erasures { // or else it may hold what is erased, and is read again
-		for _, e := range fresh.entries {
-			ch.setEpoch(e)
-		}
-		fresh.known = ch.ring.last
-		ch.pages.add(fresh)
+	delete(ch.loading, after)
+	ch.keep(fresh, erasures)
+}
+
+// keep keeps a page that was read, unless something was erased since: then it may hold
+// that, and is read again.
+func (s *state) keep(fresh *page, erasures int) {
+	s.out.changed = true
+	if fresh == nil || s.erasures != erasures {
+		return
 	}
-	ch.markDirty()
+	for _, e := range fresh.entries {
+		s.setEpoch(e)
+	}
+	fresh.known = s.ring.last
+	s.pages.add(fresh)
 }
 
 // errEnough ends a read after its first page.
@@ -135,8 +138,7 @@ func (h *Hub) Reading(ctx context.Context) (done func(), err error) {
 }
 
 // readPage reads the facts after a sequence, at most one page of them and none
-// above upTo. A few reads are admitted at a time. Whether something is lost is
-// judged when they have been read: retention does not wait.
+// above upTo. A few reads are admitted at a time.
 func (h *Hub) readPage(ctx context.Context, ch *Channel, life int, after, upTo uint64) (*page, error) {
 	done, err := h.Reading(ctx)
 	if err != nil {
@@ -145,40 +147,77 @@ func (h *Hub) readPage(ctx context.Context, ch *Channel, life int, after, upTo u
 	defer done()
 	began := time.Now()
 	defer func() { h.metrics.replay.Observe(time.Since(began).Seconds()) }()
-	fresh := &page{after: after, upTo: upTo}
-	reached, err := history.Read(ctx, h.Bus.Replay, ch.kind.Stream, ch.Name.Event(), after, upTo, func(p history.Page) error {
-		for _, fact := range p.Facts {
-			if fact.Sequence <= upTo {
-				fresh.entries = append(fresh.entries, h.factEntry(ch.Name, ch.label, fact))
-				fresh.upTo = fact.Sequence
+	t := turnTo(life, after, upTo)
+	if err := ch.carryThrough(ctx, t); err != nil {
+		return nil, err
+	}
+	return t.page, nil
+}
+
+// turning is the reading of a page. Whether something is lost is judged when its facts
+// have been read: retention does not wait.
+type turning struct {
+	question
+	life int
+	read page
+	page *page // that was read; nil when the channel has begun anew
+}
+
+func turnTo(life int, after, upTo uint64) *turning {
+	return &turning{
+		life: life, read: page{after: after, upTo: upTo},
+		question: question{asking: askPage, at: history.Position{Sequence: after}, upTo: upTo},
+	}
+}
+
+func (t *turning) next() question { return t.question }
+
+func (t *turning) fail(*state) {}
+
+func (t *turning) step(s *state, a answer) {
+	fresh := &t.read
+	asked := t.asking
+	t.question = question{}
+	switch asked {
+	case askNothing:
+	case askPage:
+		t.take(a)
+		t.question = question{asking: askStanding, at: history.Position{Sequence: fresh.after}}
+	case askStanding:
+		fresh.lost = a.standing.Missing != nil
+		switch {
+		case a.standing.Anew:
+			t.question = question{asking: askEpoch}
+		case fresh.lost:
+			next := a.standing.At
+			if len(fresh.entries) > 0 {
+				next = fresh.entries[0].stored
 			}
+			t.question = question{asking: askPreceding, at: history.Position{Sequence: fresh.oldest(), At: next}}
+		default:
+			t.page = fresh
 		}
-		fresh.pending = p.Pending + uint64(len(p.Facts)-len(fresh.entries))
-		return errEnough
-	})
-	if err != nil && !errors.Is(err, errEnough) {
-		return nil, err
+	case askPreceding:
+		fresh.lostAt = a.place.At
+		t.page = fresh
+	case askEpoch:
+		if s.life == t.life {
+			s.restart(a.epoch)
+		}
 	}
+}
+
+// take takes the facts of the page.
+func (t *turning) take(a answer) {
+	fresh, upTo := &t.read, t.read.upTo
+	for _, e := range a.entries {
+		if e.sequence <= upTo {
+			fresh.entries = append(fresh.entries, e)
+			fresh.upTo = e.sequence
+		}
+	}
+	fresh.pending = a.pending + uint64(len(a.entries)-len(fresh.entries))
 	if len(fresh.entries) == 0 {
-		fresh.upTo = max(reached, upTo)
+		fresh.upTo = max(a.reached, upTo)
 	}
-	standing, err := history.Judge(ctx, h.Bus.Replay, ch.kind.Stream, ch.Name.Event(), history.Position{Sequence: after})
-	if err != nil {
-		return nil, err
-	}
-	if standing.Anew {
-		return nil, ch.beginElsewhere(ctx, life)
-	}
-	if fresh.lost = standing.Missing != nil; fresh.lost {
-		next := standing.At
-		if len(fresh.entries) > 0 {
-			next = fresh.entries[0].stored
-		}
-		before, err := history.Preceding(ctx, h.Bus.Replay, ch.kind.Stream, fresh.oldest(), next)
-		if err != nil {
-			return nil, err
-		}
-		fresh.lostAt = before.At
-	}
-	return fresh, nil
 }

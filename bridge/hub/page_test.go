@@ -98,7 +98,7 @@ func TestPageIsLoadedOnce(t *testing.T) {
 	if first != second || first == third {
 		t.Error("what follows one place is read twice, or what follows two but once")
 	}
-	if len(ch.pages.loading) != 2 {
-		t.Errorf("%d pages are being read", len(ch.pages.loading))
+	if len(ch.loading) != 2 {
+		t.Errorf("%d pages are being read", len(ch.loading))
 	}
 }

@@ -233,7 +233,7 @@ func (h *Hub) expire() {
 // whether somebody may come back.
 func (ch *Channel) flushPresence() (waiting bool) {
 	ch.mu.Lock()
-	defer ch.mu.Unlock()
+	defer ch.unlock()
 	if ch.presence == nil || !ch.presence.known {
 		return false
 	}

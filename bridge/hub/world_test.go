@@ -182,7 +182,7 @@ func (w *world) deliver() {
 func (w *world) heal() {
 	ch := w.ch
 	ch.mu.Lock()
-	defer ch.mu.Unlock()
+	defer ch.unlock()
 	if !ch.healing || ch.anew != nil {
 		return
 	}
@@ -269,7 +269,9 @@ func (w *world) begin() {
 	if !w.ch.Durable() {
 		return
 	}
-	w.ch.begin(oneOf(w.random, w.epoch(), w.ch.epoch), w.ch.life)
+	w.ch.mu.Lock()
+	w.ch.restart(oneOf(w.random, w.epoch(), w.ch.epoch))
+	w.ch.unlock()
 	w.settle()
 	w.facts, w.bySeq, w.places = nil, map[uint64]*fact{}, map[uint64]uint64{}
 	w.end, w.sent = uint64(w.random.IntN(10)), 0
@@ -297,15 +299,11 @@ func (w *world) begun() {
 	w.sent = len(w.facts)
 	ch.mu.Lock()
 	if ch.anew != nil {
-		close(ch.anew)
-		ch.anew = nil
+		ch.started(oldest, watermark, fact)
+	} else {
+		ch.beginAt(watermark, fact)
 	}
-	ch.beginAt(watermark, fact)
-	ch.oldest = oldest
-	for _, c := range ch.cursors[0] {
-		c.restart()
-	}
-	ch.mu.Unlock()
+	ch.unlock()
 	w.settle()
 	for _, r := range w.readers {
 		if r.life != ch.life {
