@@ -95,7 +95,10 @@ func (ch *Channel) load(after uint64) <-chan struct{} {
 }
 
 func (ch *Channel) fetch(ctx context.Context, life, erasures int, after, upTo uint64, done chan struct{}) {
-	fresh, err := ch.hub.readPage(ctx, ch, life, after, upTo)
+	ch.mu.Lock()
+	at := ch.proofOf(after)
+	ch.mu.Unlock()
+	fresh, err := ch.hub.readPage(ctx, ch, life, at, upTo)
 	if err != nil && ctx.Err() == nil {
 		ch.hub.log.Error("replay", "channel", ch.Name.String(), "after", after, "error", err)
 		Pause(ctx, time.Second) // before whoever still waits asks again
@@ -137,9 +140,17 @@ func (h *Hub) Reading(ctx context.Context) (done func(), err error) {
 	}
 }
 
-// readPage reads the facts after a sequence, at most one page of them and none
+// proofOf is a sequence with the time of its message, if that is known.
+func (s *state) proofOf(sequence uint64) history.Position {
+	if at := s.placeOf(sequence); at.Sequence == sequence {
+		return at
+	}
+	return history.Position{Sequence: sequence}
+}
+
+// readPage reads the facts after a place, at most one page of them and none
 // above upTo. A few reads are admitted at a time.
-func (h *Hub) readPage(ctx context.Context, ch *Channel, life int, after, upTo uint64) (*page, error) {
+func (h *Hub) readPage(ctx context.Context, ch *Channel, life int, after history.Position, upTo uint64) (*page, error) {
 	done, err := h.Reading(ctx)
 	if err != nil {
 		return nil, err
@@ -158,15 +169,16 @@ func (h *Hub) readPage(ctx context.Context, ch *Channel, life int, after, upTo u
 // have been read: retention does not wait.
 type turning struct {
 	question
-	life int
-	read page
-	page *page // that was read; nil when the channel has begun anew
+	life   int
+	behind history.Position // what it follows
+	read   page
+	page   *page // that was read; nil when the channel has begun anew
 }
 
-func turnTo(life int, after, upTo uint64) *turning {
+func turnTo(life int, after history.Position, upTo uint64) *turning {
 	return &turning{
-		life: life, read: page{after: after, upTo: upTo},
-		question: question{asking: askPage, at: history.Position{Sequence: after}, upTo: upTo},
+		life: life, behind: after, read: page{after: after.Sequence, upTo: upTo},
+		question: question{asking: askPage, at: after, upTo: upTo},
 	}
 }
 
@@ -182,7 +194,7 @@ func (t *turning) step(s *state, a answer) {
 	case askNothing:
 	case askPage:
 		t.take(a)
-		t.question = question{asking: askStanding, at: history.Position{Sequence: fresh.after}}
+		t.question = question{asking: askStanding, at: t.behind}
 	case askStanding:
 		fresh.lost = a.standing.Missing != nil
 		switch {

@@ -147,7 +147,7 @@ func (s *Steps) Look() *StepReading { return &StepReading{reading: s.state.look(
 
 // Turn is the reading of the page behind a sequence.
 func (s *Steps) Turn(after uint64) *StepReading {
-	t := turnTo(s.state.life, after, s.state.ring.floor)
+	t := turnTo(s.state.life, s.state.proofOf(after), s.state.ring.floor)
 	return &StepReading{reading: t, steps: s, turning: t, erasures: s.state.erasures}
 }
 
