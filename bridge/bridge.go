@@ -177,6 +177,13 @@ func (b *Bridge) begin(ctx context.Context) error {
 	}
 	live.SetDisconnectErrHandler(func(*nats.Conn, error) { b.degrade(causeBus, "the bus is away") })
 	live.SetReconnectHandler(func(*nats.Conn) { b.mend(causeBus) })
+	back := b.bus.Publish.ReconnectHandler()
+	b.bus.Publish.SetReconnectHandler(func(nc *nats.Conn) {
+		if back != nil {
+			back(nc)
+		}
+		b.node.Hub.Start(func(context.Context) { b.node.RepeatMoves() })
+	})
 	tell := live.ErrorHandler()
 	live.SetErrorHandler(func(nc *nats.Conn, subscription *nats.Subscription, err error) {
 		tell(nc, subscription, err)

@@ -114,6 +114,9 @@ func TestAGenerationFarAhead(t *testing.T) {
 	third.expect("event") // what was said of it before is on the bus
 	movesHeard(t, b, bus.Connect(t))
 	fourth := dial(t, b, "ana", third.secret()) // of a client that says none
+	if fourth.welcome["generation"].(float64) <= third.welcome["generation"].(float64) {
+		t.Errorf("after %v comes %v", third.welcome, fourth.welcome)
+	}
 	if code := third.closed(); code != int(schemas.Replaced) {
 		t.Errorf("the older connection was closed with %d", code)
 	}

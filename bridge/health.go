@@ -111,6 +111,7 @@ func (b *Bridge) restore(ctx context.Context) {
 		b.log.Info("restored")
 		b.node.Hub.FlushAll() // whoever came meanwhile is told who is there
 		b.node.Announce(wire.Restored{})
+		b.node.RepeatMoves()
 		b.node.ConfirmDevices(ctx)
 		b.node.Hub.CheckAll()
 	}

@@ -82,6 +82,40 @@ func TestASessionGoesOnElsewhereUnseen(t *testing.T) {
 	second.must(`"op":"track","channel":%q`, lobby)
 }
 
+// The older connection ends although nobody heard that the session has moved, because
+// the bus was away: for both nodes, or for either.
+func TestASessionMovesWhileTheBusIsAway(t *testing.T) {
+	t.Parallel()
+	for name, away := range map[string][2]bool{"both": {true, true}, "the older": {true, false}, "the newer": {false, true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bus := bustest.Start(t)
+			var nodes [2]*Bridge
+			var cables [2]*cable
+			for i, node := range []string{"one", "two"} {
+				cables[i] = lay(t, bus.URL())
+				nodes[i], _ = runBridgeAt(t, cables[i].url, Config{Node: node})
+			}
+			first := dial(t, nodes[0], "ana")
+			set := func(cut bool) {
+				for i, c := range cables {
+					if away[i] {
+						c.set(cut)
+						wait(t, "news of the bus", func() bool { return nodes[i].node.Hub.Degraded.Load() == cut })
+					}
+				}
+			}
+			set(true)
+			second := dial(t, nodes[1], "ana", first.secret(), first.told())
+			set(false)
+			if code := first.closed(); code != int(schemas.Replaced) {
+				t.Errorf("the older connection was closed with %d", code)
+			}
+			second.must(`"op":"track","channel":%q`, lobby)
+		})
+	}
+}
+
 // Who acts last has the seat, though the clocks of the nodes have it otherwise.
 func TestASessionGoesOnWhateverTheClocks(t *testing.T) {
 	t.Parallel()

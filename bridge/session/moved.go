@@ -14,7 +14,8 @@ import (
 // this generation speaks for it from now on.
 type move struct {
 	Ref        string `json:"ref"`
-	Generation uint64 `json:"generation"` // as in package seat
+	Generation uint64 `json:"generation"`      // as in package seat
+	Again      bool   `json:"again,omitempty"` // whoever has a newer one says so
 }
 
 // mostAhead is how far a generation may be ahead of the bus's clock: more than the
@@ -38,24 +39,44 @@ func generationAfter(before uint64, now time.Time) uint64 {
 
 // tellMoved has every other connection of the session end, wherever it is: one that
 // the client has given up may still bring what was sent on it, and must not act for
-// the session any more. While the bus is away nobody hears it; then the older one
-// ends when the newer one takes its seat.
-func (s *session) tellMoved() {
-	if told, err := json.Marshal(move{s.ref, s.generation}); err == nil {
-		_ = s.node.Hub.Bus.Publish.Publish(subjects.SessionMoved, told) // as above
+// the session any more. Where it is not heard, see [Node.RepeatMoves].
+func (s *session) tellMoved(again bool) error {
+	told, err := json.Marshal(move{s.ref, s.generation, again})
+	if err != nil {
+		return err
+	}
+	return s.node.Hub.Bus.Publish.Publish(subjects.SessionMoved, told)
+}
+
+// RepeatMoves tells of every session here once more, when the bus is back: what this
+// node or another one told meanwhile was not heard. A node that has a newer connection
+// of one answers, so that it is enough when one of the two was away. It costs a message
+// for each session, and an answer for each that has moved.
+func (n *Node) RepeatMoves() {
+	if n.Hub.Bus.Live.FlushTimeout(RequestTimeout) != nil {
+		return // the answers would not be heard; it comes back once more
+	}
+	for _, s := range n.registry.all() {
+		if s.isWelcomed() && s.tellMoved(true) != nil {
+			return // as above
+		}
 	}
 }
 
-// HearMoves ends the connections here of sessions that go on through a newer one,
-// from when it returns.
+// HearMoves ends the connections here of sessions that go on through a newer one, and
+// tells those who do not know yet of a newer one here, from when it returns.
 func (n *Node) HearMoves() error {
 	_, err := n.Hub.Bus.Live.Subscribe(subjects.SessionMoved, func(msg *nats.Msg) {
 		var told move
 		if json.Unmarshal(msg.Data, &told) != nil {
 			return
 		}
-		if s := n.registry.find(told.Ref); s != nil && s.generation < told.Generation {
+		switch s := n.registry.find(told.Ref); {
+		case s == nil:
+		case s.generation < told.Generation:
 			s.end(errReplaced)
+		case told.Again && s.generation > told.Generation:
+			_ = s.tellMoved(false) // or once more, when the bus is back
 		}
 	})
 	if err != nil {

@@ -47,6 +47,9 @@ func (r *registry) add(s *session) (replaced *session, err error) {
 	default:
 		r.users[s.user]++
 	}
+	if replaced != nil { // this node knows which is the newer one, whatever its clock does
+		s.generation = max(s.generation, replaced.generation+1)
+	}
 	s.counted = true
 	r.byRef[s.ref] = s
 	return replaced, nil

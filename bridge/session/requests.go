@@ -115,7 +115,7 @@ func (s *session) hello(r wire.Hello) {
 		replaced.end(errReplaced)
 	}
 	if secret == r.Resume {
-		s.tellMoved()
+		_ = s.tellMoved(false) // or once more, when the bus is back
 	}
 	s.mu.Lock()
 	s.identity, s.welcomed = id, true
