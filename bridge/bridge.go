@@ -141,6 +141,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	part(func() error { return b.http.Serve(b.listener) })
 	part(func() error { b.node.Care(inner); return nil })
 	part(func() error { b.node.Refresh(inner); return nil })
+	part(func() error { b.node.EndWaits(inner); return nil })
 	if b.config.Storage != nil {
 		part(func() error { hub.Every(inner, hub.Tick, b.watchStorage); return nil })
 	}

@@ -49,9 +49,21 @@ func TestABridgeWaitsForWhomItsLeaseKept(t *testing.T) {
 	bus := bustest.Start(t)
 	ana, watcher := killed(t, bus, session.Limits{Grace: time.Hour})
 	record(t, bus, &nats.Msg{Subject: "$KV." + subjects.BucketNodes + ".one", Data: []byte(`{"node":"one"}`)})
+	nc := bus.Connect(t)
+	said, err := nc.SubscribeSync(subjects.FeedPresence + subjects.PresenceKey("one", ">"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
 	runBridge(t, bus, Config{Node: "one", Limits: session.Limits{Grace: time.Hour}})
+	msg, err := said.NextMsgWithContext(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	var left hub.Record
-	if err := json.Unmarshal(seatOf(t, bus, "one", ana.ref()).Data, &left); err != nil {
+	if err := json.Unmarshal(msg.Data, &left); err != nil {
 		t.Fatal(err)
 	}
 	if left.Waits() <= 0 || left.Waits() >= topology.LeaseTTL {

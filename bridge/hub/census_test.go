@@ -13,7 +13,7 @@ import (
 // another was there all the time, under each key of theirs likewise.
 func TestTurnover(t *testing.T) {
 	t.Parallel()
-	r := newPresenceSet(func(string) bool { return true })
+	r := newPresenceSet(&nodes{})
 	r.finish(0, nil)
 	sequence := uint64(0)
 	say := func(ref, user, key string) {
@@ -56,7 +56,7 @@ func TestTurnover(t *testing.T) {
 // What continues a long state says who comes first with it.
 func TestTurnoverOfAState(t *testing.T) {
 	t.Parallel()
-	r := newPresenceSet(func(string) bool { return true })
+	r := newPresenceSet(&nodes{})
 	r.finish(0, nil)
 	for i := range 2*statePage + 10 { // everybody is there twice, far apart
 		user := fmt.Sprintf("u%03d", i%(statePage+5))

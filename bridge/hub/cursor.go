@@ -6,6 +6,7 @@ import (
 
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/subjects/history"
+	"github.com/latido/latido/subjects/seat"
 )
 
 // Cursor is one reader's subscription to one channel. After it was attached it belongs
@@ -317,6 +318,7 @@ func (c *place) askState() {
 	}
 	c.restate = true
 	if present := c.at.presence; present != nil {
+		present.end(seat.Entry[Record].Overdue)
 		c.asked = present.diffs
 	}
 }

@@ -483,7 +483,7 @@ func (r *reader) complete() {
 		w.Errorf("%s: was told %d times who is there", r.name, r.states)
 	}
 	here := map[string]string{}
-	for _, m := range w.ch.presence.list() {
+	for _, m := range w.ch.presence.list(nil) {
 		here[m.Ref] = string(m.Meta)
 	}
 	if r.view == nil || fmt.Sprint(here) != fmt.Sprint(r.view) {

@@ -26,7 +26,7 @@ const presenceInterval = 100 * time.Millisecond
 func (ch *Channel) LoadPresence(ctx context.Context) error {
 	ch.mu.Lock()
 	if ch.presence == nil {
-		ch.presence, ch.presenceLoaded = newPresenceSet(ch.hub.Leases.Here), make(chan struct{})
+		ch.presence, ch.presenceLoaded = newPresenceSet(ch.hub.Leases), make(chan struct{})
 		// The hub's task, not the first asker's: others may wait for it.
 		ch.hub.Start(ch.loadPresence)
 	}
@@ -206,20 +206,19 @@ func (h *Hub) flushPresence(ctx context.Context) {
 	})
 }
 
-// expire has those leave who were waited for in vain. Channels on which somebody
-// is waited for are stirred by it until that is over.
+// expire has those leave who were waited for in vain by a node that is gone. Channels
+// on which somebody is waited for are looked at by it until that is over.
 func (h *Hub) expire() {
 	h.mu.Lock()
 	waiting := slices.Collect(maps.Keys(h.waiting))
 	h.mu.Unlock()
 	for _, ch := range waiting {
 		ch.mu.Lock()
-		expired := ch.presence.expire(h.Leases.Over)
-		over := len(ch.presence.waiting) == 0
+		ch.presence.end(seat.Entry[Record].Ended)
+		news, over := len(ch.presence.changed) > 0, len(ch.presence.waiting) == 0
 		ch.mu.Unlock()
-		h.metrics.expiries.Add(float64(expired))
 		h.mu.Lock()
-		if expired > 0 {
+		if news {
 			h.changed[ch] = struct{}{}
 		}
 		if over {
@@ -238,6 +237,8 @@ func (ch *Channel) flushPresence() (waiting bool) {
 		return false
 	}
 	waiting = len(ch.presence.waiting) > 0
+	ch.hub.metrics.expiries.Add(float64(ch.presence.expired))
+	ch.presence.expired = 0
 	diff, news := ch.presence.diff(ch.Name.String())
 	if !news {
 		ch.markDirty() // somebody may wait to be told who is here
@@ -265,13 +266,15 @@ func (h *Hub) Review(node string) {
 func (ch *Channel) Members() []wire.Member {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	return ch.presence.list()
+	ch.presence.end(seat.Entry[Record].Overdue)
+	return ch.presence.here()
 }
 
 // Count is how many are on the channel, told or not yet.
 func (ch *Channel) Count() int {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
+	ch.presence.end(seat.Entry[Record].Overdue)
 	return ch.presence.count()
 }
 
@@ -290,5 +293,5 @@ func (ch *Channel) SessionsOf(node, user string) []string {
 func (ch *Channel) ShownIn(name string) (shown seat.Entry[Record], ok bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	return ch.presence.seats[name].Shown(ch.presence.here)
+	return ch.presence.seats[name].Shown(ch.presence.nodes.Here)
 }

@@ -19,7 +19,7 @@ type bucket struct {
 	gone map[string]bool // nodes
 }
 
-func (b *bucket) here(node string) bool { return !b.gone[node] }
+func (b *bucket) nodes() *nodes { return &nodes{gone: b.gone} }
 
 // write has a node say something of a seat, for the newest connection or, late, for the
 // one before.
@@ -52,7 +52,7 @@ func (b *bucket) members() map[string]string {
 	}
 	members := map[string]string{}
 	for name, s := range seats {
-		if shown, ok := s.Shown(b.here); ok {
+		if shown, ok := s.Shown(b.nodes().Here); ok {
 			members[name] = string(shown.Value.Meta)
 		}
 	}
@@ -91,7 +91,7 @@ func TestPresenceMergesInAnyOrder(t *testing.T) {
 	t.Parallel()
 	eachSeed(t, 400, func(t *testing.T, random *rand.Rand) {
 		b := &bucket{now: map[string]PresenceChange{}, gone: map[string]bool{}}
-		r := newPresenceSet(b.here)
+		r := newPresenceSet(b.nodes())
 		told := map[string]string{}
 		tell := func() {
 			diff, news := r.diff("app:x")
@@ -211,7 +211,7 @@ func TestPresenceOfTheSameFacts(t *testing.T) {
 		}
 		want := b.members()
 		for range 5 {
-			r := newPresenceSet(b.here)
+			r := newPresenceSet(b.nodes())
 			for _, i := range random.Perm(len(b.feed)) {
 				r.change(b.feed[i])
 			}
@@ -222,7 +222,7 @@ func TestPresenceOfTheSameFacts(t *testing.T) {
 			if !maps.Equal(told, want) {
 				t.Errorf("told %v, there are %v", told, want)
 			}
-			for _, m := range r.list() {
+			for _, m := range r.list(nil) {
 				if !json.Valid(m.Meta) {
 					t.Errorf("what is %q?", m.Meta)
 				}

@@ -41,22 +41,24 @@ type PresenceChange struct {
 // sequence with the feed of its changes, and knows what the browsers were told,
 // so that a leave and a return between two tellings are no news.
 type presenceSet struct {
-	here    func(node string) bool
+	nodes   seat.Nodes
 	seats   map[string]seat.Seat[Record]
 	told    map[string]wire.Member // by seat
 	census  census                 // of told
 	changed map[string]struct{}    // seats to compare with told
 	waiting map[string]time.Time   // seats of which somebody may come back, until when
+	soonest time.Time              // no wait ends before it
 	loading bool                   // those who left are kept, lest an older snapshot revive them
 	known   bool                   // a snapshot was whole
 	diffs   uint64                 // how often what changed was told
+	expired int                    // who was waited for in vain, not counted yet
 	whole   uint64                 // the last snapshot holds all changes up to here
 	stated  [maxViews][][]byte     // frames of the state, until what was told changes
 }
 
-func newPresenceSet(here func(node string) bool) *presenceSet {
+func newPresenceSet(nodes seat.Nodes) *presenceSet {
 	return &presenceSet{
-		here: here, loading: true,
+		nodes: nodes, loading: true,
 		seats: make(map[string]seat.Seat[Record]), told: make(map[string]wire.Member), census: newCensus(),
 		changed: make(map[string]struct{}), waiting: make(map[string]time.Time),
 	}
@@ -72,8 +74,26 @@ func (r *presenceSet) change(s PresenceChange) {
 
 // apply merges what a node says of a seat.
 func (r *presenceSet) apply(s PresenceChange) {
-	if taken, news := r.seats[s.Seat].Take(s.Entry); news {
-		r.put(s.Seat, taken)
+	waited := r.awaits(s.Seat)
+	taken, news := r.seats[s.Seat].Take(s.Entry)
+	if !news {
+		return
+	}
+	taken.End(seat.Entry[Record].Ended, r.nodes)
+	r.put(s.Seat, taken)
+	r.countExpired(s.Seat, waited)
+}
+
+// awaits tells that a seat is shown because somebody may come back.
+func (r *presenceSet) awaits(name string) bool {
+	shown, ok := r.seats[name].Shown(r.nodes.Here)
+	return ok && shown.Waits()
+}
+
+// countExpired counts whoever was waited for and is not there.
+func (r *presenceSet) countExpired(name string, waited bool) {
+	if _, here := r.visible(name); waited && !here {
+		r.expired++
 	}
 }
 
@@ -88,27 +108,38 @@ func (r *presenceSet) put(name string, s seat.Seat[Record]) {
 		r.seats[name] = s
 	}
 	r.changed[name] = struct{}{}
-	if next, _ := s.Expire(func(time.Time) bool { return false }); next.IsZero() {
+	if next := s.Next(); next.IsZero() {
 		delete(r.waiting, name)
 	} else {
 		r.waiting[name] = next
+		if r.soonest.IsZero() || next.Before(r.soonest) {
+			r.soonest = next
+		}
 	}
 }
 
-// expire has those leave who were waited for in vain, and counts them.
-func (r *presenceSet) expire(over func(time.Time) bool) (expired int) {
+// end has those leave whose wait is over, as [seat.Entry.Ended] tells, or, before
+// somebody is told of them for the first time, [seat.Entry.Overdue].
+func (r *presenceSet) end(over func(e seat.Entry[Record], nodes seat.Nodes) bool) {
+	if len(r.waiting) == 0 || !r.nodes.Over(r.soonest) {
+		return // it is asked by whoever comes
+	}
 	for name, until := range r.waiting {
-		if !over(until) {
+		if !r.nodes.Over(until) {
 			continue
 		}
-		_, was := r.visible(name)
-		r.seats[name].Expire(over)
-		if _, is := r.visible(name); was && !is {
-			expired++
+		waited := r.awaits(name)
+		if r.seats[name].End(over, r.nodes) {
+			r.put(name, r.seats[name])
+			r.countExpired(name, waited)
 		}
-		r.put(name, r.seats[name])
 	}
-	return expired
+	r.soonest = time.Time{}
+	for _, until := range r.waiting {
+		if r.soonest.IsZero() || until.Before(r.soonest) {
+			r.soonest = until
+		}
+	}
 }
 
 // begin prepares for a snapshot; finish ends it: entries that are not newer than
@@ -165,7 +196,7 @@ func (r *presenceSet) refs(node, user string) []string {
 }
 
 func (r *presenceSet) visible(name string) (wire.Member, bool) {
-	shown, ok := r.seats[name].Shown(r.here)
+	shown, ok := r.seats[name].Shown(r.nodes.Here)
 	return shown.Value.Member, ok
 }
 
@@ -216,7 +247,7 @@ func (r *presenceSet) state(channel string, v View) [][]byte {
 	if kept := r.stated[v]; kept != nil {
 		return kept
 	}
-	members := r.list()
+	members := r.list(nil)
 	page, rest := members[:min(statePage, len(members))], members[min(statePage, len(members)):]
 	frames := [][]byte{v.encode(wire.State{Channel: channel, Members: page, Count: len(members)})}
 	stated := newCensus()
@@ -248,11 +279,19 @@ func (r *presenceSet) count() int {
 	return here
 }
 
-// list is who was told to be here, the longest here first.
-func (r *presenceSet) list() []wire.Member {
+// here is who was told to be here, and has not gone since, the longest here first.
+func (r *presenceSet) here() []wire.Member {
+	return r.list(func(name string) bool { _, here := r.visible(name); return here })
+}
+
+// list is who was told to be here, or those of them that keep is true of, if given, the
+// longest here first.
+func (r *presenceSet) list(keep func(name string) bool) []wire.Member {
 	members := make([]wire.Member, 0, len(r.told))
-	for _, member := range r.told {
-		members = append(members, member)
+	for name, member := range r.told {
+		if keep == nil || keep(name) {
+			members = append(members, member)
+		}
 	}
 	slices.SortFunc(members, func(a, b wire.Member) int {
 		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.User, b.User), cmp.Compare(a.Ref, b.Ref))

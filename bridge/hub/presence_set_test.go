@@ -9,13 +9,25 @@ import (
 	"github.com/latido/latido/subjects/seat"
 )
 
+// nodes are all there, but those that are gone, or have given their lease back.
+type nodes struct {
+	gone, parted map[string]bool
+	now          int64 // in seconds
+}
+
+func (n *nodes) Here(node string) bool { return !n.gone[node] }
+
+func (n *nodes) Keeps(node string) bool { return !n.gone[node] && !n.parted[node] }
+
+func (n *nodes) Over(at time.Time) bool { return at.Unix() <= n.now }
+
 // Who was waited for in vain is forgotten when the bucket has forgotten them.
 func TestRosterForgets(t *testing.T) {
 	t.Parallel()
-	r := newPresenceSet(func(string) bool { return true })
+	r := newPresenceSet(&nodes{gone: map[string]bool{"n": true}, now: 10})
 	r.finish(0, nil)
 	r.apply(at("a", "n", 2, "waits"))
-	r.expire(func(time.Time) bool { return true })
+	r.end(seat.Entry[Record].Ended)
 	r.begin()
 	r.finish(5, map[string]bool{})
 	if len(r.seats) != 0 || len(r.waiting) != 0 {
@@ -47,7 +59,16 @@ func TestRoster(t *testing.T) {
 		}
 	}
 	expire := func(seconds int64) func(*presenceSet) {
-		return func(r *presenceSet) { r.expire(func(at time.Time) bool { return at.Unix() <= seconds }) }
+		return func(r *presenceSet) {
+			r.nodes.(*nodes).now = seconds
+			r.end(seat.Entry[Record].Ended)
+		}
+	}
+	someoneComes := func(seconds int64) func(*presenceSet) {
+		return func(r *presenceSet) {
+			r.nodes.(*nodes).now = seconds
+			r.end(seat.Entry[Record].Overdue)
+		}
 	}
 	for name, test := range map[string]struct {
 		before, between        func(*presenceSet)
@@ -58,18 +79,33 @@ func TestRoster(t *testing.T) {
 			before:  apply(at("a", "n", 1, "1")),
 			between: apply(at("a", "n", 2, "left"), at("a", "m", 3, "1")),
 		},
-		"grace is no news":                {before: apply(at("a", "n", 1, "1")), between: apply(at("a", "n", 2, "waits"))},
-		"nor is a grace that is not over": {before: apply(at("a", "n", 2, "waits")), between: expire(9)},
-		"who waited in vain has left":     {before: apply(at("a", "n", 2, "waits")), between: expire(10), leaves: 1},
+		"grace is no news":                        {before: apply(at("a", "n", 1, "1")), between: apply(at("a", "n", 2, "waits"))},
+		"nor is a grace that is not over":         {before: apply(at("a", "n", 2, "waits")), between: expire(9)},
+		"nor one that is, until its node says so": {before: apply(at("a", "n", 2, "waits")), between: expire(69)},
+		"who waited in vain has left": {
+			before: apply(at("a", "n", 2, "waits")),
+			between: func(r *presenceSet) {
+				expire(10)(r)
+				r.apply(at("a", "n", 3, "left"))
+			},
+			leaves: 1,
+		},
+		"also on a node that is gone":                     {before: apply(at("a", "dead", 2, "waits")), between: expire(10), leaves: 1},
+		"and not sooner":                                  {before: apply(at("a", "dead", 2, "waits")), between: expire(9)},
+		"also on one that has stopped":                    {before: apply(at("a", "parted", 2, "waits")), between: expire(10), leaves: 1},
+		"and when the bucket drops them":                  {before: apply(at("a", "n", 2, "waits")), between: expire(70), leaves: 1},
+		"who is overdue has left before somebody comes":   {before: apply(at("a", "n", 2, "waits")), between: someoneComes(15), leaves: 1},
+		"and not before their node had time to say so":    {before: apply(at("a", "n", 2, "waits")), between: someoneComes(14)},
+		"of nobody is told who was over when it was read": {before: expire(10), between: apply(at("a", "dead", 2, "waits"))},
 		"nor does a snapshot that finds a moment of the grace left revive them": {
 			before: func(r *presenceSet) {
-				r.apply(at("a", "n", 2, "waits"))
-				r.expire(func(time.Time) bool { return true })
+				r.apply(at("a", "dead", 2, "waits"))
+				expire(10)(r)
 			},
 			between: func(r *presenceSet) {
 				r.begin()
-				r.apply(at("a", "n", 2, "waits"))
-				r.finish(2, map[string]bool{"n.a": true})
+				r.apply(at("a", "dead", 2, "waits"))
+				r.finish(2, map[string]bool{"dead.a": true})
 			},
 		},
 		"who came back elsewhere has not": {
@@ -109,7 +145,7 @@ func TestRoster(t *testing.T) {
 			leaves: 1,
 		},
 	} {
-		r := newPresenceSet(func(node string) bool { return node != "dead" })
+		r := newPresenceSet(&nodes{gone: map[string]bool{"dead": true}, parted: map[string]bool{"parted": true}})
 		r.finish(0, nil)
 		if test.before != nil {
 			test.before(r)

@@ -114,7 +114,7 @@ func newWorld(t *testing.T, random *rand.Rand, kind string) *world {
 	name := subjects.Channel{Kind: kind, ID: "1"}
 	w.ch = w.hub.newChannel(name)
 	w.hub.channels[tail(name)] = w.ch
-	w.ch.presence = newPresenceSet(func(string) bool { return true })
+	w.ch.presence = newPresenceSet(&nodes{})
 	w.ch.presence.finish(0, nil)
 	if w.ch.Durable() {
 		for range random.IntN(30) {

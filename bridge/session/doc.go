@@ -6,6 +6,7 @@
 //	access    who may read, send and appear where
 //	track     an entry of presence that is held for a session; device is one, too
 //	moved     ends the connections of sessions that go on elsewhere
+//	waits     ends the waits of entries whose sessions did not come back
 //	inherit   settles what a bridge of our name left
 //	requester asks services and streams, again while nobody answers
 //	sweeper   looks after the deadlines of all sessions; pulse judges whether a peer is there

@@ -78,6 +78,7 @@ func (n *Node) HearMoves() error {
 		case told.Again && s.generation > told.Generation:
 			_ = s.tellMoved(false) // or once more, when the bus is back
 		}
+		n.waits.prolong(told.Ref)
 	})
 	if err != nil {
 		return fmt.Errorf("hear of sessions that move: %w", err)

@@ -27,6 +27,7 @@ type Node struct {
 	log       *slog.Logger
 	metrics   *metrics
 	requester *requester
+	waits     waits
 	registry  *registry
 	workers   *netpoll.Pool
 	poller    *netpoll.Poller
@@ -89,6 +90,15 @@ func (n *Node) Parts(ctx context.Context) []func() error {
 func (n *Node) Care(ctx context.Context) {
 	sweeper := &sweeper{registry: n.registry}
 	hub.Every(ctx, hub.Tick, sweeper.sweep)
+}
+
+// EndWaits has those leave who did not come back to this node's entries, until ctx ends.
+func (n *Node) EndWaits(ctx context.Context) {
+	hub.Every(ctx, endInterval, func() {
+		for _, w := range n.waits.take(n.Hub.Leases.Over) {
+			n.releaseEntry(left{w.key, w.generation, nil, w.revision}, true)
+		}
+	})
 }
 
 // Refresh writes again what has stood for long, until ctx ends.

@@ -268,23 +268,37 @@ type left struct {
 
 // releaseEntry has an entry left, or wait for its session.
 func (n *Node) releaseEntry(l left, clean bool) {
-	msg := seat.Wait(l.key, l.value, l.revision, n.Limits.Grace)
+	msg, grace := seat.Wait(l.key, l.value, l.revision, n.Limits.Grace), n.Limits.Grace
 	if clean {
-		msg = seat.Leave(l.key, n.Limits.Grace)
+		msg, grace = seat.Leave(l.key, n.Limits.Grace), 0
 		seat.ExpectRevision(msg, l.revision)
 	}
 	seat.SetGeneration(msg, l.generation)
+	n.settle(msg, wait{key: l.key, generation: l.generation}, grace)
+}
+
+// settle stores what becomes of an entry, unless something newer has, and sees to the
+// end of its wait, if it has a grace. It is the same message each time, so that the
+// bus answers as before when only an answer was lost.
+func (n *Node) settle(msg *nats.Msg, w wait, grace time.Duration) {
 	n.requester.send(msg, func(reply *nats.Msg, err error) {
+		var ack jetstream.PubAck
 		if err == nil {
-			_, err = acknowledged(reply)
+			ack, err = acknowledged(reply)
 		}
-		if refused, is := errors.AsType[*jetstream.APIError](err); err == nil || errors.Is(err, errRequesterClosed) || is && moved(refused) {
+		refused, is := errors.AsType[*jetstream.APIError](err)
+		switch {
+		case err == nil && grace > 0:
+			w.revision = ack.Sequence
+			n.waits.add(w, time.Now().Add(grace))
+			return
+		case err == nil, errors.Is(err, errRequesterClosed), is && moved(refused):
 			return
 		}
-		hub.Setback(n.log, err, "grace", "key", l.key)
+		hub.Setback(n.log, err, "grace", "key", w.key)
 		n.Hub.Start(func(ctx context.Context) {
 			if hub.Pause(ctx, hub.RefusedPause) { // while it stands its user seems to be there
-				n.releaseEntry(l, clean)
+				n.settle(msg, w, grace)
 			}
 		})
 	})

@@ -123,7 +123,7 @@ func TestCardsAreMendedAfterMarkersAreGone(t *testing.T) {
 // What another writes that has just begun must not be beyond it.
 func TestACardIsOfNoRevisionThatOthersMissed(t *testing.T) {
 	t.Parallel()
-	v := newView(func(string) bool { return true }, &counts{})
+	v := newView(everybody{}, &counts{})
 	v.members, v.grouped = 1000, 400
 	p := v.person("ana")
 	p.state.Online, p.sessions["phone"] = true, session{User: "ana"}

@@ -19,7 +19,7 @@ func TestLastActive(t *testing.T) {
 		"by a clock that is fast": {activeDevice, now.Add(time.Hour), now},
 		"not any longer":          {"idle", now.Add(-2 * time.Minute), now.Add(-2 * time.Minute)},
 	} {
-		v := newView(func(string) bool { return true }, nil)
+		v := newView(everybody{}, nil)
 		v.person("ana").sessions["phone"] = session{Ref: "phone", Device: "mobile", About: about{Activity: test.activity, LastActive: test.told}}
 		card := v.cardOf("ana", User{Online: true}, now)
 		if !card.LastActive.Equal(test.want) || !card.Devices[0].LastActive.Equal(test.want) {
@@ -27,3 +27,12 @@ func TestLastActive(t *testing.T) {
 		}
 	}
 }
+
+// everybody are nodes that are all there, at a time at which nothing is over.
+type everybody struct{}
+
+func (everybody) Here(string) bool { return true }
+
+func (everybody) Keeps(string) bool { return true }
+
+func (everybody) Over(time.Time) bool { return false }

@@ -13,7 +13,7 @@ import (
 // view folds the buckets "presence" and "members" and the facts of users to who is
 // there, as what and in which groups. It does no I/O and reads no clock.
 type view struct {
-	here func(node string) bool
+	leases seat.Nodes
 
 	mu      sync.Mutex
 	seats   map[string]seat.Seat[session]
@@ -66,9 +66,9 @@ func (a *about) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-func newView(here func(node string) bool, c *counts) *view {
+func newView(leases seat.Nodes, c *counts) *view {
 	return &view{
-		here: here, later: c, seats: make(map[string]seat.Seat[session]), nodes: make(map[string]map[string]struct{}),
+		leases: leases, later: c, seats: make(map[string]seat.Seat[session]), nodes: make(map[string]map[string]struct{}),
 		waiting: make(map[string]time.Time), people: make(map[string]*person),
 	}
 }
@@ -126,6 +126,7 @@ func (v *view) session(c change) (user string) {
 		v.nodes[node] = make(map[string]struct{})
 	}
 	v.nodes[node][name] = struct{}{}
+	taken.End(seat.Entry[session].Ended, v.leases)
 	v.put(name, taken)
 	v.person(user).seen = c.at
 	v.show(name, user)
@@ -135,7 +136,7 @@ func (v *view) session(c change) (user string) {
 // put keeps a seat that has changed, or forgets it when nobody is there. The lock is
 // held.
 func (v *view) put(name string, s seat.Seat[session]) {
-	if next, _ := s.Expire(func(time.Time) bool { return false }); next.IsZero() {
+	if next := s.Next(); next.IsZero() {
 		delete(v.waiting, name)
 	} else {
 		v.waiting[name] = next
@@ -156,7 +157,7 @@ func (v *view) put(name string, s seat.Seat[session]) {
 func (v *view) show(name, user string) (news bool) {
 	p := v.person(user)
 	_, was := p.sessions[name]
-	shown, is := v.seats[name].Shown(v.here)
+	shown, is := v.seats[name].Shown(v.leases.Here)
 	if is {
 		p.sessions[name] = shown.Value
 	} else {
@@ -177,17 +178,16 @@ func (v *view) review(node string, now time.Time) (users []string) {
 	return users
 }
 
-// expire has those leave who were waited for in vain, and returns whom that
-// concerns.
-func (v *view) expire(over func(time.Time) bool, now time.Time) (users []string) {
+// expire has those leave who were waited for in vain by a node that is gone, and
+// returns whom that concerns.
+func (v *view) expire(now time.Time) (users []string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for name, until := range v.waiting {
-		if !over(until) {
+		s := v.seats[name]
+		if !v.leases.Over(until) || !s.End(seat.Entry[session].Ended, v.leases) {
 			continue
 		}
-		v.seats[name].Expire(over)
-		s := v.seats[name]
 		user := v.look(name, now)
 		if user != "" && v.counts != nil {
 			v.counts.expiries.Add(1)

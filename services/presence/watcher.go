@@ -140,7 +140,7 @@ func (k *watcher) keep(ctx context.Context) (err error) {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	l := &life{watcher: k, view: newView(k.leases.Here, &k.counts), users: make(chan es.Snapshot[User], 256)}
+	l := &life{watcher: k, view: newView(k.leases, &k.counts), users: make(chan es.Snapshot[User], 256)}
 	if l.sessions, err = k.watch(ctx, subjects.BucketPresence, subjects.FeedPresence, ">"); err != nil {
 		return err
 	}
@@ -205,7 +205,7 @@ func (l *life) run(ctx context.Context, lost <-chan nats.Status) (err error) {
 			}
 			l.look(l.view.fact(snapshot))
 		case <-expire.C:
-			l.look(l.view.expire(l.leases.Over, l.leases.Now())...)
+			l.look(l.view.expire(l.leases.Now())...)
 		case <-progress.C:
 			err = l.read(ctx)
 			l.look(l.view.aged(time.Now())...)

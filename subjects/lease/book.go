@@ -62,6 +62,12 @@ func (b *book) returned(node string) {
 	}
 }
 
+// parted tells that a node is there no longer but for what it may have said at last.
+func (b *book) parted(node string) bool {
+	known := b.nodes[node]
+	return known != nil && known.parted
+}
+
 // steady is for how long the server's time, once told, is believed to go on as ours.
 const steady = 30 * time.Second
 

@@ -130,3 +130,20 @@ func TestTheServersTime(t *testing.T) {
 		t.Errorf("%v after the last renewal", got.Sub(skewed))
 	}
 }
+
+// A node that gave its lease back is there for a while, but begins and ends nothing.
+func TestWhoHasParted(t *testing.T) {
+	t.Parallel()
+	l := begin(false)
+	l.hear(1)
+	if l.parted("b") || l.parted("nobody") {
+		t.Error("parted before it gave its lease back")
+	}
+	l.returned("b")
+	if !l.parted("b") || !l.here("b", l.at(2)) {
+		t.Error("not parted, or not there")
+	}
+	if l.hear(2); l.parted("b") {
+		t.Error("parted though it was heard again")
+	}
+}

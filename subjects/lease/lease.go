@@ -359,6 +359,17 @@ func (l *Leases) Here(node string) bool {
 	return l.book.here(node, time.Now())
 }
 
+// Keeps says whether a node is there to end what it has begun: it is [Leases.Here],
+// and has not given its lease back.
+func (l *Leases) Keeps(node string) bool {
+	if !l.Here(node) {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.book.parted(node)
+}
+
 // Over says whether a time has come, by the clock of our renewals: one that comes
 // while that stands still is over when everybody could have been heard again.
 func (l *Leases) Over(at time.Time) bool {

@@ -16,9 +16,12 @@
 // So a node cannot end what another one holds, nor bring back who has said goodbye
 // elsewhere, by what it writes late for a connection that broke.
 //
-// Nothing tells the end of a wait: every reader times it, from when the entry came.
-// Bridges and the presence service both go by this package. It imports subjects and
-// nats.go.
+// The node that wrote a wait ends it, by writing that the entry was left. Others go
+// by that, however late it comes, so that all of them tell the same: they time a wait
+// only where its node is not there to end it, from when the entry came.
+//
+// Bridges and the presence service both go by this package. It imports subjects,
+// subjects/topology and nats.go.
 package seat
 
 import (
@@ -28,7 +31,23 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/latido/latido/subjects/topology"
 )
+
+// Leeway is how much later than is written in it a node that is there may end a wait:
+// for a session that is on its way back, or because the bus was away.
+const Leeway = 5 * time.Second
+
+// Nodes are the nodes as their reader knows them.
+type Nodes interface {
+	// Here says whether a node is there, and so those whom it holds.
+	Here(node string) bool
+	// Keeps says whether a node is there to end the waits that it wrote.
+	Keeps(node string) bool
+	// Over says whether a time has surely come.
+	Over(at time.Time) bool
+}
 
 // Value is what a reader makes of an entry's JSON.
 type Value interface {
@@ -67,7 +86,7 @@ func Read[V Value](node string, sequence uint64, header nats.Header, data []byte
 	}
 	e.Left = header.Get(headerOperation) != "" || json.Unmarshal(data, &e.Value) != nil
 	if !e.Left && e.Value.Waits() > 0 {
-		if rest := e.Value.Waits() - age; rest > 0 {
+		if rest := e.Value.Waits() - age; rest > -Leeway {
 			e.Until = time.Now().Add(rest)
 		} else {
 			e.Left = true // whoever reads it late does not wait again
@@ -78,6 +97,19 @@ func Read[V Value](node string, sequence uint64, header nats.Header, data []byte
 
 // Waits tells that the session may come back.
 func (e Entry[V]) Waits() bool { return !e.Left && !e.Until.IsZero() }
+
+// Ended tells that a wait is over, whether somebody writes so or not: its node is not
+// there to do it, or the bucket must have dropped the entry by now.
+func (e Entry[V]) Ended(nodes Nodes) bool {
+	return e.Waits() && nodes.Over(e.Until) && (!nodes.Keeps(e.Node) || nodes.Over(e.Until.Add(topology.MarkerTTL)))
+}
+
+// Overdue tells that the end of a wait should have been written. Whoever has been told
+// of the session is told of its end when it is written or [Entry.Ended]; nobody else is
+// told of it any more.
+func (e Entry[V]) Overdue(nodes Nodes) bool {
+	return e.Ended(nodes) || e.Waits() && nodes.Over(e.Until.Add(Leeway))
+}
 
 // Holds tells that the session is there, as far as its node is.
 func (e Entry[V]) Holds() bool { return !e.Left && e.Until.IsZero() }
@@ -135,19 +167,25 @@ func (s Seat[V]) Shown(here func(node string) bool) (shown Entry[V], ok bool) {
 	return shown, false
 }
 
-// Expire has those who waited long enough leave, and says when the next one will
-// have; zero is never.
-func (s Seat[V]) Expire(over func(time.Time) bool) (next time.Time, news bool) {
+// End has those leave whose wait is over, as [Entry.Ended] or [Entry.Overdue] tell, and
+// says whether anybody did.
+func (s Seat[V]) End(over func(e Entry[V], nodes Nodes) bool, nodes Nodes) (news bool) {
 	for i, e := range s {
-		switch {
-		case !e.Waits():
-		case over(e.Until):
+		if e.Waits() && over(e, nodes) {
 			s[i].Left, news = true, true
-		case next.IsZero() || e.Until.Before(next):
+		}
+	}
+	return news
+}
+
+// Next is when the first wait ends, by what is written; zero is never.
+func (s Seat[V]) Next() (next time.Time) {
+	for _, e := range s {
+		if e.Waits() && (next.IsZero() || e.Until.Before(next)) {
 			next = e.Until
 		}
 	}
-	return next, news
+	return next
 }
 
 // Vacant tells that nobody holds the seat or is waited for.

@@ -71,14 +71,17 @@ func TestWaitsEndByTheReadersClock(t *testing.T) {
 	if wait := time.Until(s[0].Until); wait <= 0 || wait > 60500*time.Millisecond {
 		t.Errorf("a minute and a half second of grace ends in %v", wait)
 	}
-	if wait := time.Until(late(2 * time.Minute).Until); wait > -59*time.Second {
-		t.Errorf("one that was over a minute ago ends in %v", wait)
+	if wait := time.Until(late(65 * time.Second).Until); wait > -4*time.Second {
+		t.Errorf("one that was over 4.5 s ago ends in %v", wait)
 	}
-	next, news := s.Expire(func(time.Time) bool { return false })
-	if news || !next.Equal(s[0].Until) || s.Vacant() {
-		t.Errorf("before its end: %v, %v", next, news)
+	if next := s.Next(); !next.Equal(s[0].Until) {
+		t.Errorf("the next end is at %v", next)
 	}
-	if _, news := s.Expire(func(time.Time) bool { return true }); !news || !s.Vacant() {
+	never := func(Entry[Grace], Nodes) bool { return false }
+	if s.End(never, nil) || s.Vacant() {
+		t.Errorf("before its end: %+v", s)
+	}
+	if !s.End(func(Entry[Grace], Nodes) bool { return true }, nil) || !s.Vacant() || !s.Next().IsZero() {
 		t.Errorf("after its end: %+v", s)
 	}
 }
@@ -90,11 +93,47 @@ func TestATimeToLiveIsInWholeSeconds(t *testing.T) {
 	}
 }
 
-// A grace that was over before it was read is not waited for anew: a snapshot
+// nodes know whether the one that waits is there, and how long ago the wait was over.
+type nodes struct {
+	kept bool
+	ago  time.Duration
+}
+
+func (n nodes) Here(string) bool { return true }
+
+func (n nodes) Keeps(string) bool { return n.kept }
+
+func (n nodes) Over(at time.Time) bool { return !at.After(time.Unix(0, 0).Add(n.ago)) }
+
+// Whose node is there to end a wait is waited for until it does, or the bucket has
+// dropped the entry; but nobody new is told of them.
+func TestWhoEndsAWait(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		nodes
+		ended, overdue bool
+	}{
+		{nodes{false, -time.Second}, false, false},
+		{nodes{false, 0}, true, true},
+		{nodes{true, 0}, false, false},
+		{nodes{true, Leeway}, false, true},
+		{nodes{true, time.Minute}, true, true},
+	} {
+		e := Entry[Grace]{Node: "a", Until: time.Unix(0, 0)}
+		if e.Ended(test.nodes) != test.ended || e.Overdue(test.nodes) != test.overdue {
+			t.Errorf("%+v: ended %v, overdue %v", test, e.Ended(test.nodes), e.Overdue(test.nodes))
+		}
+		if e.Left = true; e.Ended(test.nodes) || e.Overdue(test.nodes) {
+			t.Errorf("%+v: one that was left ends again", test)
+		}
+	}
+}
+
+// A grace that was long over before it was read is not waited for anew: a snapshot
 // finds the entry until it is removed.
 func TestReadLate(t *testing.T) {
 	t.Parallel()
-	for age, left := range map[time.Duration]bool{0: false, 9 * time.Second: false, 10 * time.Second: true, time.Minute: true} {
+	for age, left := range map[time.Duration]bool{0: false, 14 * time.Second: false, 15 * time.Second: true, time.Minute: true} {
 		if e := Read[Grace]("a", 2, nats.Header{}, []byte(`{"grace":10}`), age); e.Left != left {
 			t.Errorf("after %s: left is %v", age, e.Left)
 		}

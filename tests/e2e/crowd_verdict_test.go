@@ -70,13 +70,6 @@ func (c *crowd) judgePresence(into *counts) {
 			if joins <= come[user] && leaves <= gone[user] || excused[user] {
 				continue
 			}
-			// Who is gone for good waits out their grace at each bridge by itself, longer
-			// at one that was without the bus: a watcher that moves there sees them once
-			// more. Nobody who is there may be seen to leave.
-			if come[user] == gone[user] && joins == leaves {
-				into.late++
-				continue
-			}
 			into.flickers++
 			c.T.Errorf("%s saw %s come %d times and go %d times, who came %d times and went %d times: told\n%v\nwritten\n%s",
 				watcher.User(), user, joins, leaves, come[user], gone[user], changes, c.log.of(user))

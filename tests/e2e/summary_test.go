@@ -20,7 +20,7 @@ type counts struct {
 	lost, twice, reordered, gaps              int
 	fixes, impossible, stale                  int
 	requests, winners, taken                  int
-	flickers, excused, late                   int
+	flickers, excused                         int
 	took                                      time.Duration
 }
 
@@ -81,7 +81,6 @@ func printSummary(w io.Writer) {
 		{"takers that came too late", func(c counts) any { return c.taken }},
 		{"presence flickers", func(c counts) any { return c.flickers }},
 		{"members away for all their grace", func(c counts) any { return c.excused }},
-		{"gone, and seen once more elsewhere", func(c counts) any { return c.late }},
 		{"seconds", func(c counts) any { return fmt.Sprintf("%.1f", c.took.Seconds()) }},
 	} {
 		_, _ = fmt.Fprintf(table, "%s\t", line.name)

@@ -18,7 +18,7 @@ import (
 // it: of the keys that match a filter, those of nodes with a lease, and of sessions
 // that may still come back.
 func Seated(ctx context.Context, nc *nats.Conn, filter string) ([]Seat, error) {
-	nodes := map[string]bool{}
+	nodes := leased{}
 	err := each(ctx, nc, subjects.BucketNodes, ">", func(key string, fact history.Fact) {
 		if node, err := subjects.ParseToken(key); err == nil {
 			nodes[node] = fact.Header.Get("KV-Operation") == ""
@@ -38,8 +38,8 @@ func Seated(ctx context.Context, nc *nats.Conn, filter string) ([]Seat, error) {
 	}
 	var seated []Seat
 	for name, nodesSay := range seats {
-		nodesSay.Expire(func(until time.Time) bool { return time.Now().After(until) })
-		if _, shown := nodesSay.Shown(func(node string) bool { return nodes[node] }); !shown {
+		nodesSay.End(seat.Entry[seat.Grace].Ended, nodes)
+		if _, shown := nodesSay.Shown(nodes.Here); !shown {
 			continue
 		}
 		channel, user, ref, err := subjects.ParseSeat(name)
@@ -51,6 +51,15 @@ func Seated(ctx context.Context, nc *nats.Conn, filter string) ([]Seat, error) {
 	slices.SortFunc(seated, CompareSeats)
 	return seated, nil
 }
+
+// leased are the nodes with a lease.
+type leased map[string]bool
+
+func (l leased) Here(node string) bool { return l[node] }
+
+func (l leased) Keeps(node string) bool { return l[node] }
+
+func (l leased) Over(at time.Time) bool { return time.Now().After(at) }
 
 // each reads what a bucket says of the keys that match a filter.
 func each(ctx context.Context, nc *nats.Conn, bucket, filter string, read func(key string, fact history.Fact)) error {
