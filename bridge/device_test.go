@@ -13,10 +13,10 @@ import (
 	"github.com/coder/websocket"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/bridge/session"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/schemas/presence"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/seat"
 	"github.com/latido/latido/subjects/topology/bustest"
@@ -69,11 +69,8 @@ func (d devices) next() string {
 			return "gone"
 		}
 		var value struct {
-			hub.Record
-			Meta struct {
-				Activity   string    `json:"activity"`
-				LastActive time.Time `json:"last_active"`
-			} `json:"meta"`
+			presence.Entry
+			Meta presence.About `json:"meta"`
 		}
 		if err := json.Unmarshal(entry.Value(), &value); err != nil {
 			d.t.Fatal(err)

@@ -106,6 +106,12 @@ func Notice(name string) (*Schema, error) {
 	return find("bridge/notices/"+name, Refuse(UnknownOp, "no notice %q", name))
 }
 
+// Value finds the schema of a value in a bucket, by the owner of what it says, such as "presence" and "entry". It refuses with
+// [UnknownOp].
+func Value(owner, name string) (*Schema, error) {
+	return find(owner+"/"+name, Refuse(UnknownOp, "no value %q", name))
+}
+
 // find looks a schema up; what a caller is told of one that is missing speaks of their request, not of our files.
 func find(name string, otherwise Refusal) (*Schema, error) {
 	if schema, ok := compiled()[name]; ok {

@@ -3,33 +3,13 @@ package hub
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"slices"
 	"time"
 
 	"github.com/latido/latido/bridge/wire"
-	"github.com/latido/latido/schemas"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/seat"
 )
-
-// Record is the value of a key in the bucket "presence": the member, the node that
-// says it, and for how long the member is waited for, if its connection is gone.
-type Record struct {
-	wire.Member
-	Node string `json:"node"`
-	seat.Grace
-}
-
-// Encode returns the value as its readers take it, see [see], and refuses one that
-// they do not: whoever is told that they are shown is.
-func (r Record) Encode() ([]byte, error) {
-	value, err := json.Marshal(r)
-	if err != nil {
-		return nil, err
-	}
-	return schemas.CanonicalBody(value)
-}
 
 // PresenceChange is what one node says of a seat.
 type PresenceChange struct {

@@ -15,6 +15,7 @@ import (
 	"github.com/latido/latido/bridge/hub"
 	"github.com/latido/latido/bridge/wire"
 	"github.com/latido/latido/schemas"
+	"github.com/latido/latido/schemas/presence"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/history"
 	"github.com/latido/latido/subjects/seat"
@@ -48,13 +49,6 @@ const (
 )
 
 var activities = [...]string{unseen: "", active: "active", idle: "idle", away: "away"}
-
-// about is what the entry of a device says beside its kind.
-type about struct {
-	Activity   string    `json:"activity"`
-	LastActive time.Time `json:"last_active"`
-	Avatar     string    `json:"avatar,omitempty"`
-}
 
 // deviceKinds are what a user may be there with.
 var deviceKinds = map[string]bool{"web": true, "mobile": true, "desktop": true}
@@ -220,7 +214,7 @@ func (s *session) findDevice(ctx context.Context, keys string) (entry seat.Entry
 // clock is wrong: it is believed only where it agrees with the activity in it,
 // which may have stood since the session was lost.
 func (d *device) remember(meta json.RawMessage, now time.Time, limits Limits) {
-	var said about
+	var said presence.About
 	if json.Unmarshal(meta, &said) != nil || said.LastActive.IsZero() {
 		return
 	}
@@ -235,7 +229,7 @@ func (d *device) remember(meta json.RawMessage, now time.Time, limits Limits) {
 // deviceValue is what the entry says of the device.
 func (s *session) deviceValue(d *device, activity int32, r hub.Record) ([]byte, error) {
 	id := s.who()
-	meta, err := json.Marshal(about{
+	meta, err := json.Marshal(presence.About{
 		Activity: activities[activity], LastActive: time.UnixMilli(d.touched.Load()).UTC(), Avatar: id.Avatar,
 	})
 	if err != nil {
@@ -257,7 +251,7 @@ func (s *session) unregisterDevice(clean bool) {
 		if d.shown.Load() == unseen || s.device.Load() != d {
 			return // never written, or elsewhere
 		}
-		value, err := s.deviceValue(d, d.shown.Load(), hub.Record{Node: s.node.name, Grace: seat.GraceOf(s.node.Limits.Grace)})
+		value, err := s.deviceValue(d, d.shown.Load(), hub.Record{Node: s.node.name, Grace: s.node.Limits.Grace})
 		if err != nil {
 			s.node.log.Error("grace", "user", s.user, "error", err)
 			return

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"testing"
 	"time"
+
+	"github.com/latido/latido/schemas/presence"
 )
 
 // A device that comes back through a node whose clock differs is as active as the
@@ -26,7 +28,7 @@ func TestADeviceComesBackThroughAnotherClock(t *testing.T) {
 		"a fast clock, away":         {away, time.Minute, limits.Away},
 		"a slow clock, away already": {away, time.Hour, time.Hour},
 	} {
-		meta, err := json.Marshal(about{Activity: activities[test.activity], LastActive: now.Add(-test.ago)})
+		meta, err := json.Marshal(presence.About{Activity: activities[test.activity], LastActive: now.Add(-test.ago)})
 		if err != nil {
 			t.Fatal(err)
 		}

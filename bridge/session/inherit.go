@@ -68,7 +68,7 @@ func (n *Node) inherit(ctx context.Context, page []history.Fact, rest time.Durat
 		msg, wait := seat.Leave(key, n.Limits.Grace), wait{key: key, generation: seen.Entry.Generation}
 		until := time.Time{}
 		record := seen.Entry.Value
-		record.Grace = seat.GraceOf(rest)
+		record.Grace = rest
 		if value, err := record.Encode(); err == nil && rest >= leastWait {
 			msg, until = seat.Wait(key, value, fact.Sequence, rest), time.Now().Add(rest)
 		}

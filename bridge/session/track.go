@@ -250,7 +250,7 @@ func (n *Node) endEntry(t *track, clean bool) {
 	if revision == 0 {
 		return // never written
 	}
-	value, err := t.value(hub.Record{Node: n.name, Grace: seat.GraceOf(n.Limits.Grace)})
+	value, err := t.value(hub.Record{Node: n.name, Grace: n.Limits.Grace})
 	if err != nil {
 		n.log.Error("grace", "key", t.key, "error", err)
 		return

@@ -8,8 +8,7 @@ import (
 // Notice is what the bridge tells a client.
 type Notice interface{ notice() }
 
-// Member is one session of a user on a channel. Its JSON is also the value of
-// the bucket "presence".
+// Member is one session of a user on a channel.
 type Member struct {
 	User   string          `json:"user"`
 	Ref    string          `json:"ref"`           // public reference of the session, stable across reconnects

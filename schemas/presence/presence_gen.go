@@ -4,8 +4,24 @@
 package presence
 
 import (
+	"encoding/json"
 	"time"
+
+	"github.com/latido/latido/schemas/bridge"
 )
+
+// About: What the entry of a device says of its user's activity.
+type About struct {
+	Activity   string    `json:"activity"`         // What it was when it was written.
+	LastActive time.Time `json:"last_active"`      // When the user last touched it, by the bridge's clock.
+	Avatar     string    `json:"avatar,omitempty"` // The address of the user's picture.
+}
+
+// AsOf: What a card was made from: whoever knows less leaves it alone.
+type AsOf struct {
+	Facts   uint64 `json:"facts"`   // The sequence of the user's last fact.
+	Members uint64 `json:"members"` // The newest revision of a group's members.
+}
 
 // Device: A device that a user is there with.
 type Device struct {
@@ -13,6 +29,22 @@ type Device struct {
 	Kind       string    `json:"kind"`                 // What it is.
 	Status     string    `json:"status"`               // Active for a minute after each sign of the user, then idle, after five minutes away.
 	LastActive time.Time `json:"last_active,omitzero"` // When the user was last known to touch it: while it is active nothing is told of further touches.
+}
+
+// Entry: The value of a key in the bucket of presence: who is there by one session, as a node says it.
+type Entry struct {
+	User     string          `json:"user"`               // Who.
+	Ref      string          `json:"ref"`                // Names the session in public; stable while it lasts.
+	Key      string          `json:"key,omitempty"`      // What the client wants to be shown under; the ref when it did not say.
+	Name     string          `json:"name,omitempty"`     // The user's name, for people.
+	Role     string          `json:"role,omitempty"`     // The user's role, as the token said by which the member came or changed.
+	Meta     json.RawMessage `json:"meta,omitempty"`     // What the client said about itself: any JSON. Of a device it is an about, of a card a card.
+	Position *bridge.Place   `json:"position,omitempty"` // Where it is.
+	Device   string          `json:"device,omitempty"`   // What kind of client it is.
+	Since    time.Time       `json:"since"`              // When it came.
+	Node     string          `json:"node"`               // Who says so. It is gone with its node, unless that is a service.
+	Grace    *float64        `json:"grace,omitempty"`    // For how many seconds from when it was written the session may come back. Without it the session is there.
+	AsOf     *AsOf           `json:"as_of,omitempty"`    // What a card was made from.
 }
 
 // Schedule: A status that is due at some time, once or every week.

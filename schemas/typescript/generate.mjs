@@ -45,7 +45,8 @@ const unions = (folder) =>
 
 const modules = {};
 for (const folder of process.argv.slice(2)) {
-  modules[folder] = await compile({ title: "Body", anyOf: unions(join(schemas, folder)) }, "Body", {
+  const path = join(schemas, folder);
+  modules[folder] = await compile({ title: "Body", anyOf: [...unions(path), ...bodies(path)] }, "Body", {
     bannerComment: "",
     ignoreMinAndMaxItems: true,
     style: { printWidth: 120 },

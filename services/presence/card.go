@@ -25,33 +25,16 @@ import (
 // age at which the bucket drops it.
 const refreshCards = topology.PresenceAge / 3
 
-// posted is a card as it stands in the bucket.
+// posted is a card as it stands in the bucket. What it was made from names revisions of
+// groups only, because a replica that runs sees no others; they may be of markers that
+// are gone since, so what is known also counts from the revision that the bucket had at
+// the beginning.
 type posted struct {
 	revision uint64
 	written  time.Time
 	card     json.RawMessage
-	asOf     asOf
+	asOf     presence.AsOf
 	removed  bool // for a while the bucket says so, and then nothing
-}
-
-// asOf is what a card was made from. Whoever knows less leaves it alone. It names
-// revisions of groups only, because a replica that runs sees no others; they may be
-// of markers that are gone since, so what is known also counts from the revision
-// that the bucket had at the beginning.
-type asOf struct {
-	Facts   uint64 `json:"facts"`
-	Members uint64 `json:"members"`
-}
-
-// entry is a card as bridges read it.
-type entry struct {
-	User  string          `json:"user"`
-	Ref   string          `json:"ref"`
-	Name  string          `json:"name,omitempty"`
-	Meta  json.RawMessage `json:"meta"`
-	Since time.Time       `json:"since"`
-	Node  string          `json:"node"` // the service: it does not end with a bridge
-	AsOf  asOf            `json:"as_of"`
 }
 
 // correction is a card to write, or to remove when it has no value, if the bucket
@@ -69,9 +52,13 @@ func (v *view) card(c change, user string) {
 		cards[c.key] = posted{revision: c.revision, written: c.at, removed: true}
 		return
 	}
-	var written entry
+	var written presence.Entry
 	_ = json.Unmarshal(c.value, &written) // an odd one is replaced
-	cards[c.key] = posted{revision: c.revision, written: c.at, card: written.Meta, asOf: written.AsOf}
+	card := posted{revision: c.revision, written: c.at, card: written.Meta}
+	if written.AsOf != nil {
+		card.asOf = *written.AsOf
+	}
+	cards[c.key] = card
 }
 
 // look is how a user is, for others. The lock is held.
@@ -158,7 +145,7 @@ func (v *view) changes(user string, now time.Time) []correction {
 		if fresh || !v.knows(p, written.asOf) {
 			continue
 		}
-		value.AsOf.Members = max(value.AsOf.Members, written.asOf.Members)
+		value.AsOf = &presence.AsOf{Facts: value.AsOf.Facts, Members: max(value.AsOf.Members, written.asOf.Members)}
 		text, err := json.Marshal(value)
 		if err != nil {
 			continue // a card holds nothing that does not encode
@@ -169,10 +156,12 @@ func (v *view) changes(user string, now time.Time) []correction {
 }
 
 // knows reports whether we know at least what a card was made from.
-func (v *view) knows(p *person, of asOf) bool { return p.facts >= of.Facts && v.members >= of.Members }
+func (v *view) knows(p *person, of presence.AsOf) bool {
+	return p.facts >= of.Facts && v.members >= of.Members
+}
 
 // wanted are the cards that a user should have, by key. Who is offline has none.
-func (v *view) wanted(user string, p *person) map[string]entry {
+func (v *view) wanted(user string, p *person) map[string]presence.Entry {
 	card := p.look(user, p.state)
 	if card.Status == statusOffline || len(p.sessions) == 0 {
 		return nil
@@ -182,11 +171,11 @@ func (v *view) wanted(user string, p *person) map[string]entry {
 		return nil
 	}
 	ref := cardRef(user)
-	value := entry{
+	value := presence.Entry{
 		User: user, Ref: ref, Name: card.Name, Meta: meta, Since: p.state.Since, Node: subjects.NodePresence,
-		AsOf: asOf{Facts: p.facts, Members: v.grouped},
+		AsOf: &presence.AsOf{Facts: p.facts, Members: v.grouped},
 	}
-	wanted := map[string]entry{cardKey(subjects.UserPresence(user), user): value}
+	wanted := map[string]presence.Entry{cardKey(subjects.UserPresence(user), user): value}
 	for group := range p.groups {
 		wanted[cardKey(subjects.GroupPresence(group), user)] = value
 	}

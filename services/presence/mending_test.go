@@ -129,10 +129,10 @@ func TestACardIsOfNoRevisionThatOthersMissed(t *testing.T) {
 	p.state.Online, p.sessions["phone"] = true, session{User: "ana"}
 	key := cardKey(subjects.UserPresence("ana"), "ana")
 	for stands, want := range map[uint64]uint64{0: 400, 300: 400, 500: 500} {
-		p.cards[key] = posted{revision: 1, asOf: asOf{Members: stands}}
+		p.cards[key] = posted{revision: 1, asOf: presence.AsOf{Members: stands}}
 		list := v.changes("ana", time.Now())
-		var written entry
-		if len(list) != 1 || json.Unmarshal(list[0].value, &written) != nil || written.AsOf.Members != want {
+		var written presence.Entry
+		if len(list) != 1 || json.Unmarshal(list[0].value, &written) != nil || written.AsOf == nil || written.AsOf.Members != want {
 			t.Errorf("in place of one of %d: %+v, want one of %d", stands, written.AsOf, want)
 		}
 	}
@@ -187,8 +187,8 @@ func TestACardHasTheNameOfTheNewestSession(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
 	p := person{sessions: map[string]session{
-		"a": {Name: "Ana", Since: began, About: about{Avatar: "old"}},
-		"b": {Name: "Dr. Ana", Since: began.Add(time.Hour), About: about{Avatar: "new"}},
+		"a": {Name: "Ana", Since: began, About: presence.About{Avatar: "old"}},
+		"b": {Name: "Dr. Ana", Since: began.Add(time.Hour), About: presence.About{Avatar: "new"}},
 		"c": {Name: "Dr. Ana Ruiz", Since: began.Add(time.Hour)},
 		"d": {Since: began.Add(2 * time.Hour)},
 	}}

@@ -3,6 +3,8 @@ package presence
 import (
 	"testing"
 	"time"
+
+	"github.com/latido/latido/schemas/presence"
 )
 
 // Asking is nothing that the user did: while a device is active its touch is as old as
@@ -20,7 +22,7 @@ func TestLastActive(t *testing.T) {
 		"not any longer":          {"idle", now.Add(-2 * time.Minute), now.Add(-2 * time.Minute)},
 	} {
 		v := newView(everybody{}, nil)
-		v.person("ana").sessions["phone"] = session{Ref: "phone", Device: "mobile", About: about{Activity: test.activity, LastActive: test.told}}
+		v.person("ana").sessions["phone"] = session{Ref: "phone", Device: "mobile", About: presence.About{Activity: test.activity, LastActive: test.told}}
 		card := v.cardOf("ana", User{Online: true}, now)
 		if !card.LastActive.Equal(test.want) || !card.Devices[0].LastActive.Equal(test.want) {
 			t.Errorf("%s: %v, device %v, want %v", name, card.LastActive, card.Devices[0].LastActive, test.want)

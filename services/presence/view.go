@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/latido/latido/schemas/presence"
 	"github.com/latido/latido/services/internal/es"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/seat"
@@ -38,30 +39,28 @@ type person struct {
 	cards    map[string]posted // as they stand, by key
 }
 
-// session is the value of an entry that a bridge wrote.
+// session is what matters of an entry that a bridge wrote.
 type session struct {
-	seat.Grace
-	User   string    `json:"-"`
-	Ref    string    `json:"-"`
-	Name   string    `json:"name"`
-	Device string    `json:"device"` // its kind, on the user's own channel
-	Since  time.Time `json:"since"`
-	About  about     `json:"meta"`
+	User, Ref string
+	Name      string
+	Device    string // its kind, on the user's own channel
+	Since     time.Time
+	About     presence.About
+	grace     time.Duration
 }
 
-// about is the meta of a device.
-type about struct {
-	Activity   string    `json:"activity"`
-	LastActive time.Time `json:"last_active"`
-	Avatar     string    `json:"avatar"`
-}
+// Waits makes a [seat.Value] of it.
+func (s session) Waits() time.Duration { return s.grace }
 
-// UnmarshalJSON reads what is there of it: other members may say anything.
-func (a *about) UnmarshalJSON(text []byte) error {
-	type plain about
-	var said plain
-	if json.Unmarshal(text, &said) == nil {
-		*a = about(said)
+// UnmarshalJSON reads the value of an entry.
+func (s *session) UnmarshalJSON(value []byte) error {
+	var e presence.Entry
+	if err := json.Unmarshal(value, &e); err != nil {
+		return err
+	}
+	*s = session{Name: e.Name, Device: e.Device, Since: e.Since, grace: e.Waits()}
+	if json.Unmarshal(e.Meta, &s.About) != nil {
+		s.About = presence.About{} // other members may say anything
 	}
 	return nil
 }
@@ -116,7 +115,7 @@ func (v *view) session(c change) (user string) {
 	e := seat.Read[session](node, c.revision, c.header, c.value, c.age)
 	e.Value.User, e.Value.Ref = user, ref
 	if channel != (subjects.Channel{Kind: "user", ID: user}) {
-		e.Value.Device, e.Value.About = "", about{}
+		e.Value.Device, e.Value.About = "", presence.About{}
 	}
 	taken, news := v.seats[name].Take(e)
 	if !news {

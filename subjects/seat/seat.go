@@ -56,17 +56,6 @@ type Value interface {
 	Waits() time.Duration
 }
 
-// Grace is the part of a value that says for how long its session may come back.
-type Grace struct {
-	Seconds float64 `json:"grace,omitempty"`
-}
-
-// Waits makes a [Value] of what Grace is part of.
-func (g Grace) Waits() time.Duration { return time.Duration(g.Seconds * float64(time.Second)) }
-
-// GraceOf is the grace of a duration.
-func GraceOf(d time.Duration) Grace { return Grace{d.Seconds()} }
-
 // Entry is what one node says of a seat.
 type Entry[V Value] struct {
 	Node       string

@@ -7,6 +7,13 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
+// Grace is a value that says nothing else.
+type Grace struct {
+	Seconds float64 `json:"grace"`
+}
+
+func (g Grace) Waits() time.Duration { return time.Duration(g.Seconds * float64(time.Second)) }
+
 // said reads what a node wrote with one of the writers, for a connection.
 func said(node string, sequence, generation uint64, msg *nats.Msg) Entry[Grace] {
 	SetGeneration(msg, generation)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	schema "github.com/latido/latido/schemas/presence"
 	"github.com/latido/latido/subjects"
 	"github.com/latido/latido/subjects/history"
 	"github.com/latido/latido/subjects/seat"
@@ -27,10 +28,10 @@ func Seated(ctx context.Context, nc *nats.Conn, filter string) ([]Seat, error) {
 	if err != nil {
 		return nil, err
 	}
-	seats := map[string]seat.Seat[seat.Grace]{}
+	seats := map[string]seat.Seat[schema.Entry]{}
 	err = each(ctx, nc, subjects.BucketPresence, filter, func(key string, fact history.Fact) {
 		if node, name, err := subjects.ParsePresenceKey(key); err == nil {
-			seats[name], _ = seats[name].Take(seat.Read[seat.Grace](node, fact.Sequence, fact.Header, fact.Data, time.Since(fact.Time)))
+			seats[name], _ = seats[name].Take(seat.Read[schema.Entry](node, fact.Sequence, fact.Header, fact.Data, time.Since(fact.Time)))
 		}
 	})
 	if err != nil {
@@ -38,7 +39,7 @@ func Seated(ctx context.Context, nc *nats.Conn, filter string) ([]Seat, error) {
 	}
 	var seated []Seat
 	for name, nodesSay := range seats {
-		nodesSay.End(seat.Entry[seat.Grace].Ended, nodes)
+		nodesSay.End(seat.Entry[schema.Entry].Ended, nodes)
 		if _, shown := nodesSay.Shown(nodes.Here); !shown {
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"go/format"
 	"math"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,22 +80,38 @@ func goPackage(folder string) ([]byte, error) {
 	}
 	file := bytes.NewBufferString(goHeader)
 	fmt.Fprintf(file, "// Package %s holds the types of the bodies that the schemas in this folder describe.\npackage %s\n\n", name, name)
-	file.WriteString(goImports(types.Bytes()))
+	imports, err := goImports(types.Bytes(), filepath.Dir(folder))
+	if err != nil {
+		return nil, err
+	}
+	file.WriteString(imports)
 	file.Write(types.Bytes())
 	return format.Source(file.Bytes())
 }
 
-func goImports(types []byte) string {
+// goImports names the packages of which types are used: those of the standard library,
+// and of other folders.
+func goImports(types []byte, root string) (string, error) {
+	folders, err := folders(root)
+	if err != nil {
+		return "", err
+	}
 	var used []string
-	for _, path := range []string{"encoding/json", "time"} {
-		if bytes.Contains(types, []byte(" "+filepath.Base(path)+".")) {
+	uses := func(path string) {
+		if regexp.MustCompile(`[ \]*]` + filepath.Base(path) + `\.[A-Z]`).Match(types) {
 			used = append(used, strconv.Quote(path))
 		}
 	}
-	if used == nil {
-		return ""
+	uses("encoding/json")
+	uses("time")
+	used = append(used, "")
+	for _, folder := range folders {
+		uses(module + folder)
 	}
-	return "import (\n" + strings.Join(used, "\n") + "\n)\n"
+	if len(used) == 1 {
+		return "", nil
+	}
+	return "import (\n" + strings.Join(used, "\n") + "\n)\n", nil
 }
 
 // names are the methods by which a body says what it is called, by the folder of its schema.
@@ -155,11 +172,14 @@ func goField(s *schema, p property) (string, error) {
 
 // goKind names the Go type of a value. What is neither typed nor referred to may be any JSON and stays as it came.
 func goKind(s *schema, path string) (string, error) {
+	user := path
 	target, path, err := s.resolve(path)
 	if err != nil {
 		return "", err
 	}
 	switch {
+	case target.Type == "object" && target.Title != "" && party(path) != party(user):
+		return party(path) + "." + target.Title, nil
 	case target.Const != nil:
 		return "string", nil
 	case target.Type == "object" && target.Title != "":
@@ -192,7 +212,7 @@ func goOptional(kind, tag string) (string, string) {
 	switch {
 	case kind == "time.Time":
 		return kind, tag + ",omitzero"
-	case kind == "float64", kind[0] >= 'A' && kind[0] <= 'Z':
+	case kind == "float64", kind != "json.RawMessage" && strings.Contains(kind, ".") && kind[0] != '[', kind[0] >= 'A' && kind[0] <= 'Z':
 		return "*" + kind, tag + ",omitempty"
 	}
 	return kind, tag + ",omitempty"

@@ -33,6 +33,18 @@ func (s *schema) name() string { return strings.TrimSuffix(filepath.Base(s.path)
 // group is the folder that a schema lies in, such as "events".
 func (s *schema) group() string { return filepath.Base(filepath.Dir(s.path)) }
 
+// groups are the folders of bodies that a party may have.
+var groups = []string{"commands", "events", "requests", "notices", "answers"}
+
+// party is whose folder a file lies in.
+func party(path string) string {
+	folder := filepath.Dir(path)
+	if slices.Contains(groups, filepath.Base(folder)) {
+		folder = filepath.Dir(folder)
+	}
+	return filepath.Base(folder)
+}
+
 // kind is the type of a value. Null beside it is another way to leave the value out.
 type kind string
 
@@ -82,7 +94,7 @@ func (p *properties) UnmarshalJSON(data []byte) error {
 // folders lists the folders of bodies, one for each party that travels: each becomes a package.
 func folders(root string) ([]string, error) {
 	var folders []string
-	for _, group := range []string{"commands", "events", "requests", "notices"} {
+	for _, group := range groups {
 		found, err := filepath.Glob(filepath.Join(root, "*", group))
 		if err != nil {
 			return nil, err
