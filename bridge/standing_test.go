@@ -171,7 +171,8 @@ func TestASubscriptionEndsWithItsToken(t *testing.T) {
 	c.expect(`luis "one"`, bytes)
 	c.send(text, "AT app:c\nSAY two")
 	c.expect(`ana "two"`, bytes)
-	c.send(text, "JOIN app:b\nSAY three")
+	c.send(text, "JOIN app:b")
 	c.expect("JOINED app:b", text)
+	c.send(text, "SAY three")
 	c.expect(`ana "three"`, bytes)
 }
