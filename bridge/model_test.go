@@ -21,7 +21,8 @@ const (
 
 // modelFound are the scripts that have found something once.
 var modelFound = []uint64{
-	1486377550546952891, // a first fact that nobody heard is purged, and the next names none
+	1486377550546952891,  // a first fact that nobody heard is purged, and the next names none
+	10039823521328779423, // who returns to a stream that was made anew comes before the bridge knows
 }
 
 // Random scripts of what befalls channels that share a stream, and a model of what

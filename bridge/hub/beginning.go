@@ -224,6 +224,9 @@ func (ch *Channel) judge(ctx context.Context, p history.Position) (history.Stand
 	defer done()
 	nc, stream, subject := ch.hub.Bus.Replay, ch.kind.Stream, ch.Name.Event()
 	standing, err := history.Resume(ctx, history.On(nc, stream), subject, epoch, p)
+	if err == nil && standing.Anew && p.Epoch == epoch {
+		return standing, ch.keepUp(ctx)
+	}
 	if err != nil || standing.Anew || p.Sequence <= place.Sequence {
 		return standing, err
 	}
@@ -233,6 +236,16 @@ func (ch *Channel) judge(ctx context.Context, p history.Position) (history.Stand
 		ch.compare(newest, history.Stream{}, false)
 	}
 	return standing, err
+}
+
+// keepUp has the channel take the stream's epoch, if that is another than its own: the
+// reader who found out is not told twice that the past is gone.
+func (ch *Channel) keepUp(ctx context.Context) error {
+	described, err := history.Describe(ctx, ch.hub.Bus.Replay, ch.kind.Stream)
+	if err != nil {
+		return err
+	}
+	return ch.adopt(ctx, described.Epoch)
 }
 
 // proves says whether the ring alone proves that a reader at a position has read
