@@ -43,6 +43,17 @@ func publishTo(t *testing.T, nc *nats.Conn, channel string) uint64 {
 	return ack.Seq
 }
 
+// An empty parameter is not given, to a stream as to what is answered at once.
+func TestAStreamWithEmptyParameters(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	b, _ := runBridge(t, bus, Config{})
+	s := listen(t, b, roomStream+"?channel=&presence=&since=&epoch=&at=&last=&last_event_id=&ticket=", "")
+	s.begun()
+	published := publish(t, bus, 2, 10)
+	equal(t, "live", s.events(2), published)
+}
+
 func TestStream(t *testing.T) {
 	t.Parallel()
 	bus := bustest.Start(t)

@@ -58,23 +58,30 @@ func readObject(c *fiber.Ctx, into any) error {
 	return nil
 }
 
-// knows refuses query parameters that would be passed over in silence.
+// knows refuses query parameters that would be passed over in silence. An empty one is
+// not given, as in a form whose field was left empty: nobody else sees it.
 func knows(c *fiber.Ctx, names ...string) (err error) { return knowsAll(c, "", names...) }
 
 // knowsAll is knows where one of the parameters may be repeated.
 func knowsAll(c *fiber.Ctx, repeated string, names ...string) (err error) {
-	given := make(map[string]bool)
-	c.Context().QueryArgs().VisitAll(func(key, value []byte) {
+	type parameter struct{ name, value string }
+	var given []parameter
+	arguments := c.Context().QueryArgs()
+	arguments.VisitAll(func(key, value []byte) {
 		name := string(key)
 		switch {
 		case !slices.Contains(names, name):
 			err = schemas.Refuse(schemas.InvalidFrame, "no query parameter %q here, only: %s", name, cmp.Or(strings.Join(names, ", "), "none"))
-		case given[name] && name != repeated:
-			err = schemas.Refuse(schemas.InvalidFrame, "the query parameter %q is given twice", name)
 		case len(value) == 0:
-			err = schemas.Refuse(schemas.InvalidFrame, "the query parameter %q is empty", name)
+		case name != repeated && slices.ContainsFunc(given, func(p parameter) bool { return p.name == name }):
+			err = schemas.Refuse(schemas.InvalidFrame, "the query parameter %q is given twice", name)
+		default:
+			given = append(given, parameter{name, string(value)})
 		}
-		given[name] = true
 	})
+	arguments.Reset()
+	for _, p := range given {
+		arguments.Add(p.name, p.value)
+	}
 	return err
 }

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"strings"
@@ -79,13 +80,10 @@ func TestEveryRefusalHasItsShape(t *testing.T) {
 		{method: "DELETE", path: "/api/presence/status", body: `x`, status: 400, code: 4000},
 		{method: "GET", path: "/api/channels/user:ana/events?since=1&epoch=" + strings.Repeat("e", 65), status: 422, code: 4003},
 		{method: "GET", path: "/api/channels/user:ana/events?since=1&epoch=e&at=noon", status: 422, code: 4003},
-		{method: "GET", path: "/api/channels/user:ana/events?since=1&epoch=", status: 400, code: 4002},
-		{method: "GET", path: "/api/channels/user:ana/events?since=1&at=", status: 400, code: 4002},
-		{method: "GET", path: "/api/channels/user:ana/events?since=", status: 400, code: 4002},
-		{method: "GET", path: "/api/channels/user:ana/events?limit=", status: 400, code: 4002},
-		{method: "GET", path: "/api/channels/app%3Ax/presence?after=", status: 400, code: 4002},
-		{method: "GET", path: "/api/users/ana/duty?from=", status: 400, code: 4002},
-		{method: "GET", path: "/api/groups/none/online?at=", status: 400, code: 4002},
+		{method: "GET", path: "/api/channels/user:ana/events?since=&epoch=e", status: 400, code: 4002},
+		{method: "GET", path: "/api/channels/user:ana/events?since=&at=2026-11-25T12:00:00Z", status: 400, code: 4002},
+		{method: "GET", path: "/api/channels/user:ana/events?sinse=", status: 400, code: 4002},
+		{method: "GET", path: "/api/channels/user:ana/events?limit=1&limit=&limit=2", status: 400, code: 4002},
 		{method: "POST", path: "/api/presence/status", body: `{"status":"asleep"}`, status: 422, code: 4003},
 	} {
 		name := fmt.Sprintf("%s %s %.60s", row.method, row.path, row.body)
@@ -105,6 +103,31 @@ func TestEveryRefusalHasItsShape(t *testing.T) {
 	}
 }
 
+// TestEmptyParametersAreNotGiven: each is answered as if it were left out.
+func TestEmptyParametersAreNotGiven(t *testing.T) {
+	t.Parallel()
+	s := run(t, nil)
+	for _, row := range []struct {
+		path, given string
+		empty       []string
+	}{
+		{"/api/channels/user:ana/events", "", []string{"since", "epoch", "at", "limit"}},
+		{"/api/channels/user:ana/events", "since=0", []string{"epoch", "at", "limit", "since"}},
+		{"/api/channels/app%3Ax/presence", "", []string{"count", "limit", "after"}},
+		{"/api/channels/app%3Ax/presence", "count=true", []string{"limit", "after", "count"}},
+		{"/api/users/ana/duty", "", []string{"from", "to"}},
+		{"/api/users/ana/duty", "from=2026-01-01T00:00:00Z", []string{"to"}},
+		{"/api/groups/none/online", "", []string{"at"}},
+	} {
+		want := s.ask("GET", row.path+"?"+row.given, "", nil)
+		for _, name := range append(row.empty, strings.Join(row.empty, "=&")) {
+			if got := s.ask("GET", row.path+"?"+row.given+"&"+name+"=", "", nil); got.Status != want.Status || !bytes.Equal(got.Raw, want.Raw) {
+				t.Errorf("%s?%s with %s=: %d %s, want %d %s", row.path, row.given, name, got.Status, got.Raw, want.Status, want.Raw)
+			}
+		}
+	}
+}
+
 // TestRefusalsNameWhatIsWrong: the field or parameter that nobody knows is in the
 // sentence, and what was meant.
 func TestRefusalsNameWhatIsWrong(t *testing.T) {
@@ -116,7 +139,7 @@ func TestRefusalsNameWhatIsWrong(t *testing.T) {
 		{"POST", "/api/channels/app:x/events", `{"data":{}}`, `event`},
 		{"POST", "/api/channels/app:x/events", `{"event":"e"}`, `data`},
 		{"DELETE", "/api/presence/status", `{"x":1}`, `"x"`},
-		{"GET", "/api/channels/user:ana/events?since=1&epoch=", ``, `"epoch"`},
+		{"GET", "/api/channels/user:ana/events?epoch=e&since=", ``, `since`},
 		{"GET", "/api/channels/user:ana/events?since=1&epoch=" + strings.Repeat("e", 65), ``, `epoch`},
 		{"GET", "/api/channels/app:x/presence?limits=5", ``, `limits`},
 		{"POST", "/api/channels/room:x/commands/remove", `{"data":{}}`, `remove`},
