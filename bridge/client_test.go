@@ -39,6 +39,15 @@ func runBridge(t *testing.T, bus *bustest.Bus, config Config) (b *Bridge, stop f
 // runBridgeAt is runBridge on the bus at an address.
 func runBridgeAt(t *testing.T, url string, config Config) (b *Bridge, stop func()) {
 	t.Helper()
+	b, err := newBridgeAt(url, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b, run(t, b)
+}
+
+// newBridgeAt is a bridge on the bus at an address, which does not run yet.
+func newBridgeAt(url string, config Config) (*Bridge, error) {
 	config.Listen, config.Drain = "127.0.0.1:0", cmp.Or(config.Drain, time.Millisecond)
 	config.Limits.Ping = cmp.Or(config.Limits.Ping, time.Hour) // clients of tests read when they must
 	config.Log = cmp.Or(config.Log, slog.New(slog.DiscardHandler))
@@ -46,10 +55,12 @@ func runBridgeAt(t *testing.T, url string, config Config) (b *Bridge, stop func(
 	config.Connect = func(string) (*nats.Conn, error) {
 		return nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectBufSize(-1))
 	}
-	b, err := New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	return New(config)
+}
+
+// run runs a bridge until the test, or the returned stop, ends it.
+func run(t *testing.T, b *Bridge) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- b.Run(ctx) }()
@@ -66,7 +77,7 @@ func runBridgeAt(t *testing.T, url string, config Config) (b *Bridge, stop func(
 	}
 	t.Cleanup(stop)
 	wait(t, "the bridge to be ready", b.ready.Load)
-	return b, stop
+	return stop
 }
 
 // wait waits for a condition that nothing announces.

@@ -28,13 +28,17 @@ type eventSource struct {
 // openStream asks for a stream, with headers that end in CRLF each.
 func openStream(t *testing.T, b *Bridge, path, headers string) *eventSource {
 	t.Helper()
-	r := connectRaw(t, b)
+	return connectRaw(t, b).openStream(b, path, headers)
+}
+
+func (r *raw) openStream(b *Bridge, path, headers string) *eventSource {
+	r.t.Helper()
 	r.write(fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", path, b.Addr(), headers))
 	response, err := http.ReadResponse(r.in, nil)
 	if err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
-	return &eventSource{t: t, raw: r, response: response, body: bufio.NewReader(response.Body)}
+	return &eventSource{t: r.t, raw: r, response: response, body: bufio.NewReader(response.Body)}
 }
 
 // listen is openStream for ana with a token, who returns with the id of an event.

@@ -19,49 +19,75 @@ import (
 // raw is a socket on which a test writes what it likes.
 type raw struct {
 	t        *testing.T
-	tcp      *net.TCPConn
+	tcp      conn
 	in       *bufio.Reader
 	response *http.Response
 	ref      string // of its session, once it was welcomed
 }
 
+// conn is TCP, or TLS on it.
+type conn interface {
+	net.Conn
+	CloseWrite() error
+}
+
 const upgradeHeaders = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+
+func handshake(b *Bridge, headers string) []byte {
+	return fmt.Appendf(nil, "GET /ws HTTP/1.1\r\nHost: %s\r\n%s\r\n", b.Addr(), headers)
+}
 
 // dialRaw opens a socket, sends a handshake with further headers, together with
 // what is to follow it, and reads the response.
 func dialRaw(t *testing.T, b *Bridge, headers string, follow ...[]byte) *raw {
 	t.Helper()
-	request := fmt.Appendf(nil, "GET /ws HTTP/1.1\r\nHost: %s\r\n%s\r\n", b.Addr(), headers)
+	request := handshake(b, headers)
 	for _, more := range follow {
 		request = append(request, more...)
 	}
-	r := connectRaw(t, b)
+	return connectRaw(t, b).upgrade(request)
+}
+
+// upgrade sends a handshake, and what is to follow it, and reads the response.
+func (r *raw) upgrade(request []byte) *raw {
+	r.t.Helper()
 	r.write(request)
 	var err error
 	if r.response, err = http.ReadResponse(r.in, nil); err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
 	return r
 }
 
 func connectRaw(t *testing.T, b *Bridge) *raw {
 	t.Helper()
-	conn, err := net.Dial("tcp", b.Addr())
+	tcp, err := net.Dial("tcp", b.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(3 * patience)); err != nil {
+	return over(t, tcp.(*net.TCPConn))
+}
+
+// over is a raw socket over a connection.
+func over(t *testing.T, c conn) *raw {
+	t.Helper()
+	t.Cleanup(func() { _ = c.Close() })
+	if err := c.SetDeadline(time.Now().Add(3 * patience)); err != nil {
 		t.Fatal(err)
 	}
-	return &raw{t: t, tcp: conn.(*net.TCPConn), in: bufio.NewReader(conn)}
+	return &raw{t: t, tcp: c, in: bufio.NewReader(c)}
 }
 
 // greeted is a raw socket that has been welcomed.
 func greeted(t *testing.T, b *Bridge, user, headers string) *raw {
 	t.Helper()
-	r := dialRaw(t, b, upgradeHeaders+headers)
-	r.write(text(fmt.Sprintf(`{"op":"hello","token":%q}`, token(t, b, user, ""))))
+	return dialRaw(t, b, upgradeHeaders+headers).greet(b, user)
+}
+
+// greet says hello.
+func (r *raw) greet(b *Bridge, user string) *raw {
+	r.t.Helper()
+	r.write(text(fmt.Sprintf(`{"op":"hello","token":%q}`, token(r.t, b, user, ""))))
 	r.ref, _ = r.expect("welcome")["ref"].(string)
 	return r
 }

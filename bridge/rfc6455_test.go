@@ -254,9 +254,6 @@ func TestRFC6455(t *testing.T) {
 // run sends the case in steps of some bytes.
 func (c exchange) run(r *raw, step int) {
 	r.t.Helper()
-	if err := r.tcp.SetNoDelay(true); err != nil {
-		r.t.Fatal(err)
-	}
 	for part := range slices.Chunk(c.sends, step) {
 		if _, err := r.tcp.Write(part); err != nil {
 			break // it was closed at what came before

@@ -156,10 +156,13 @@ func (f *flusher) write(o *Outlet, now int64) {
 		switch {
 		case err != nil:
 			o.Fail()
-		case n < len(joined) && o.over && o.hurries.Load():
+		case n < len(joined) && o.over && o.hurries.Load() && !o.socket.Waits():
 			o.Fail()
 		case n < len(joined):
 			o.stall(append([]byte(nil), joined[n:]...))
+			if o.over && o.hurries.Load() {
+				o.socket.ExpectEnd(false) // the goodbye has that long to be taken
+			}
 		}
 		o.told.Store(now)
 		o.sent.Add(int64(len(joined)))

@@ -103,6 +103,10 @@ func (s *Socket) Read(handle func([]byte) error) error {
 	return err
 }
 
+// Waits says that writing waits for the socket, which goes the plain way: TryWrite takes
+// nothing, however much room there is.
+func (s *Socket) Waits() bool { return s.raw == nil }
+
 // TryWrite writes what the socket takes at once.
 func (s *Socket) TryWrite(data []byte) (int, error) {
 	if s.raw == nil {

@@ -64,7 +64,8 @@ func (s *session) feed(data []byte) error {
 func (s *session) awaitGoodbye() {
 	s.socket.Stay()
 	if s.outlet.Stalled() { // what the peer does not take is not waited for
-		s.socket.ExpectEnd(s.outlet.Hurrying())
+		s.socket.ExpectEnd(s.outlet.Hurrying() && !s.socket.Waits())
+		s.outlet.Flush() // it may have been taken meanwhile
 	}
 	discard := func([]byte) error { return nil }
 	for s.socket.Read(discard) == nil {
