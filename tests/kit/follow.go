@@ -36,6 +36,7 @@ type follow struct {
 	after    uint64          // everything above it must be in the log
 	on       *connection     // where the subscription stands
 	target   uint64          // where the replay on that connection ends
+	missed   uint64          // events of the replay that are still to come
 	goal     uint64          // somebody waits for this sequence
 	wanted   string          // somebody waits for an event of this name
 	log      []Reception
@@ -51,14 +52,18 @@ type Reception struct {
 func (f *follow) receive(connection int, event *bridge.Event) {
 	f.log = append(f.log, Reception{connection, event})
 	f.position.Seq, f.known = event.Seq, true
+	f.missed -= min(f.missed, 1)
 }
 
-// whole says that the replay on the connection has come to its end.
-func (f *follow) whole() bool { return f.on != nil && f.position.Seq >= f.target }
+// whole says that the replay on the connection has come to its end: the bridge may know
+// of no more up to the target, which need be no event, and conflates some.
+func (f *follow) whole() bool {
+	return f.on != nil && (f.missed == 0 || f.position.Seq >= f.target)
+}
 
 // awaited says whether somebody may be waiting for the event that was received.
 func (f *follow) awaited(event *bridge.Event) bool {
-	return event.Seq == f.target || event.Seq >= f.goal && f.goal > 0 || event.Event == f.wanted
+	return f.missed == 0 && event.Seq <= f.target || event.Seq == f.target || event.Seq >= f.goal && f.goal > 0 || event.Event == f.wanted
 }
 
 // answered takes the ok of a subscription, before any event that follows it.
@@ -67,9 +72,9 @@ func (f *follow) answered(connection *connection, ok *bridge.OK) {
 	if ok.Position == nil {
 		return // a live channel
 	}
-	f.target = ok.Position.Seq
+	f.target, f.missed = ok.Position.Seq, uint64(ok.Replaying)
 	f.position.Epoch = ok.Position.Epoch
-	if !f.known && (f.start == FromNow || f.target == 0) {
+	if !f.known && (f.start == FromNow || f.missed == 0) {
 		f.known, f.position.Seq, f.after = true, f.target, f.target
 	}
 }
