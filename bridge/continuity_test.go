@@ -149,7 +149,10 @@ func TestStreamLosesItsTailWhileWatched(t *testing.T) {
 				eventsOf(other, 5)
 			}, func() { stored = publish(t, bus, n, 10) })
 			for _, c := range []*client{c, other} {
-				c.expect("gap")
+				gap := c.expect("gap")
+				if another, _ := position(gap); another == epoch || gap["from"] != float64(phantoms[0].seq()) || gap["to"] != float64(phantoms[4].seq()) {
+					t.Errorf("%v, want %d to %d and another epoch than %s", gap, phantoms[0].seq(), phantoms[4].seq(), epoch)
+				}
 				equal(t, "of the new past", c.events(room, 10+n), append(kept[:10:10], stored...))
 				c.nothing("gap")
 			}
@@ -243,8 +246,8 @@ func TestStreamPutBackHasLostItsBeginning(t *testing.T) {
 	bus.Kill(0)
 	bus.Restore(t, 0, saved)
 	bus.Restart(t, 0)
-	if gap := c.expect("gap"); gap["from"] != 3. || gap["to"] != float64(lost[5]) {
-		t.Errorf("gap %v, want 3 to %d", gap, lost[5])
+	if gap := c.expect("gap"); gap["from"] != 1. || gap["to"] != float64(lost[5]) {
+		t.Errorf("gap %v, want 1 to %d: what it had is gone, too", gap, lost[5])
 	}
 	stored := publish(t, bus, 2, 10)
 	equal(t, "stored then", c.events(room, 2), stored)

@@ -25,6 +25,7 @@ type modelReader struct {
 	answers map[int]message
 	place   wire.Position
 	held    uint64         // its place when the stream lost its tail
+	watched bool           // it was connected then, and is
 	start   uint64         // where what it was told in one continuity begins
 	reset   int            // the step at which that was
 	told    map[uint64]int // what, by sequence
@@ -39,7 +40,8 @@ type modelReader struct {
 // modelGap is a gap, and at which step it was told.
 type modelGap struct {
 	wire.Gap
-	step int
+	step  int
+	place uint64 // of the reader before it
 }
 
 func (m *model) come() {
@@ -122,7 +124,7 @@ func (r *modelReader) leave() {
 	if r.conn != nil {
 		_ = r.conn.CloseNow()
 		<-r.done
-		r.conn = nil
+		r.conn, r.watched = nil, false
 	}
 }
 
@@ -205,11 +207,14 @@ func (r *modelReader) take(seq uint64, n int, at json.RawMessage) {
 
 func (r *modelReader) gap(g wire.Gap) {
 	if g.Position.Sequence < r.place.Sequence || r.place.Sequence == 0 && g.Position.Sequence == 0 {
+		if r.watched && g.Position.Epoch == r.place.Epoch {
+			r.wrong = append(r.wrong, fmt.Sprintf("began anew at %d in the same epoch %s", g.Position.Sequence, r.place.Epoch))
+		}
 		r.held = 0
 		r.start, r.reset, r.told, r.gaps = g.Position.Sequence, int(r.m.step.Load()), map[uint64]int{}, nil
 		r.anew++
 	} else {
-		told := modelGap{g, int(r.m.step.Load())}
+		told := modelGap{g, int(r.m.step.Load()), r.place.Sequence}
 		r.gaps, r.fresh = append(r.gaps, told), append(r.fresh, told)
 	}
 	r.place = g.Position

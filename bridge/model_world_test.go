@@ -166,7 +166,8 @@ func (m *model) save() {
 	m.settled()
 }
 
-// rollBack gives the stream an older past.
+// rollBack gives the stream an older past under a running bridge, which alone knows of
+// it: nobody has looked at the stream before.
 func (m *model) rollBack() {
 	if m.saved == "" {
 		m.save()
@@ -180,7 +181,7 @@ func (m *model) rollBack() {
 	m.past = slices.Clone(m.savedPast)
 	for _, r := range m.readers {
 		r.mu.Lock()
-		r.held = r.place.Sequence
+		r.held, r.watched = r.place.Sequence, r.conn != nil
 		r.mu.Unlock()
 	}
 	m.breaks, m.broken = m.breaks+1, int(m.step.Load())

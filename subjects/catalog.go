@@ -72,10 +72,6 @@ const (
 	StreamApp      = "APP"
 )
 
-// MetadataRenewal is the key of a stream's metadata that changes when the stream
-// has lost messages which readers may have seen; it is part of the epoch.
-const MetadataRenewal = "latido-renewal"
-
 // Buckets of the bus.
 const (
 	BucketPresence     = "presence" // who is on which channel, one key per session

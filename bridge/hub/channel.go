@@ -131,6 +131,10 @@ func (ch *Channel) carryOutUnusual() {
 func (ch *Channel) ingest(e *entry, previous uint64) {
 	ch.mu.Lock()
 	defer ch.unlock()
+	if ch.hub.Degraded.Load() && !ch.healing && e.sequence > ch.ring.last { // the bus may not be the one that it was
+		ch.suspect = true
+		ch.heal()
+	}
 	ch.take(e, previous)
 }
 

@@ -70,9 +70,7 @@ func (ch *Channel) answer(ctx context.Context, q question) (a answer, err error)
 	case askPreceding:
 		a.place, err = history.Preceding(ctx, history.On(nc, stream), q.at.Sequence, q.at.At)
 	case askEpoch:
-		var described history.Stream
-		described, err = history.Describe(ctx, nc, stream)
-		a.epoch = described.Epoch
+		a.epoch, err = ch.elsewhere(ctx, q.at)
 	}
 	return a, err
 }
@@ -91,6 +89,11 @@ func (ch *Channel) adopt(ctx context.Context, epoch string) error {
 	if err != nil {
 		return err
 	}
+	if standing.Anew = standing.Anew || !newer(epoch, old); standing.Anew {
+		if epoch, err = ch.elsewhere(ctx, place); err != nil {
+			return err
+		}
+	}
 	ch.mu.Lock()
 	defer ch.unlock()
 	ch.rename(epoch, life, standing)
@@ -103,7 +106,15 @@ func (ch *Channel) doubt(ctx context.Context) error {
 	ch.mu.Lock()
 	m := ch.look()
 	ch.mu.Unlock()
-	return ch.carryThrough(ctx, m)
+	err := ch.carryThrough(ctx, m)
+	if err != nil { // until it is known what comes is held back
+		ch.mu.Lock()
+		defer ch.unlock()
+		if ch.suspect = true; !ch.healing {
+			ch.heal()
+		}
+	}
+	return err
 }
 
 // begin has every cursor start over, and asks where the channel begins now. The lock
@@ -141,7 +152,7 @@ func (ch *Channel) begun() {
 func (c *place) startOver() {
 	s := c.at
 	if c.gap == nil { // or else one is to be told already, and of the same
-		gap := s.gap(history.Range{From: c.sequence + 1, To: c.sequence + 1}, history.Position{})
+		gap := s.lostTo(c.sequence)
 		c.gap = &gap
 	}
 	c.life, c.behind, c.ahead, c.open, c.stop = s.life, true, false, false, 0

@@ -10,7 +10,7 @@ const (
 	askPage                    // the facts after a place, up to a sequence
 	askStanding                // how a reader at a place goes on
 	askPreceding               // the place right before a fact
-	askEpoch                   // the stream's now
+	askEpoch                   // the stream's now that it has lost a place
 )
 
 // question is what a mending has to know next.
@@ -125,7 +125,7 @@ func (m *mending) judged(s *state, standing history.Standing) {
 	m.missing = standing.Missing
 	switch {
 	case standing.Anew:
-		m.question = question{asking: askEpoch}
+		m.question = question{asking: askEpoch, at: m.from}
 	case m.missing != nil && len(m.entries) > 0 && m.entries[0].sequence <= m.missing.To: // removed since it was read
 		first := m.entries[0]
 		m.question = question{asking: askPreceding, at: history.Position{Sequence: first.sequence, At: first.stored}}

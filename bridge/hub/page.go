@@ -199,7 +199,7 @@ func (t *turning) step(s *state, a answer) {
 		fresh.lost = a.standing.Missing != nil
 		switch {
 		case a.standing.Anew:
-			t.question = question{asking: askEpoch}
+			t.question = question{asking: askEpoch, at: t.at}
 		case fresh.lost:
 			next := a.standing.At
 			if len(fresh.entries) > 0 {

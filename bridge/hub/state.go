@@ -20,6 +20,7 @@ type state struct {
 	kind  subjects.Kind
 
 	epoch    string
+	lost     history.Range    // what it had lost when it last began anew
 	told     bool             // it began anew under the same epoch
 	life     int              // grows when the channel begins anew, and all that was read before is moot
 	starting bool             // it begins anew: until where is known nothing is told

@@ -32,7 +32,7 @@ var attackers = slices.Concat(known, others())
 var known = []attacker{
 	{"bridge-1", []string{"evt.app.", "$KV.presence.bridge-1.", "$KV.nodes.bridge-1", "$KV.tickets.", subjects.SessionMoved}, map[string]string{
 		"$JS.API.DIRECT.GET.APP": fmt.Sprintf(lastFact, "evt.app.own"), "$JS.API.STREAM.MSG.GET.APP": fmt.Sprintf(lastFact, "evt.app.own"),
-		"$JS.API.STREAM.INFO.ROOM": "", "evt.app.own": forgedConfig, "$KV.presence.bridge-1.own": "{}", "cmd.room.own.open": "{}",
+		"$JS.API.STREAM.INFO.ROOM": "", subjects.Lost(subjects.StreamRoom): "{}", "evt.app.own": forgedConfig, "$KV.presence.bridge-1.own": "{}", "cmd.room.own.open": "{}",
 	}},
 	{"chat", []string{"evt.room.", "$KV.members.room."}, map[string]string{
 		"$JS.API.DIRECT.GET.ROOM": fmt.Sprintf(lastFact, "evt.room.own"), "$JS.API.STREAM.MSG.GET.ROOM": fmt.Sprintf(lastFact, "evt.room.own"),

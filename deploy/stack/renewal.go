@@ -38,6 +38,9 @@ func (s *Stack) guardStreams(ctx context.Context, js jetstream.JetStream, layout
 	if _, err := guard.Look(ctx, js, streamNames(layout)...); err != nil {
 		return err
 	}
+	if _, err := guard.Hear(connection, js); err != nil {
+		return err
+	}
 	s.back.start("guard", func(ctx context.Context) error {
 		ticker := time.NewTicker(guardInterval)
 		defer ticker.Stop()
@@ -56,10 +59,9 @@ func (s *Stack) guardStreams(ctx context.Context, js jetstream.JetStream, layout
 func (s *Stack) lookAfter(ctx context.Context, js jetstream.JetStream, guard *topology.Guard, layout topology.Config) {
 	ctx, cancel := context.WithTimeout(ctx, guardInterval)
 	defer cancel()
-	broken, err := guard.Look(ctx, js, streamNames(layout)...)
-	if len(broken) > 0 {
-		s.cfg.Log.Error("streams have lost messages: readers are told", "streams", broken)
-		err = topology.Renew(ctx, js, broken...)
+	renewed, err := guard.Look(ctx, js, streamNames(layout)...)
+	if len(renewed) > 0 {
+		s.cfg.Log.Error("streams have lost messages: readers are told", "streams", renewed)
 	}
 	if err != nil && ctx.Err() == nil {
 		s.cfg.Log.Warn("look after the streams", "error", err)

@@ -39,7 +39,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -114,7 +113,7 @@ func Describe(ctx context.Context, nc *nats.Conn, stream string) (Stream, error)
 		return Stream{}, refused(info.Error)
 	}
 	return Stream{
-		Epoch: epoch(info.Created, info.Config.Metadata),
+		Epoch: subjects.Epoch(info.Created, info.Config.Metadata),
 		First: info.State.First, Last: info.State.Last, LastAt: info.State.LastAt, Deleted: info.State.Deleted, Now: info.Now,
 		Quorum: quorum(info.Cluster.Replicas),
 	}, nil
@@ -141,17 +140,7 @@ func Deleted(ctx context.Context, nc *nats.Conn, stream string) (identity string
 		return "", nil, refused(info.Error)
 	}
 	slices.Sort(info.State.Deleted)
-	return epoch(info.Created, info.Config.Metadata), info.State.Deleted, nil
-}
-
-// epoch is the stream's identity: when it was created, and which loss was noticed
-// since.
-func epoch(created time.Time, metadata map[string]string) string {
-	epoch := strconv.FormatInt(created.UnixNano(), 36)
-	if renewal := metadata[subjects.MetadataRenewal]; renewal != "" {
-		epoch += "-" + renewal
-	}
-	return epoch
+	return subjects.Epoch(info.Created, info.Config.Metadata), info.State.Deleted, nil
 }
 
 // Last asks the leader for the newest sequence of a subject, which may hold

@@ -1,7 +1,9 @@
 package topology_test
 
 import (
+	"encoding/json"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -19,6 +21,7 @@ func TestGuardNoticesALostTail(t *testing.T) {
 		want        []string
 	}{
 		"nothing lost":               {after: 3},
+		"as long":                    {lost: 3, after: 3, restore: true, want: []string{subjects.StreamUser}},
 		"shorter":                    {lost: 3, after: 1, restore: true, want: []string{subjects.StreamUser}},
 		"grown beyond what was lost": {lost: 3, after: 5, restore: true, want: []string{subjects.StreamUser}},
 	} {
@@ -91,5 +94,66 @@ func TestRenewedIsAnotherEpoch(t *testing.T) {
 	}
 	if again := epoch(); again != renewed {
 		t.Errorf("declared again it is %s, was %s", again, renewed)
+	}
+}
+
+// Whoever has seen what is gone has the stream renewed, once, even if nobody looked
+// between what was lost and its loss; what may still be there proves nothing.
+func TestGuardHearsOfALostTail(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t) // whose guard hears
+	nc, js := connect(t, bus)
+	epoch := func() string {
+		described, err := history.Describe(t.Context(), nc, subjects.StreamUser)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return described.Epoch
+	}
+	claim := func(place subjects.Place) string {
+		body, err := json.Marshal(place)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := nc.Request(subjects.Lost(subjects.StreamUser), body, 10*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(answer.Data)
+	}
+	if _, err := js.Publish(t.Context(), "evt.user.ana", nil); err != nil {
+		t.Fatal(err)
+	}
+	message, found, err := history.Message(t.Context(), nc, subjects.StreamUser, 1)
+	if err != nil || !found {
+		t.Fatal(found, err)
+	}
+	first := epoch()
+	there := subjects.Place{Epoch: first, Sequence: 1, At: message.Time}
+	for name, place := range map[string]subjects.Place{
+		"there":                     there,
+		"there, at an unknown time": {Epoch: first, Sequence: 1},
+		"of an epoch yet to come":   {Epoch: strconv.FormatInt(time.Now().Add(24*time.Hour).UnixNano(), 36), Sequence: 1, At: message.Time},
+	} {
+		if why := claim(place); why == "" || epoch() != first {
+			t.Errorf("%s: answered %q", name, why)
+		}
+	}
+	gone := subjects.Place{Epoch: first, Sequence: 2, At: message.Time}
+	for range 2 { // several bridges claim the same
+		if why := claim(gone); why != "" {
+			t.Errorf("gone: %s", why)
+		}
+	}
+	second := epoch()
+	if subjects.EpochBegan(second) <= subjects.EpochBegan(first) {
+		t.Errorf("%s does not follow on %s", second, first)
+	}
+	gone.Epoch = second
+	claim(gone)
+	claim(subjects.Place{Epoch: second, Sequence: 1, At: message.Time.Add(time.Second)})
+	third := epoch()
+	if subjects.EpochBegan(third) <= subjects.EpochBegan(second) {
+		t.Errorf("%s does not follow on %s", third, second)
 	}
 }

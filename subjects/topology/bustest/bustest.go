@@ -22,7 +22,8 @@ import (
 // test does not say for how long.
 var Patient = jetstream.WithDefaultTimeout(time.Minute)
 
-// Bus is one or more NATS servers with JetStream that hold Latido's streams.
+// Bus is one or more NATS servers with JetStream that hold Latido's streams, with a
+// guard that is told of losses.
 type Bus struct {
 	Servers []*server.Server
 	options []*server.Options
@@ -87,6 +88,12 @@ func start(tb testing.TB, n int, cfg topology.Config) *Bus {
 		tb.Fatal(err)
 	}
 	if err := topology.Ensure(tb.Context(), js, cfg); err != nil {
+		tb.Fatal(err)
+	}
+	if _, err := new(topology.Guard).Hear(nc, js); err != nil {
+		tb.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil { // so that the server knows who hears
 		tb.Fatal(err)
 	}
 	return bus
