@@ -82,7 +82,7 @@ func TestEveryRefusalHasItsShape(t *testing.T) {
 		{method: "GET", path: "/api/channels/user:ana/events?since=1&epoch=e&at=noon", status: 422, code: 4003},
 		{method: "GET", path: "/api/channels/user:ana/events?since=&epoch=e", status: 400, code: 4002},
 		{method: "GET", path: "/api/channels/user:ana/events?since=&at=2026-11-25T12:00:00Z", status: 400, code: 4002},
-		{method: "GET", path: "/api/channels/user:ana/events?sinse=", status: 400, code: 4002},
+		{method: "GET", path: "/api/channels/user:ana/events?sice=", status: 400, code: 4002},
 		{method: "GET", path: "/api/channels/user:ana/events?limit=1&limit=&limit=2", status: 400, code: 4002},
 		{method: "POST", path: "/api/presence/status", body: `{"status":"asleep"}`, status: 422, code: 4003},
 	} {
