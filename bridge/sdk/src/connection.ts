@@ -116,6 +116,7 @@ export class Connection {
     this.#reopen = false;
     if (this.#state === "disconnected") return;
     this.#parts.resume.forget();
+    this.#parts.tokens.forget();
     this.#stop(Local.closed, "closed");
   }
 

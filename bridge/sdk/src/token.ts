@@ -39,25 +39,27 @@ export class TokenSource {
 
   /** The current token, or a new one when there is none or it is about to end. Callers at the same time share one question. */
   current(): Promise<string> {
-    if (this.#token !== undefined && Date.now() < this.#renewAt) return Promise.resolve(this.#token);
+    if (this.#token && Date.now() < this.#renewAt) return Promise.resolve(this.#token);
     return this.renew();
   }
 
   renew(): Promise<string> {
-    this.#asking ??= this.#ask().finally(() => {
-      this.#asking = undefined;
+    if (this.#asking) return this.#asking;
+    const asking: Promise<string> = this.#ask(() => this.#asking === asking).finally(() => {
+      if (this.#asking === asking) this.#asking = undefined;
     });
-    return this.#asking;
+    return (this.#asking = asking);
   }
 
-  /** Called when the server refused the token. */
+  /** Called when the server refused the token, and when the client closes: whoever opens it again may be another user. */
   forget(): void {
-    this.#token = undefined;
+    this.#token = this.#asking = undefined;
   }
 
-  /** Asks the source. Whatever goes wrong there ends as a refusal that says it. */
-  async #ask(): Promise<string> {
-    const token = typeof this.#source === "function" ? await answer(this.#source) : this.#source;
+  /** Asks the source, and keeps the answer if it is still wanted. Whatever goes wrong there ends as a refusal that says it. */
+  async #ask(wanted: () => boolean): Promise<string> {
+    const token = await (typeof this.#source === "function" ? answer(this.#source) : this.#source);
+    if (!wanted()) return token;
     const end = expiry(token);
     const left = end - Date.now();
     this.#token = token;
@@ -67,17 +69,17 @@ export class TokenSource {
 }
 
 async function answer(source: () => string | Promise<string>): Promise<string> {
-  const refuse = (sentence: string) => new Refusal(Local.token, "token", true, `no token: ${sentence}`);
   let alarm: ReturnType<typeof setTimeout> | undefined;
   try {
     const late = new Promise<never>((_, reject) => {
-      alarm = setTimeout(() => reject(new Error(`the function has not answered for ${patience / 1000} s`)), patience);
+      alarm = setTimeout(() => reject(new Error(`no answer for ${patience / 1000} s`)), patience);
     });
     const token: unknown = await Promise.race([source(), late]);
-    if (typeof token === "string" && token !== "") return token;
-    throw new Error(`the function gave ${token === "" ? "an empty string" : String(token)}`);
+    if (token && typeof token === "string") return token;
+    throw new Error(`the function gave ${JSON.stringify(token)}`);
   } catch (error) {
-    throw error instanceof Refusal ? error : refuse(error instanceof Error ? error.message : String(error));
+    if (error instanceof Refusal) throw error;
+    throw new Refusal(Local.token, "token", true, `no token: ${error instanceof Error ? error.message : String(error)}`);
   } finally {
     clearTimeout(alarm);
   }

@@ -216,7 +216,7 @@ const failing: Record<string, { token: () => string | Promise<string>; sentence:
     sentence: /no token: no session/,
   },
   "that rejects": { token: async () => Promise.reject(new Error("offline")), sentence: /no token: offline/ },
-  "that never answers": { token: () => new Promise<string>(() => {}), sentence: /has not answered for 10 s/, after: 10_000 },
+  "that never answers": { token: () => new Promise<string>(() => {}), sentence: /no answer for 10 s/, after: 10_000 },
   "that gives nothing": { token: (async () => undefined) as unknown as () => Promise<string>, sentence: /gave undefined/ },
 };
 

@@ -74,3 +74,26 @@ test("a token function that fails is asked again", async () => {
   const line = await server.welcome();
   assert.equal(line.hello?.["token"], "late");
 });
+
+test("a client that was closed asks for a token when it opens again", async () => {
+  const server = new FakeServer();
+  const client = createClient({ ...server.options, token: tokens() });
+  await server.welcome();
+  client.close();
+  client.open();
+  assert.equal(nth((await server.welcome()).hello?.["token"]), "2");
+});
+
+test("a token that was asked for before the client was closed is not kept", async () => {
+  const server = new FakeServer();
+  const given: ((token: string) => void)[] = [];
+  const client = createClient({ ...server.options, token: () => new Promise<string>((resolve) => given.push(resolve)) });
+  await settle();
+  client.close();
+  client.open();
+  await settle();
+  given[1]?.("hers");
+  given[0]?.("his");
+  assert.equal((await server.welcome()).hello?.["token"], "hers");
+  client.close();
+});
