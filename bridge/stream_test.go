@@ -442,3 +442,24 @@ func TestStreamEndsWithItsRights(t *testing.T) {
 		t.Errorf("returned: %s", again.response.Status)
 	}
 }
+
+// A stream that returns goes on with what its user may still read.
+func TestAStreamReturnsWithoutWhatIsTakenBack(t *testing.T) {
+	t.Parallel()
+	o, _, run := runOwner(t, "room", "ana")
+	b := run()
+	const path = roomStream + "?channel=room:1"
+	s := listen(t, b, path, "")
+	s.begun()
+	end := o.store("member_left", `{"user":"ana"}`)
+	o.says("ana", "", end)
+	s.expect("unsubscribed")
+	again := listen(t, b, path, s.last)
+	if told := again.expect("unsubscribed"); told["channel"] != "room:1" || told["code"] != float64(schemas.Revoked) {
+		t.Errorf("%v", told)
+	}
+	seq := publishTo(t, o.js.Conn(), "user:ana")
+	if event := again.expect("event"); event.seq() != seq {
+		t.Errorf("told %v, want %d", event, seq)
+	}
+}

@@ -63,7 +63,8 @@ func (s *Server) getStream(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	if err := s.mayListen(c.UserContext(), id, subscriptions); err != nil {
+	subscriptions, ended, err := s.mayListen(c.UserContext(), id, subscriptions, last != "")
+	if err != nil {
 		s.node.Door.Charge(payerOf(c), admission.Refused)
 		return err
 	}
@@ -72,7 +73,11 @@ func (s *Server) getStream(c *fiber.Ctx) error {
 	for _, subscription := range subscriptions {
 		first = append(first, subscription)
 	}
-	opened := opened{codec: codec, first: first, view: streamView, begin: append(streamHead(c), codec.Welcome()...)}
+	begin := append(streamHead(c), codec.Welcome()...)
+	for _, notice := range ended {
+		codec.Encode(nil, notice, func(message []byte, _ bool) { begin = append(begin, message...) })
+	}
+	opened := opened{codec: codec, first: first, view: streamView, begin: begin}
 	client := s.client(c)
 	c.Context().HijackSetNoResponse(true)
 	c.Context().Hijack(func(conn net.Conn) { s.node.Accept(unwrap(opened, conn), client) })
@@ -155,22 +160,35 @@ func subscriptionsOf(c *fiber.Ctx, place eventstream.Place) ([]wire.Subscribe, e
 	return subscriptions, nil
 }
 
-// mayListen refuses a stream before it begins.
-func (s *Server) mayListen(ctx context.Context, id identity.Identity, subscriptions []wire.Subscribe) error {
-	if most := min(channelsOfStream, s.node.Limits.Channels); len(subscriptions) > most {
-		return schemas.Refuse(schemas.TooManyChannels, "at most %d channels per stream", most)
+// mayListen refuses a stream before it begins. One that returns goes on without the
+// channels that its user has no more right to, as long as any is left, and is told of
+// the others that they have ended.
+func (s *Server) mayListen(ctx context.Context, id identity.Identity, wanted []wire.Subscribe, returns bool) (granted []wire.Subscribe, ended []wire.Unsubscribed, err error) {
+	if most := min(channelsOfStream, s.node.Limits.Channels); len(wanted) > most {
+		return nil, nil, schemas.Refuse(schemas.TooManyChannels, "at most %d channels per stream", most)
 	}
 	if s.node.Draining() {
-		return session.ErrDraining
+		return nil, nil, session.ErrDraining
 	}
-	for _, subscription := range subscriptions {
+	var refusal error
+	for _, subscription := range wanted {
 		name, kind, err := s.node.Resolve(subscription.Channel)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
-		if _, err := s.node.MayRead(ctx, id, name, kind); err != nil {
-			return err
+		_, err = s.node.MayRead(ctx, id, name, kind)
+		switch {
+		case err == nil:
+			granted = append(granted, subscription)
+		case returns && schemas.RefusalOf(err).Code == schemas.Forbidden:
+			refusal = err
+			ended = append(ended, wire.Unsubscribed{Channel: subscription.Channel, Code: int(schemas.Revoked), Reason: schemas.Revoked.Reason()})
+		default:
+			return nil, nil, err
 		}
 	}
-	return nil
+	if len(granted) == 0 {
+		return nil, nil, refusal
+	}
+	return granted, ended, nil
 }
