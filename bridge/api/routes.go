@@ -159,10 +159,11 @@ func (s *Server) authenticate(c *fiber.Ctx) error {
 	return c.Next()
 }
 
-// bearer is the token that a request carries, or "". It is Fiber's, which uses it again.
+// bearer is the token that a request carries, or "", by a scheme of whatever case (RFC
+// 9110, section 11.1). It is Fiber's, which uses it again.
 func bearer(c *fiber.Ctx) string {
-	token, found := strings.CutPrefix(c.Get(fiber.HeaderAuthorization), "Bearer ")
-	if !found {
+	scheme, token, _ := strings.Cut(c.Get(fiber.HeaderAuthorization), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
 		return ""
 	}
 	return token

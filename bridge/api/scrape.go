@@ -19,7 +19,7 @@ func (s *Server) guardMetrics(c *fiber.Ctx) error {
 		return fiber.ErrNotFound
 	case token == "" && client.IsLoopback():
 		return c.Next()
-	case token != "" && subtle.ConstantTimeCompare([]byte(c.Get(fiber.HeaderAuthorization)), []byte("Bearer "+token)) == 1:
+	case token != "" && subtle.ConstantTimeCompare([]byte(bearer(c)), []byte(token)) == 1:
 		return c.Next()
 	}
 	return schemas.Refuse(schemas.Unauthenticated, "metrics are for this machine, unless --metrics-token or --metrics-listen is set")

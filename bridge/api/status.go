@@ -87,8 +87,8 @@ func (s *Server) deleteStatus(c *fiber.Ctx) error {
 
 // sendingUser is whoever the header's token or the body's is of.
 func (s *Server) sendingUser(c *fiber.Ctx, sent form) (session.Sender, error) {
-	token, found := strings.CutPrefix(c.Get(fiber.HeaderAuthorization), "Bearer ")
-	if !found && json.Unmarshal(sent["token"], &token) != nil {
+	token := bearer(c)
+	if token == "" && json.Unmarshal(sent["token"], &token) != nil {
 		token = ""
 	}
 	id, err := s.node.Verifier.Verify(token)
