@@ -33,11 +33,19 @@ func (t Track) heard(now time.Time, said tracking.Report) (fix tracking.Fix, tog
 
 // caughtUp is the track of a device that is not as far behind as it was known to be,
 // because it says what would be of the future: its clock was set forward, or another
-// device speaks.
+// device speaks; or it was learned from the oldest of some that come together. The last
+// fix was set right by the same clock, and is so much older, too.
 func (t Track) caughtUp(now time.Time, said tracking.Report) Track {
 	ahead := said.At.Add(milliseconds(t.Behind)).Sub(now)
-	if t.Behind != 0 && !said.At.IsZero() && ahead > atOnce && ahead <= newest {
-		t.Behind = now.Sub(said.At).Milliseconds()
+	if t.Behind == 0 || said.At.IsZero() || ahead <= atOnce || ahead > newest {
+		return t
+	}
+	known := t.Behind
+	t.Behind = now.Sub(said.At).Milliseconds()
+	if t.Last != nil {
+		last := *t.Last
+		last.At = last.At.Add(milliseconds(t.Behind - known))
+		t.Last = &last
 	}
 	return t
 }

@@ -171,3 +171,31 @@ func TestFixesWithoutTimeAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// A device with a wrong clock that tells its fixes by batches is believed from the third
+// batch on, and then loses none.
+func TestWrongClockInBatches(t *testing.T) {
+	t.Parallel()
+	for _, ahead := range []time.Duration{0, -time.Hour, time.Hour, -2 * time.Minute, 2 * time.Minute} {
+		for _, size := range []int{1, 2, 5, 10, 30} {
+			r := begin()
+			began, random := r.now, rand.New(rand.NewPCG(1, 2))
+			for batch := range 20 {
+				sent := began.Add(time.Duration((batch+1)*size) * time.Second)
+				r.now = sent
+				for i := range size {
+					fix := drive(batch*size + i)
+					fix.Accuracy = new(8.0)
+					fix.At = sent.Add(ahead - time.Duration(size-1-i)*time.Second)
+					r.now = r.now.Add(time.Duration(random.IntN(9)) * time.Millisecond)
+					if _, code := r.report(fix); code != 0 && (ahead == 0 || batch >= agreeing) {
+						t.Errorf("clock %v, batches of %d: number %d of batch %d is refused as %s", ahead, size, i, batch, code.Reason())
+					}
+				}
+			}
+			if r.now.Sub(r.track.Last.At).Abs() > 2*time.Second {
+				t.Errorf("clock %v, batches of %d: the position is of %v at %v", ahead, size, r.track.Last.At, r.now)
+			}
+		}
+	}
+}
