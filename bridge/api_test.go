@@ -19,7 +19,7 @@ func request(t *testing.T, b *Bridge, bearer, method, path, body string) (int, m
 		t.Fatal(err)
 	}
 	if bearer != "" {
-		r.Header.Set("Authorization", "bearer "+bearer)
+		r.Header.Set("Authorization", "bearer  "+bearer)
 	}
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {

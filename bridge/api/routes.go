@@ -166,7 +166,7 @@ func bearer(c *fiber.Ctx) string {
 	if !strings.EqualFold(scheme, "Bearer") {
 		return ""
 	}
-	return token
+	return strings.TrimLeft(token, " ")
 }
 
 // caller is who makes a request, and the channel it is about. The strings are

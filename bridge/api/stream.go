@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -181,14 +182,24 @@ func (s *Server) mayListen(ctx context.Context, id identity.Identity, wanted []w
 		case err == nil:
 			granted = append(granted, subscription)
 		case returns && schemas.RefusalOf(err).Code == schemas.Forbidden:
-			refusal = err
+			refusal = named(err, subscription.Channel)
 			ended = append(ended, wire.Unsubscribed{Channel: subscription.Channel, Code: int(schemas.Revoked), Reason: schemas.Revoked.Reason()})
 		default:
-			return nil, nil, err
+			return nil, nil, named(err, subscription.Channel)
 		}
 	}
 	if len(granted) == 0 {
 		return nil, nil, refusal
 	}
 	return granted, ended, nil
+}
+
+// named is a refusal that says which channel of several it is about.
+func named(err error, channel string) error {
+	refusal, is := errors.AsType[schemas.Refusal](err)
+	if !is {
+		return err
+	}
+	refusal.Message = channel + ": " + refusal.Message
+	return refusal
 }
